@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from math import inf
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Moment(NamedTuple):
+    """One reading of both hands of a clock: UTC to tell when, monotonic seconds to tell how long."""
+
+    utc: datetime
+    monotonic: float
 
 
 class Clock(Protocol):
@@ -21,6 +28,14 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+def read(clock: Clock) -> Moment:
+    """What the clock shows now."""
+    return Moment(clock.now_utc(), clock.monotonic())
+
+
+_BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -29,8 +44,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from an unspecified start; never steps back."""
-        return time.monotonic()
+        """Seconds from an unspecified start; never steps back, and where the system can tell counts a suspension."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) if _BOOTTIME else time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""

@@ -1,0 +1,337 @@
+"""What the journal's orders say: how long until they are final, and what was charged and refunded.
+
+A poll only brackets the moment of an order's final state, so times are intervals here, never points.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from functools import cached_property
+from math import exp, inf, log
+
+import numpy as np
+import pandas as pd
+
+FINAL_STATUSES = ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
+REPLICATES = 200
+_LAWS = {"lognormal": "norm", "log-logistic": "logistic"}
+_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+
+
+def time_to_fulfilment(orders: pd.DataFrame, by: str | None = None) -> "FulfilmentCurve | dict[object, FulfilmentCurve]":
+    """The distribution of T, the seconds from an order's placement to its final state, whichever that is.
+
+    Of `orders` only `not_done_by_s` and `done_by_s` are read: `not_done_by_s < T <= done_by_s`. Equal ends are a time
+    known exactly; an infinite `done_by_s` is an order that was still open when last looked at (right-censored).
+    With `by`, a column's name, the answer is a dict of curves in the order of the group's names; rows without a group
+    are the group "unknown". `by="status"` splits by kind of final state, but then the open orders are a group of
+    their own, and the other groups, short of their slow orders, look faster than they are.
+
+    Raises ValueError when a column is missing, there is no order, or an end is missing, negative or out of order.
+    """
+    _require(orders, ["not_done_by_s", "done_by_s"] + ([] if by is None else [by]))
+    if orders.empty:
+        raise ValueError("orders must have at least one row, got an empty frame")
+    ends = {column: _seconds(orders, column) for column in ("not_done_by_s", "done_by_s")}
+    low, high = ends.values()
+    if np.isinf(low).any():
+        raise ValueError("not_done_by_s must be finite, got inf")
+    if (crossed := low > high).any():
+        raise ValueError(f"not_done_by_s must not exceed done_by_s, got {low[crossed][0]} > {high[crossed][0]}")
+    if by is None:
+        return FulfilmentCurve(_counted(pd.DataFrame(ends), list(ends)))
+    counted = _counted(pd.DataFrame(ends | {"group": _keys(orders, by).to_numpy()}), ["group", *ends])
+    return {group: FulfilmentCurve(rows.drop(columns="group").reset_index(drop=True))
+            for group, rows in counted.groupby("group")}
+
+
+class FulfilmentCurve:
+    """The nonparametric maximum-likelihood estimate of T's distribution from interval-censored times.
+
+    The data place mass on certain intervals only (Turnbull 1976, JRSS-B 38: 290-295) and say nothing of where inside
+    such a class the mass lies. `n` is the number of orders, `n_final` of those that were seen final; `brackets` holds
+    the distinct brackets: not_done_by_s, done_by_s, orders.
+    """
+
+    def __init__(self, brackets: pd.DataFrame) -> None:
+        self.brackets = brackets
+        self.n = int(brackets["orders"].sum())
+        self.n_final = int(brackets["orders"][np.isfinite(brackets["done_by_s"])].sum())
+        self._estimate = _Estimate(*(brackets[column].to_numpy(float) for column in brackets))
+
+    def __repr__(self) -> str:
+        low, high = self.quantile(0.5)
+        median = (f"{low:.1f} s" if low == high else f"after {low:.1f} s" if high == inf
+                  else f"between {low:.1f} and {high:.1f} s")
+        return f"FulfilmentCurve({self.n} orders, {self.n_final} final, median {median})"
+
+    def cdf(self, seconds: float | np.ndarray) -> float | np.ndarray:
+        """The share of orders certainly final by `seconds`: a class' mass counts at its right end, mass without a
+        right end never. A float for a number, an array for an array. NaN raises ValueError."""
+        at = np.asarray(seconds, dtype=float)
+        if np.isnan(at).any():
+            raise ValueError("seconds must be numbers, got nan")
+        share = self._estimate.surely_by(at)
+        return share if share.ndim else float(share)
+
+    def quantile(self, p: float) -> tuple[float, float]:
+        """The interval (low, high], in seconds, that holds the p-quantile of the estimate: the class in which the
+        curve reaches `p`. Equal ends are an exact time; `high` is inf when the curve does not reach `p`.
+        ValueError unless 0 < p < 1."""
+        return self._estimate.quantile(_share("p", p))
+
+    def band(self, level: float = 0.95) -> pd.DataFrame:
+        """A pointwise confidence band: a frame of seconds (the finite ends of the classes), low and high.
+
+        From 200 bootstrap samples of the orders with a fixed seed, so the same orders give the same band. Where
+        a sample's curve is undefined, its lowest value counts for `low` and its highest for `high`.
+        """
+        tail = (1 - _share("level", level)) / 2
+        classes = self.frame()
+        seconds = np.unique(classes[["from_s", "to_s"]].to_numpy())
+        seconds = seconds[np.isfinite(seconds)]
+        return pd.DataFrame({
+            "seconds": seconds,
+            "low": np.quantile([r.surely_by(seconds) for r in self._replicates], tail, axis=0, method="lower"),
+            "high": np.quantile([r.perhaps_by(seconds) for r in self._replicates], 1 - tail, axis=0, method="higher"),
+        })
+
+    def quantile_band(self, p: float, level: float = 0.95) -> tuple[float, float]:
+        """Confidence limits, in seconds, of the p-quantile, from the samples of `band`; the upper one may be inf."""
+        tail = (1 - _share("level", level)) / 2
+        lows, highs = zip(*(r.quantile(_share("p", p)) for r in self._replicates))
+        return (float(np.quantile(lows, tail, method="lower")),
+                float(np.quantile(highs, 1 - tail, method="higher")))
+
+    def frame(self) -> pd.DataFrame:
+        """The classes, one row each: from_s, to_s (equal for an exact time, to_s inf for orders that never finished
+        in time), mass, cdf_low and cdf_high (the share final before and after the class)."""
+        e = self._estimate
+        return pd.DataFrame({"from_s": np.where(e.is_exact, e.ends, e.starts), "to_s": e.ends, "mass": e.mass,
+                             "cdf_low": e.cumulative[:-1], "cdf_high": e.cumulative[1:]})
+
+    @cached_property
+    def fits(self) -> dict[str, "Fit"]:
+        """Maximum-likelihood fits by name, "lognormal" and "log-logistic", to all brackets, open ones included.
+
+        Empty when the orders cannot tell two parameters: fewer than three classes, or an exact time of 0.
+        """
+        low, high, count = (self.brackets[column].to_numpy(float) for column in self.brackets)
+        if len(self._estimate.mass) < 3 or not high.all():
+            return {}
+        return {law: _fit(law, low, high, count, start=max(self.quantile(0.5)[0], high.min() / 2)) for law in _LAWS}
+
+    @cached_property
+    def _replicates(self) -> "list[_Estimate]":
+        low, high, count = (self.brackets[column].to_numpy(float) for column in self.brackets)
+        samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES)
+        return [_Estimate(low[drawn], high[drawn], sample[drawn]) for sample in samples if (drawn := sample > 0).any()]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """T = median_s * exp(spread * Z), Z standard normal ("lognormal") or logistic ("log-logistic").
+
+    In scipy.stats: `lognorm(s=spread, scale=median_s)` and `fisk(c=1 / spread, scale=median_s)`. `aic` compares the two
+    on the same orders: smaller is better.
+    """
+
+    law: str
+    median_s: float
+    spread: float
+    aic: float
+
+    def cdf(self, seconds: float | np.ndarray) -> float | np.ndarray:
+        """The share final by `seconds` under the fitted law."""
+        with np.errstate(divide="ignore"):
+            return _standard(self.law).cdf(np.log(np.maximum(seconds, 0) / self.median_s) / self.spread)
+
+    def quantile(self, p: float) -> float:
+        """The seconds by which a share `p` is final. ValueError unless 0 < p < 1."""
+        return float(self.median_s * np.exp(self.spread * _standard(self.law).ppf(_share("p", p))))
+
+
+def refund_totals(orders: pd.DataFrame, by: str | list[str] | None = None) -> pd.DataFrame:
+    """What was ordered, delivered and refunded: one row a group, or the single row "all".
+
+    `by` names a column, or several; "day" is the UTC day of `placed_at`, as text. A missing group is "unknown".
+    Columns: orders, open_orders (not final), cards_ordered (open orders included), cards_delivered, cards_refunded,
+    charged and refunded (exact Decimal dinars), refund_rate (cards refunded / cards ordered, final orders only; NaN
+    without any). Open orders count no delivery, no refund and no money; an amount nobody knows counts nothing.
+
+    Raises ValueError for a missing column, and for an amount that is not a finite Decimal.
+    """
+    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    _require(orders, ["status", "quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount",
+                      "refunded_amount"] + ["placed_at" if name == "day" else name for name in names])
+    if by is None:
+        groups = [(("all",), orders)]
+    elif not names:
+        raise ValueError("by must name at least one column, got an empty list")
+    else:
+        groups = list(orders.groupby([_keys(orders, name) for name in names]))
+    index = (pd.MultiIndex.from_tuples((key for key, _ in groups), names=names) if len(names) > 1
+             else pd.Index([key[0] for key, _ in groups], name="group" if by is None else names[0], dtype=object))
+    return pd.DataFrame([_totals(rows) for _, rows in groups], index=index, columns=list(_totals(orders[:0])))
+
+
+def _totals(orders: pd.DataFrame) -> dict[str, object]:
+    final = orders[orders["status"].isin(FINAL_STATUSES)]
+    ordered, refunded = final["quantity"].sum(), final["refunded_quantity"].sum()
+    return {
+        "orders": len(orders),
+        "open_orders": len(orders) - len(final),
+        "cards_ordered": int(orders["quantity"].sum()),
+        "cards_delivered": int(final["fulfilled_quantity"].sum()),
+        "cards_refunded": int(refunded),
+        "charged": _exact_sum(final["fulfilled_amount"]),
+        "refunded": _exact_sum(final["refunded_amount"]),
+        "refund_rate": float(refunded / ordered) if ordered else np.nan,
+    }
+
+
+def _exact_sum(amounts: pd.Series) -> Decimal:
+    def checked() -> Iterator[Decimal]:
+        for amount in amounts.dropna():
+            if not (isinstance(amount, Decimal) and amount.is_finite()):
+                raise ValueError(f"{amounts.name} must hold finite Decimals or None, got {amount!r}")
+            yield amount
+
+    with localcontext(_EXACT):
+        return sum(checked(), Decimal(0))
+
+
+def _require(orders: pd.DataFrame, columns: list[str]) -> None:
+    if missing := [column for column in columns if column not in orders]:
+        raise ValueError(f"orders lacks the column {missing[0]!r}; it has {', '.join(map(str, orders)) or 'none'}")
+
+
+def _seconds(orders: pd.DataFrame, column: str) -> np.ndarray:
+    try:
+        seconds = orders[column].to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise ValueError(f"{column} must hold seconds as numbers, got {orders[column].dtype} values") from None
+    if (bad := ~(seconds >= 0)).any():
+        raise ValueError(f"{column} must be 0 seconds or more, got {seconds[bad][0]}")
+    return seconds
+
+
+def _share(name: str, value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {value!r}")
+    return value
+
+
+def _keys(orders: pd.DataFrame, name: str) -> pd.Series:
+    if name == "day" and name not in orders:
+        days = pd.to_datetime(orders["placed_at"], utc=True)
+        return days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "unknown")
+    return orders[name].astype(object).where(orders[name].notna(), "unknown")
+
+
+def _counted(brackets: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return brackets.groupby(columns).size().reset_index(name="orders")
+
+
+class _Estimate:
+    """Classes (starts, ends] and their masses, from distinct brackets with counts."""
+
+    def __init__(self, low: np.ndarray, high: np.ndarray, count: np.ndarray) -> None:
+        # An exact time t is the bracket from the float before t, so that all brackets are open at the left.
+        low = np.where(low == high, np.nextafter(low, -inf), low)
+        # A class runs from a bracket's start to the next end, with no other start or end between the two.
+        ends, all_starts = np.unique(high), np.unique(low)
+        starts = all_starts[np.searchsorted(all_starts, ends) - 1]
+        kept = np.append(True, ends[:-1] <= starts[1:])
+        starts, ends = starts[kept], ends[kept]
+        mass = _npmle(np.searchsorted(ends, low, "right"), np.searchsorted(ends, high, "right"), count, len(ends))
+        positive = mass > 1e-9
+        self.starts, self.ends, self.mass = starts[positive], ends[positive], mass[positive] / mass[positive].sum()
+        self.cumulative = np.minimum(np.append(0.0, np.cumsum(self.mass)), 1.0)
+        self.is_exact = np.nextafter(self.ends, -inf) == self.starts
+
+    def surely_by(self, seconds: np.ndarray) -> np.ndarray:
+        return self.cumulative[np.searchsorted(self.ends[np.isfinite(self.ends)], seconds, "right")]
+
+    def perhaps_by(self, seconds: np.ndarray) -> np.ndarray:
+        return self.cumulative[np.searchsorted(self.starts, seconds, "left")]
+
+    def quantile(self, p: float) -> tuple[float, float]:
+        reached = np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0]
+        end = float(self.ends[reached])
+        return (end if self.is_exact[reached] else float(self.starts[reached])), end
+
+
+def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int) -> np.ndarray:
+    """The masses that maximise sum(count * log(mass[first:stop].sum())), to a relative duality gap of 1e-9.
+
+    EM steps, which cannot go wrong, alternate with Newton steps on the classes that have mass or deserve some,
+    projected to masses of 0 or more (Bertsekas 1982, SIAM J. Control Optim. 20: 221-246), which end the crawl. A bracket
+    covers a run of classes, so gradient and Hessian are cumulative sums, and no bracket-by-class matrix is built.
+    """
+    n = count.sum()
+
+    def covered(mass: np.ndarray) -> np.ndarray:
+        total = np.append(0.0, np.cumsum(mass))
+        return total[stop] - total[first]
+
+    def gradient(mass: np.ndarray) -> np.ndarray:
+        weight = count / covered(mass)
+        return np.cumsum(np.bincount(first, weight, classes + 1) - np.bincount(stop, weight, classes + 1))[:-1]
+
+    def gain(mass: np.ndarray) -> float:
+        share = covered(mass)
+        return count @ np.log(share) - n * mass.sum() if share.min() > 0 else -inf
+
+    mass = np.full(classes, 1 / classes)
+    for _ in range(50):
+        mass = mass * gradient(mass) / n
+    for _ in range(10_000):
+        mass = mass * gradient(mass) / n
+        mass[mass < 1e-14] = 0
+        slope = gradient(mass) - n
+        if slope.max() <= 1e-9 * n:
+            return mass
+        free = np.flatnonzero((mass > 1e-12) | (slope > 0))
+        size = len(free)
+        rank = np.searchsorted(free, np.arange(classes + 1))
+        cell = rank[first] * (size + 1) + rank[stop]
+        weight = np.bincount(cell, count / covered(mass) ** 2, (size + 1) ** 2).reshape(size + 1, size + 1)
+        # hessian[j, k] sums the weight of the brackets that begin by min(j, k) and stop after max(j, k).
+        upper = np.cumsum(np.cumsum(weight, axis=0)[:-1, :0:-1], axis=1)[:, ::-1]
+        hessian = np.triu(upper) + np.triu(upper, 1).T
+        hessian[np.diag_indices(size)] *= 1 + 1e-10
+        step = np.zeros(classes)
+        step[free] = np.linalg.solve(hessian, slope[free])
+        before = gain(mass)
+        for halvings in range(30):
+            tried = np.maximum(mass + step / 2**halvings, 0)
+            if gain(tried) > before:
+                mass = tried / tried.sum()
+                break
+    raise RuntimeError(f"the estimate did not converge on {len(count)} distinct brackets")
+
+
+def _fit(law: str, low: np.ndarray, high: np.ndarray, count: np.ndarray, start: float) -> Fit:
+    from scipy.optimize import minimize
+
+    standard = _standard(law)
+    exact = low == high
+    with np.errstate(divide="ignore"):
+        log_low, log_high = np.log(low), np.log(high)
+
+    def loss(parameters: np.ndarray) -> float:
+        centre, spread = parameters[0], np.exp(parameters[1])
+        a, b = (log_low - centre) / spread, (log_high - centre) / spread
+        share = np.where(a > 0, standard.sf(a) - standard.sf(b), standard.cdf(b) - standard.cdf(a))
+        density = standard.logpdf(b[exact]) - parameters[1] - log_high[exact]
+        return -(count[~exact] @ np.log(np.maximum(share[~exact], 1e-300)) + count[exact] @ density)
+
+    best = minimize(loss, (log(start), 0.0), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-8})
+    return Fit(law, exp(best.x[0]), exp(best.x[1]), 4 + 2 * float(best.fun))
+
+
+def _standard(law: str):
+    from scipy import stats
+
+    return getattr(stats, _LAWS[law])

@@ -1,0 +1,61 @@
+"""Which API to talk to: the vendor's with a key in the environment, the embedded emulator without."""
+
+import os
+import weakref
+from typing import Any
+
+from giftlib.client import DEFAULT_BASE_URL, Client
+from giftlib.clock import Clock
+
+_current: Client | None = None
+_environment: dict[str, Any] = {}
+
+
+def connect(
+    *,
+    seed: int = 0,
+    clock: Clock | None = None,
+    request_timeout: float = 15.0,
+    allow_production: bool = False,
+    **sandbox_settings: Any,
+) -> Client:
+    """A client for the API, its key checked once.
+
+    With `ONECLICKDZ_API_KEY` in the environment: the vendor's API on the system clock, at `ONECLICKDZ_BASE_URL` if
+    that is not blank; `seed` and `sandbox_settings` then have no effect. Without: an emulator of its own
+    (`giftlib.sandbox`) with that seed and those settings, on a simulated clock, that ends with the client.
+
+    The functions that take `client=None` use the client given here last. Raises AuthenticationError for a bad key.
+    """
+    global _current, _environment
+    key = os.environ.get("ONECLICKDZ_API_KEY", "").strip()
+    if key:
+        url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
+        client = Client(key, url, clock=clock, request_timeout=request_timeout, allow_production=allow_production)
+        described = {"environment": "vendor", "base_url": url}
+    else:
+        from giftlib.sandbox import Sandbox  # the emulator and its web server are not needed with a key
+
+        sandbox = Sandbox(seed, clock, **sandbox_settings)
+        client = Client(
+            sandbox.api_key,
+            sandbox.url,
+            clock=sandbox.clock,
+            request_timeout=request_timeout,
+            allow_production=allow_production,
+        )
+        weakref.finalize(client, sandbox.close)
+        described = {"environment": "emulator", "seed": seed, "settings": sandbox_settings}
+    client.validate()
+    _current, _environment = client, described | {"key_type": client.key_type}
+    return client
+
+
+def environment() -> dict[str, Any]:
+    """What `connect()` connected to last, in words for a manifest; empty before the first call."""
+    return _environment
+
+
+def current_client() -> Client:
+    """The client that `connect()` gave last, or a first `connect()`."""
+    return _current or connect()

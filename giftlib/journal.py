@@ -1,0 +1,318 @@
+"""The journal: every order placed or watched and every look at it, in SQLite, with frames for the analysis.
+
+Nothing secret is written: no card code, no serial, no key. Each event holds UTC and the monotonic seconds of its
+run, so that durations within a run do not follow the wall clock's steps.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from math import inf
+from os import PathLike
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+
+from giftlib.clock import Moment
+from giftlib.errors import GiftlibError
+from giftlib.orders import Order
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE orders (
+    intent INTEGER PRIMARY KEY,
+    order_id TEXT UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('intended', 'placed', 'not placed', 'unknown', 'watched')),
+    product_id TEXT, type_id TEXT, quantity INTEGER,
+    run TEXT, sent_us INTEGER, sent_s REAL, received_us INTEGER, received_s REAL,
+    told_us INTEGER,
+    status TEXT, is_final INTEGER NOT NULL DEFAULT 0,
+    fulfilled_quantity INTEGER, fulfilled_amount TEXT, price_per_card TEXT, refunded_quantity INTEGER,
+    refunded_amount TEXT, problems TEXT NOT NULL DEFAULT '[]'
+);
+CREATE TABLE polls (
+    id INTEGER PRIMARY KEY,
+    order_id TEXT NOT NULL REFERENCES orders (order_id),
+    via TEXT NOT NULL CHECK (via IN ('check', 'list')),
+    run TEXT NOT NULL,
+    sent_us INTEGER NOT NULL, sent_s REAL NOT NULL, received_us INTEGER NOT NULL, received_s REAL NOT NULL,
+    outcome TEXT NOT NULL,
+    shows TEXT CHECK (shows IN ('open', 'final')),
+    http_status INTEGER, retry_after_s REAL, request_id TEXT
+);
+CREATE INDEX polls_by_order ON polls (order_id, id);
+"""
+
+_ORDERS = """
+WITH done AS (SELECT order_id, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY order_id),
+undone AS (
+    SELECT polls.order_id, MAX(polls.id) AS last FROM polls LEFT JOIN done USING (order_id)
+    WHERE shows = 'open' AND (first IS NULL OR id < first) GROUP BY polls.order_id
+)
+SELECT orders.*,
+    (SELECT COUNT(*) FROM polls WHERE polls.order_id = orders.order_id) AS polls,
+    u.run AS open_run, u.sent_us AS open_us, u.sent_s AS open_s,
+    f.run AS final_run, f.received_us AS final_us, f.received_s AS final_s
+FROM orders
+LEFT JOIN undone USING (order_id) LEFT JOIN polls AS u ON u.id = undone.last
+LEFT JOIN done USING (order_id) LEFT JOIN polls AS f ON f.id = done.first
+WHERE orders.order_id IS NOT NULL ORDER BY intent
+"""
+
+_POLLS = """
+SELECT polls.*, orders.run AS placed_run, orders.received_us AS placed_us, orders.received_s AS placed_s, told_us
+FROM polls JOIN orders USING (order_id) ORDER BY polls.id
+"""
+
+_TOLD_PRECISION_US = 1000
+"""The API tells an order's time in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One look at one order: when it was sent and answered, and what came of it.
+
+    `attempt` counts the looks at the order in this wait from 1; `via` is "check" or "list"; `outcome` is a status,
+    an error code, "NO_ANSWER" or "INTERRUPTED"; `order` is what was seen, None if the look failed with `error`.
+    """
+
+    order_id: str
+    attempt: int
+    via: str
+    sent: Moment
+    received: Moment
+    outcome: str
+    http_status: int | None = None
+    retry_after_s: float | None = None
+    request_id: str | None = None
+    order: Order | None = field(default=None, repr=False)
+    error: GiftlibError | None = field(default=None, repr=False)
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from sending the request to having its answer."""
+        return self.received.monotonic - self.sent.monotonic
+
+
+class Journal:
+    """Orders and looks, kept in memory or in a file that outlives the process; several processes may share a file.
+
+    Raises GiftlibError for a file that is no journal, or one of another version.
+    """
+
+    def __init__(self, path: str | PathLike[str] = ":memory:") -> None:
+        self._run = uuid4().hex
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise GiftlibError(f"{path} is not a journal that can be opened: {error}") from None
+
+    def _open(self) -> None:
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE;")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        tables = self._db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
+        if version == 0 and tables == 0:
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"its version is {version}, this giftlib reads version {SCHEMA_VERSION}")
+        self._db.execute("COMMIT")
+
+    def __repr__(self) -> str:
+        orders, final = self._db.execute(
+            "SELECT COUNT(order_id), COALESCE(SUM(is_final), 0) FROM orders"
+        ).fetchone()
+        return f"Journal({orders} orders, {final} final)"
+
+    def close(self) -> None:
+        """Close the file; the journal is of no use afterwards."""
+        self._db.close()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a copy to a new file at `path`."""
+        self._db.execute("VACUUM INTO ?", (str(path),))
+
+    # What is written while orders are placed and watched.
+
+    def intend(self, product_id: str, type_id: str, quantity: int, sent: Moment) -> int:
+        """Commit, before the request leaves, that an order is about to be placed; gives the intent's number."""
+        cursor = self._db.execute(
+            "INSERT INTO orders (state, product_id, type_id, quantity, run, sent_us, sent_s)"
+            " VALUES ('intended', ?, ?, ?, ?, ?, ?)",
+            (product_id, type_id, quantity, self._run, _us(sent.utc), sent.monotonic),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def placed(self, intent: int, order_id: str, received: Moment) -> None:
+        """The intent became this order."""
+        self._settle(intent, "placed", received, order_id)
+
+    def not_placed(self, intent: int, received: Moment) -> None:
+        """The intent was refused; no order was made."""
+        self._settle(intent, "not placed", received)
+
+    def outcome_unknown(self, intent: int, received: Moment) -> None:
+        """The answer was lost; the intent may have become an order."""
+        self._settle(intent, "unknown", received)
+
+    def _settle(self, intent: int, state: str, received: Moment, order_id: str | None = None) -> None:
+        self._db.execute(
+            "UPDATE orders SET state = ?, order_id = ?, received_us = ?, received_s = ? WHERE intent = ?",
+            (state, order_id, _us(received.utc), received.monotonic, intent),
+        )
+
+    def watch(self, order_id: str) -> None:
+        """Remember an order that somebody else placed; no effect on one that is known."""
+        self._db.execute("INSERT OR IGNORE INTO orders (order_id, state) VALUES (?, 'watched')", (order_id,))
+
+    def record(self, poll: Poll) -> None:
+        """Keep a look and what it told of the order. An order once seen final stays as it was then."""
+        order = poll.order
+        shows = None if order is None else "final" if order.is_final else "open"
+        self._db.execute("BEGIN IMMEDIATE")
+        self.watch(poll.order_id)
+        self._db.execute(
+            "INSERT INTO polls (order_id, via, run, sent_us, sent_s, received_us, received_s, outcome, shows,"
+            " http_status, retry_after_s, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (poll.order_id, poll.via, self._run, _us(poll.sent.utc), poll.sent.monotonic, _us(poll.received.utc),
+             poll.received.monotonic, poll.outcome, shows, poll.http_status, poll.retry_after_s,
+             poll.request_id),
+        )  # fmt: skip
+        if order is not None:
+            self._db.execute(
+                "UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?),"
+                " type_id = COALESCE(type_id, ?), quantity = COALESCE(?, quantity), told_us = COALESCE(told_us, ?),"
+                " fulfilled_quantity = ?, fulfilled_amount = ?, price_per_card = ?, refunded_quantity = ?,"
+                " refunded_amount = ?, problems = ? WHERE order_id = ? AND NOT is_final",
+                (str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
+                 _us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
+                 _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
+                 json.dumps(order.problems), poll.order_id),
+            )  # fmt: skip
+        self._db.execute("COMMIT")
+
+    # What is read.
+
+    def unfinished(self) -> list[str]:
+        """The ids of the orders not yet seen final, in the order in which they were placed."""
+        rows = self._db.execute(
+            "SELECT order_id FROM orders WHERE order_id IS NOT NULL AND NOT is_final ORDER BY intent"
+        )
+        return [row["order_id"] for row in rows]
+
+    def orders(self) -> pd.DataFrame:
+        """One row an order, in the order in which they were placed.
+
+        Columns: order_id, product_id, type_id, quantity, placed_at (UTC), status (None before the first look),
+        polls, not_done_by_s, done_by_s, fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity,
+        refunded_amount (dinars, Decimal, None where unknown), problems (text).
+
+        The seconds T from placement to the final state lie in `not_done_by_s < T <= done_by_s`: the last look that
+        showed the order open was sent after the first, the first that showed it final was answered by the second
+        (infinity while there is none). Both count from the placement request, itself a span of time. Of an order
+        that somebody else placed they count from the time the API tells, by the API's clock.
+        """
+        rows = self._db.execute(_ORDERS).fetchall()
+        brackets = [_bracket(row) for row in rows]
+        return pd.DataFrame(
+            {
+                **{name: pd.array([row[name] for row in rows], dtype="str")
+                   for name in ("order_id", "product_id", "type_id")},
+                "quantity": _counts(rows, "quantity"),
+                "placed_at": _utc([row["told_us"] if row["sent_us"] is None else row["sent_us"] for row in rows]),
+                "status": pd.array([row["status"] for row in rows], dtype="str"),
+                "polls": _counts(rows, "polls"),
+                "not_done_by_s": np.array([low for low, _ in brackets], dtype=float),
+                "done_by_s": np.array([high for _, high in brackets], dtype=float),
+                "fulfilled_quantity": _counts(rows, "fulfilled_quantity"),
+                "price_per_card": _amounts(rows, "price_per_card"),
+                "fulfilled_amount": _amounts(rows, "fulfilled_amount"),
+                "refunded_quantity": _counts(rows, "refunded_quantity"),
+                "refunded_amount": _amounts(rows, "refunded_amount"),
+                "problems": pd.array(["; ".join(json.loads(row["problems"])) for row in rows], dtype="str"),
+            }
+        )  # fmt: skip
+
+    def polls(self) -> pd.DataFrame:
+        """One row a look, in the order in which they were made.
+
+        Columns: order_id, attempt (from 1 for each order), via ("check" or "list"; one list request gives a row to
+        every order it shows), sent_at, received_at (UTC), latency_s, elapsed_s (from the answer to the placement, or
+        for somebody else's order from the time the API tells, to the sending of this look), outcome (a status, an
+        error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id.
+        """
+        rows = self._db.execute(_POLLS).fetchall()
+        order_ids = pd.Series([row["order_id"] for row in rows], dtype="str")
+        return pd.DataFrame(
+            {
+                "order_id": order_ids,
+                "attempt": (order_ids.groupby(order_ids).cumcount() + 1).astype("Int64"),
+                "via": pd.array([row["via"] for row in rows], dtype="str"),
+                "sent_at": _utc([row["sent_us"] for row in rows]),
+                "received_at": _utc([row["received_us"] for row in rows]),
+                "latency_s": np.array([row["received_s"] - row["sent_s"] for row in rows], dtype=float),
+                "elapsed_s": np.array([_elapsed(row) for row in rows], dtype=float),
+                "outcome": pd.array([row["outcome"] for row in rows], dtype="str"),
+                "http_status": _counts(rows, "http_status"),
+                "retry_after_s": np.array([row["retry_after_s"] for row in rows], dtype=float),
+                "request_id": pd.array([row["request_id"] for row in rows], dtype="str"),
+            }
+        )
+
+
+def _span(row: sqlite3.Row, start: str, end: str, start_run: str, end_run: str) -> float:
+    """Seconds between two events: by the monotonic clock within a run, by UTC across runs."""
+    if row[start_run] == row[end_run]:
+        return row[f"{end}_s"] - row[f"{start}_s"]
+    return (row[f"{end}_us"] - row[f"{start}_us"]) / 1e6
+
+
+def _bracket(row: sqlite3.Row) -> tuple[float, float]:
+    """The span in which the order's duration lies: open until after the first, final by the second."""
+    low, high = 0.0, inf
+    placed_here = row["sent_us"] is not None and row["received_us"] is not None
+    if row["open_us"] is not None and placed_here:
+        low = _span(row, "received", "open", "run", "open_run")
+    elif row["open_us"] is not None and row["told_us"] is not None:
+        low = (row["open_us"] - row["told_us"] - _TOLD_PRECISION_US) / 1e6
+    if row["final_us"] is not None and placed_here:
+        high = _span(row, "sent", "final", "run", "final_run")
+    elif row["final_us"] is not None and row["told_us"] is not None:
+        high = (row["final_us"] - row["told_us"]) / 1e6
+    return max(low, 0.0), max(high, 0.0)
+
+
+def _elapsed(row: sqlite3.Row) -> float | None:
+    if row["placed_us"] is not None:
+        return _span(row, "placed", "sent", "placed_run", "run")
+    return None if row["told_us"] is None else (row["sent_us"] - row["told_us"]) / 1e6
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
+
+
+def _counts(rows: list[sqlite3.Row], name: str) -> Any:
+    return pd.array([row[name] for row in rows], dtype="Int64")
+
+
+def _amounts(rows: list[sqlite3.Row], name: str) -> pd.Series:
+    return pd.Series([None if row[name] is None else Decimal(row[name]) for row in rows], dtype=object)
+
+
+def _utc(microseconds: list[int | None]) -> Any:
+    return pd.to_datetime(pd.array(microseconds, dtype="Int64"), unit="us", utc=True).as_unit("us")

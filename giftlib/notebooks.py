@@ -1,0 +1,48 @@
+"""Running notebooks the same way everywhere: a fresh kernel in fixed surroundings, nothing kept that varies by run."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+SURROUNDINGS: Mapping[str, str] = {
+    "IPYKERNEL_CELL_NAME": "cell.py",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "SOURCE_DATE_EPOCH": "1767225600",
+    "TZ": "UTC",
+}
+"""Set before a kernel starts, these take the machine, the user and the day out of what a notebook prints."""
+
+
+def run_notebook(path: Path, *, then: str | None = None) -> nbformat.NotebookNode:
+    """Run the notebook at `path` and give it with its new outputs; the file is not changed.
+
+    `then` is Python code to run after the last cell, of which nothing is kept. Raises
+    nbclient.exceptions.CellExecutionError when a cell fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    if then is not None:
+        notebook.cells.append(nbformat.v4.new_code_cell(then))
+    runner = NotebookClient(
+        notebook,
+        timeout=60,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    runner.execute(env=os.environ | SURROUNDINGS)
+    if then is not None:
+        notebook.cells.pop()
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return notebook

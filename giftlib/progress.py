@@ -1,0 +1,15 @@
+"""Progress for a person: on a terminal or in a live notebook, never where time is simulated."""
+
+import sys
+
+from tqdm import tqdm
+
+from giftlib.clock import Clock, SystemClock
+
+
+def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[None]":
+    """A bar that shows itself if `progress` is True, or None and a person waits in real time."""
+    if progress is None:
+        person = sys.stderr.isatty() or "ipykernel" in sys.modules
+        progress = person and isinstance(clock, SystemClock)
+    return tqdm(total=total, unit=unit, desc=description, disable=not progress)

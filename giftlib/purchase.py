@@ -1,0 +1,88 @@
+"""Placing an order, and what to do with it once it is final: the walkthrough of the vendor's guide."""
+
+from collections.abc import Callable
+from typing import Any
+
+from giftlib.arguments import check_count, check_id
+from giftlib.client import Client
+from giftlib.clock import read
+from giftlib.connection import current_client
+from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
+from giftlib.journal import Journal
+from giftlib.orders import Card, Order, OrderStatus
+from giftlib.polling import poll_order_until_complete
+
+
+def place_order(
+    product_id: str, type_id: str, quantity: int, *, client: Client | None = None, journal: Journal | None = None
+) -> str:
+    """Buy cards and give the order's id; raises what `Client.place_order` raises.
+
+    The journal holds the intent before the request leaves, and what became of it as soon as that is known.
+    """
+    check_id("product_id", product_id)
+    check_id("type_id", type_id)
+    quantity = check_count("quantity", quantity)
+    client = client or current_client()
+    if journal is None:
+        return client.place_order(product_id, type_id, quantity)
+    client.require_purchase_allowed()
+    intent = journal.intend(product_id, type_id, quantity, read(client.clock))
+    try:
+        order_id = client.place_order(product_id, type_id, quantity)
+    except OrderOutcomeUnknownError:
+        journal.outcome_unknown(intent, read(client.clock))
+        raise
+    except GiftlibError:
+        journal.not_placed(intent, read(client.clock))
+        raise
+    journal.placed(intent, order_id, read(client.clock))
+    return order_id
+
+
+def handle_order_result(order: Order, deliver: Callable[[Card], object] | None = None) -> None:
+    """Print what the vendor's guide prints for a final order, codes masked, and hand each card to `deliver`.
+
+    What `deliver` raises ends the handling; the cards can be had again with `check_order_status`. Raises ValueError
+    for an order that is not final.
+    """
+    match order.status:
+        case OrderStatus.FULFILLED:
+            print(f"✅ Success: {order.fulfilled_quantity} cards delivered")
+            print(f"Cost: {order.fulfilled_amount} DA")
+            for number, card in enumerate(order.cards, start=1):
+                print(f"Card {number}: {card}")
+        case OrderStatus.PARTIALLY_FILLED:
+            print(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
+            print(f"Charged: {order.fulfilled_amount} DA")
+            print(f"Refunded: {order.refunded_amount} DA")
+            for card in order.cards:
+                print(f"Delivered: {card}")
+        case OrderStatus.REFUNDED:
+            print("❌ Order failed - full refund issued")
+        case status:
+            raise ValueError(f"order must be final, got one that is {status or 'without status'}")
+    if deliver is not None:
+        for card in order.cards:
+            deliver(card)
+
+
+def process_order(
+    product_id: str,
+    type_id: str,
+    quantity: int,
+    max_attempts: int = 60,
+    *,
+    client: Client | None = None,
+    journal: Journal | None = None,
+    deliver: Callable[[Card], object] | None = None,
+    **waiting: Any,
+) -> Order:
+    """Place an order, wait for it, handle it: `waiting` goes to `poll_order_until_complete`."""
+    print("Placing order...")
+    order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
+    print(f"Order placed: {order_id}")
+    print("Waiting for fulfillment...")
+    order = poll_order_until_complete(order_id, max_attempts, client=client, journal=journal, **waiting)
+    handle_order_result(order, deliver)
+    return order

@@ -1,0 +1,47 @@
+"""Tolerant reading of single values in an answer: each function gives the value, or None if it is no such thing."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_MOST = 10**12
+"""No count of cards and no amount in dinars is as large; what claims to be is not read."""
+
+
+def as_text(raw: Any) -> str | None:
+    """A text as one printable line of at most 200 characters."""
+    if not isinstance(raw, str):
+        return None
+    return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in raw[:200])).strip()
+
+
+def as_amount(raw: Any) -> Decimal | None:
+    """A number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals."""
+    if isinstance(raw, bool) or not isinstance(raw, int | Decimal | str) or (isinstance(raw, str) and len(raw) > 30):
+        return None
+    try:
+        number = Decimal(raw)
+    except InvalidOperation:
+        return None
+    fits = number.is_finite() and abs(number) < _MOST and number.as_tuple().exponent >= -12
+    return number if fits else None
+
+
+def as_count(raw: Any) -> int | None:
+    """A whole number from 0 up, however it is written."""
+    number = as_amount(raw)
+    return int(number) if number is not None and number >= 0 and number == int(number) else None
+
+
+def as_moment(raw: Any) -> datetime | None:
+    """An ISO-8601 time in UTC; one without an offset is taken for UTC."""
+    try:
+        moment = datetime.fromisoformat(raw)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def as_flag(raw: Any) -> bool | None:
+    return raw if isinstance(raw, bool) else None

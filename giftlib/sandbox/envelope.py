@@ -1,0 +1,120 @@
+"""How the API words its answers: envelopes, bare errors, exact numbers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+
+from .faults import Fault
+
+_CODES = {
+    400: "ERR_VALIDATION",
+    401: "INVALID_ACCESS_TOKEN",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    413: "PAYLOAD_TOO_LARGE",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+_write_plain = json.JSONEncoder().encode
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+@dataclass
+class Request:
+    """What arrived: `id` names it in answers, `address` is the client's."""
+
+    id: str
+    address: str
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Answer:
+    """What goes back; `order_id` is the order that the request placed."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    order_id: str | None = None
+
+
+class Refusal(Exception):
+    """An error in the API's envelope."""
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Any = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.details, self.headers = status, code, message, details, headers
+
+
+def write_json(value: Any) -> str:
+    """JSON with every Decimal as an exact number, without needless zeros."""
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{_write_plain(key)}:{write_json(item)}" for key, item in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([write_json(item) for item in value]) + "]"
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return _write_plain(value)
+
+
+def success(data: dict[str, Any], totals: Mapping[str, int] | None = None, **beside: Any) -> Answer:
+    """A 200 in the API's envelope; `beside` is what this endpoint tells outside `data`."""
+    return _json(200, {"success": True, **(totals or {}), "data": data, **beside})
+
+
+def enveloped_error(refusal: Refusal, request: Request) -> Answer:
+    """An error as the API itself answers it."""
+    error = {"code": refusal.code, "message": refusal.message}
+    if refusal.details is not None:
+        error["details"] = refusal.details
+    return _json(refusal.status, {"success": False, "error": error, "requestId": request.id}, refusal.headers)
+
+
+def bare_error(status: int, message: str) -> Answer:
+    """An error as the router before the API answers it."""
+    return _json(status, {"message": message, "error": reason(status), "statusCode": status})
+
+
+def faulty(fault: Fault, request: Request) -> Answer:
+    """The answer of a fault that has a status."""
+    status, text = fault.status, reason(fault.status)
+    if isinstance(fault.body, bytes):
+        answer = Answer(status, fault.body, dict(_JSON))
+    elif fault.body == "envelope":
+        answer = enveloped_error(Refusal(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
+    elif fault.body == "router":
+        answer = bare_error(status, text)
+    elif fault.body == "html":
+        page = f"<html><head><title>{status} {text}</title></head><body><h1>{text}</h1></body></html>"
+        answer = Answer(status, page.encode(), {"Content-Type": "text/html"})
+    else:
+        answer = Answer(status, b"")
+    answer.headers.update(fault.headers)
+    return answer
+
+
+def reason(status: int) -> str:
+    """The phrase that goes with a status."""
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+
+
+def finished_headers(answer: Answer, request: Request) -> dict[str, str]:
+    """All headers of an answer: a page of any origin may read it, and it has an id."""
+    own = {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id}
+    if answer.status not in (204, 304):
+        own["Content-Length"] = str(len(answer.body))
+    return {**own, **answer.headers}
+
+
+def _json(status: int, content: dict[str, Any], headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status, write_json(content).encode(), {**_JSON, **(headers or {})})

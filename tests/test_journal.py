@@ -1,0 +1,205 @@
+import json
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from math import inf
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from giftlib import GiftlibError, Journal, PollTimeoutError, place_order, poll_order_until_complete
+from giftlib.sandbox import Fault, Sandbox
+
+PRODUCT = "507f1f77bcf86cd799439011"
+
+
+def one_order(sandbox, journal, type_id="type_001", quantity=2, **waiting):
+    client = sandbox.client()
+    order_id = place_order(PRODUCT, type_id, quantity, client=client, journal=journal)
+    try:
+        poll_order_until_complete(order_id, client=client, journal=journal, **waiting)
+    except PollTimeoutError:
+        pass
+    return order_id
+
+
+def test_the_frames_have_the_promised_columns_and_kinds_also_when_empty():
+    with Sandbox() as sandbox:
+        journal = Journal()
+        empty = journal.orders(), journal.polls()
+        one_order(sandbox, journal)
+        full = journal.orders(), journal.polls()
+    assert list(full[0].columns) == [
+        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s",
+        "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount", "problems",
+    ]  # fmt: skip
+    assert list(full[1].columns) == [
+        "order_id", "attempt", "via", "sent_at", "received_at", "latency_s", "elapsed_s", "outcome", "http_status",
+        "retry_after_s", "request_id",
+    ]  # fmt: skip
+    for without_rows, with_rows in zip(empty, full, strict=True):
+        pd.testing.assert_series_equal(without_rows.dtypes, with_rows.dtypes)
+    assert full[0]["placed_at"].dtype == "datetime64[us, UTC]"
+
+
+@pytest.mark.parametrize(
+    ("type_id", "status", "delivered", "charged", "refunded"),
+    [
+        ("type_001", "FULFILLED", 4, 1960, 0),
+        ("TEST_PARTIAL", "PARTIALLY_FILLED", 2, 980, 980),
+        ("TEST_REFUND", "REFUNDED", 0, 0, 1960),
+    ],
+)
+def test_money_and_cards_of_each_outcome_are_exact(type_id, status, delivered, charged, refunded):
+    with Sandbox() as sandbox:
+        journal = Journal()
+        one_order(sandbox, journal, type_id, 4)
+    order = journal.orders().iloc[0]
+    assert (order["status"], order["fulfilled_quantity"], order["refunded_quantity"]) == (status, delivered, 4 - delivered)
+    assert order["fulfilled_amount"] == Decimal(charged)
+    assert order["refunded_amount"] == Decimal(refunded)
+    assert isinstance(order["price_per_card"], Decimal)
+    assert order["product_id"] == PRODUCT
+    assert order["problems"] == ""
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    interval=st.floats(1, 30),
+    fails=st.lists(st.integers(1, 8), max_size=3),
+    reopened=st.booleans(),
+)
+def test_every_bracket_contains_the_true_duration(tmp_path_factory, seed, interval, fails, reopened):
+    path = tmp_path_factory.mktemp("journal") / "journal.sqlite"
+    faults = [Fault("checkOrder", call=call, status=503) for call in fails]
+    with Sandbox(seed, faults=faults) as sandbox:
+        journal = Journal(path)
+        order_id = one_order(sandbox, journal, timeout=9 if reopened else 300, interval=interval)
+        if reopened:
+            journal.close()
+            sandbox.clock.sleep(3)
+            journal = Journal(path)
+            if journal.unfinished():
+                poll_order_until_complete(order_id, client=sandbox.client(), journal=journal, interval=interval)
+        order = journal.orders().iloc[0]
+        true = sandbox.truth()[order_id]
+        journal.close()
+    assert order["not_done_by_s"] < true <= order["done_by_s"] < inf
+
+
+def test_an_order_that_is_still_open_is_bounded_below_only():
+    with Sandbox(fulfilment_s=inf) as sandbox:
+        journal = Journal()
+        one_order(sandbox, journal, timeout=60)
+    order = journal.orders().iloc[0]
+    assert 59 < order["not_done_by_s"] < 60
+    assert order["done_by_s"] == inf
+    assert order["status"] == "HANDLING"
+    assert pd.isna(order["fulfilled_quantity"])
+    assert order["refunded_amount"] is None
+
+
+def test_somebody_elses_order_is_counted_from_the_time_the_api_tells():
+    with Sandbox(fulfilment_s=12.3456) as sandbox:
+        [order_id] = sandbox.add_orders(1)
+        journal = Journal()
+        sandbox.clock.sleep(4)
+        poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+    order, polls = journal.orders().iloc[0], journal.polls()
+    assert order["not_done_by_s"] < 12.3456 <= order["done_by_s"]
+    assert polls["elapsed_s"].iloc[0] == pytest.approx(4, abs=0.001)
+
+
+def test_an_order_seen_final_stays_final():
+    with Sandbox(fulfilment_s=1) as sandbox:
+        journal = Journal()
+        order_id = one_order(sandbox, journal)
+        before = journal.orders()
+        sandbox.inject(
+            Fault("checkOrder", body=json.dumps({"success": True, "data": {"_id": order_id, "status": "HANDLING"}}).encode())
+        )
+        with pytest.raises(PollTimeoutError):
+            poll_order_until_complete(order_id, 1, client=sandbox.client(), journal=journal)
+    after = journal.orders()
+    assert after["polls"].item() == before["polls"].item() + 1
+    pd.testing.assert_frame_equal(after.drop(columns="polls"), before.drop(columns="polls"))
+
+
+def test_the_intent_is_on_disk_before_the_purchase_leaves(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    held = []
+
+    with Sandbox() as sandbox:
+        client = sandbox.client()
+        real = client.place_order
+
+        def place(*arguments):
+            with closing(sqlite3.connect(path)) as other:
+                held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM orders").fetchall())
+            return real(*arguments)
+
+        client.place_order = place
+        place_order(PRODUCT, "type_001", 3, client=client, journal=Journal(path))
+    assert held == [("intended", PRODUCT, "type_001", 3)]
+
+
+def test_a_journal_outlives_the_process_that_wrote_it(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with Sandbox(fulfilment_s=inf) as sandbox:
+        journal = Journal(path)
+        order_id = one_order(sandbox, journal, timeout=20)
+        orders, polls = journal.orders(), journal.polls()
+        journal.close()
+    reopened = Journal(path)
+    assert reopened.unfinished() == [order_id]
+    pd.testing.assert_frame_equal(reopened.orders(), orders)
+    pd.testing.assert_frame_equal(reopened.polls(), polls)
+    assert repr(reopened) == "Journal(1 orders, 0 final)"
+
+
+def test_a_saved_copy_holds_the_same(tmp_path):
+    with Sandbox() as sandbox:
+        journal = Journal()
+        one_order(sandbox, journal)
+    journal.save(tmp_path / "copy.sqlite")
+    pd.testing.assert_frame_equal(Journal(tmp_path / "copy.sqlite").orders(), journal.orders())
+
+
+@pytest.mark.parametrize("content", ["not a database, but some text that is long enough", "another version"])
+def test_a_file_that_is_no_journal_of_this_version_is_refused(tmp_path, content):
+    path = tmp_path / "file"
+    if content == "another version":
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 99")
+    else:
+        path.write_text(content * 50)
+    with pytest.raises(GiftlibError, match=str(path)):
+        Journal(path)
+
+
+def test_two_journals_on_one_file_see_each_others_orders(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with Sandbox() as sandbox:
+        first, second = Journal(path), Journal(path)
+        ids = [one_order(sandbox, journal) for journal in (first, second, first)]
+    assert first.orders()["order_id"].tolist() == ids
+    pd.testing.assert_frame_equal(first.polls(), second.polls())
+    first.close()
+    second.close()
+
+
+def test_the_file_holds_no_code_and_no_key(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with Sandbox() as sandbox:
+        journal = Journal(path)
+        one_order(sandbox, journal, quantity=3)
+        key = sandbox.api_key
+        written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        journal.close()
+    written += path.read_bytes()
+    assert b"type_001" in written
+    assert b"SANDBOX-" not in written
+    assert key.encode() not in written

@@ -1,0 +1,584 @@
+"""The sandbox's HTTP face against the documentation's samples, asked by plain requests."""
+
+import re
+from decimal import Decimal
+
+import pytest
+import requests
+
+from giftlib.sandbox import Sandbox
+
+SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
+ISO_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+# The samples of the vendor's documentation. Card codes are not compared: the sandbox has its own.
+PING = {
+    "success": True,
+    "data": {
+        "api": "ok",
+        "operators": {"mobilis": "up", "ooredoo": "up", "djezzy": "up", "mobilisFixedPlans": "up"},
+    },
+    "meta": {"timestamp": "2025-10-29T00:00:00.000Z"},
+}
+VALIDATE = {
+    "success": True,
+    "data": {
+        "username": "+213665983439",
+        "apiKey": {
+            "key": "ea27b376-9f5c-4b09-883f-1b96cd7b541c",
+            "isEnabled": True,
+            "type": "SANDBOX",
+            "allowedips": [],
+            "scope": "READ-WRITE",
+        },
+    },
+}
+CATALOG_PRODUCT = {"id": "6126393c6f57860f925a1983", "title": "PSN Germany", "enabled": True, "region": "germany"}
+CHECK_PRODUCT = {
+    "success": True,
+    "data": {
+        "productId": "507f1f77bcf86cd799439011",
+        "productTitle": "PSN",
+        "types": [
+            {"id": "type_001", "name": "PSN 500 DA", "price": 490, "quantity": 150},
+            {"id": "type_002", "name": "PSN 1000 DA", "price": 980, "quantity": 87},
+            {"id": "type_003", "name": "PSN 2000 DA", "price": 1960, "quantity": 0},
+        ],
+    },
+    "meta": {"timestamp": "2025-10-29T01:00:00.000Z"},
+    "requestId": "req_1730163600_xyz789",
+}
+PLACE_ORDER = {
+    "success": True,
+    "data": {"orderId": "6901616fe9e88196b4eb64b3"},
+    "meta": {"timestamp": "2025-10-29T01:00:00.000Z"},
+    "requestId": "req_1730163600_abc123",
+}
+HANDLING = {
+    "success": True,
+    "data": {
+        "_id": "6901616fe9e88196b4eb64b3",
+        "status": "HANDLING",
+        "quantity": 2,
+        "product": "507f1f77bcf86cd799439011",
+        "type": "type_001",
+        "time": "2025-10-29T01:00:00.000Z",
+    },
+}
+FULFILLED = {
+    "success": True,
+    "data": {
+        "_id": "6901616fe9e88196b4eb64b3",
+        "status": "FULFILLED",
+        "quantity": 2,
+        "fulfilled_quantity": 2,
+        "fulfilled_amount": 980,
+        "price_per_card": 490,
+        "cards": [
+            {"value": "SANDBOX-CARD-1", "serial": "SANDBOX-1"},
+            {"value": "SANDBOX-CARD-2", "serial": "SANDBOX-2"},
+        ],
+        "time": "2025-10-29T01:00:00.000Z",
+    },
+}
+LIST_FULFILLED = {
+    "_id": "69001dc6e9e88196b4eb64b3",
+    "quantity": 1,
+    "price_per_card": 0,
+    "fulfilled_quantity": 1,
+    "fulfilled_amount": 0,
+    "cards": [{"value": "SANDBOX-CARD-1", "serial": "SANDBOX-1"}],
+    "status": "FULFILLED",
+    "product": "string",
+    "type": "string",
+    "time": "2025-10-28T01:35:02.000Z",
+}
+LIST_REFUNDED = {
+    "_id": "68fcdd7ce9e88196b4eb64b3",
+    "quantity": 1,
+    "price_per_card": 490,
+    "fulfilled_quantity": 0,
+    "fulfilled_amount": 0,
+    "cards": [],
+    "status": "REFUNDED",
+    "product": "507f1f77bcf86cd799439011",
+    "type": "TEST_REFUND",
+    "time": "2025-10-25T14:23:24.000Z",
+}
+BALANCE = {"success": True, "data": {"balance": 1326.13}, "meta": {"timestamp": "2025-10-29T01:00:00.000Z"}}
+TRANSACTION = {
+    "_id": "6901616fe9e88196b4eb64b4",
+    "type": "ORDER",
+    "operation": "Decrement",
+    "amount": 490,
+    "oldBalance": 1326,
+    "newBalance": 836,
+    "objid": "6901616fe9e88196b4eb64b3",
+    "note": "",
+    "time": "2025-10-29T01:00:00.000Z",
+}
+PAGINATION = {"page": 1, "pageSize": 5, "totalPages": 11, "totalResults": 55}
+ANY = object()
+
+
+class Caller:
+    """A keep-alive session that presents the sandbox's key."""
+
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers["X-Access-Token"] = sandbox.api_key
+
+    def __call__(self, path, method="GET", **kwargs):
+        return self.session.request(method, f"{self.sandbox.url}/v3/{path}", timeout=5, **kwargs)
+
+    def place(self, product=SAMPLE_PRODUCT, type_id="type_001", quantity=1):
+        body = {"productId": product, "typeId": type_id, "quantity": quantity}
+        return self("gift-cards/placeOrder", "POST", json=body)
+
+    def order_id(self, *args, **kwargs):
+        return self.place(*args, **kwargs).json()["data"]["orderId"]
+
+    def check(self, order_id):
+        return self(f"gift-cards/checkOrder/{order_id}")
+
+
+@pytest.fixture
+def open_sandbox():
+    opened = []
+
+    def open_one(**settings):
+        sandbox = Sandbox(**{"latency_s": 0, "fulfilment_s": 10, "ceiling_per_minute": None} | settings)
+        caller = Caller(sandbox)
+        opened.append((sandbox, caller))
+        return caller
+
+    yield open_one
+    for sandbox, caller in opened:
+        caller.session.close()
+        sandbox.close()
+
+
+@pytest.fixture
+def call(open_sandbox):
+    return open_sandbox()
+
+
+def assert_shape(got, sample, path="answer"):
+    """Same keys and same JSON types all the way down, lists by their first item."""
+    if isinstance(sample, dict):
+        assert got.keys() == sample.keys(), path
+        for key in sample:
+            assert_shape(got[key], sample[key], f"{path}.{key}")
+    elif isinstance(sample, list):
+        assert isinstance(got, list), path
+        if sample:
+            assert got, path
+        for item in got:
+            assert_shape(item, sample[0], f"{path}[]")
+    elif isinstance(sample, float):
+        assert isinstance(got, (int, float)), path
+    else:
+        assert type(got) is type(sample), path
+        if isinstance(sample, str) and ISO_MS.fullmatch(sample):
+            assert ISO_MS.fullmatch(got), path
+
+
+@pytest.mark.parametrize(
+    ("path", "sample"),
+    [
+        ("ping", PING),
+        ("validate", VALIDATE),
+        (f"gift-cards/checkProduct/{SAMPLE_PRODUCT}", CHECK_PRODUCT),
+        ("gift-cards/checkOrder/6901616fe9e88196b4eb64b3", FULFILLED),
+        ("account/balance", BALANCE),
+    ],
+)
+def test_a_read_answers_in_the_shape_of_its_sample(call, path, sample):
+    answer = call(path)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert_shape(answer.json(), sample)
+
+
+def test_the_guides_order_is_answered_as_in_the_guide(call):
+    assert call.check("6901616fe9e88196b4eb64b3").json() == FULFILLED
+
+
+def test_the_guides_order_is_nowhere_else(call):
+    assert call("gift-cards/list").json()["data"]["items"] == []
+    assert call("account/transactions").json()["data"]["items"] == []
+    assert call.sandbox.truth() == {}
+
+
+def test_without_the_sample_setting_the_guides_order_is_unknown(open_sandbox):
+    assert open_sandbox(sample_order=False).check("6901616fe9e88196b4eb64b3").status_code == 404
+
+
+def test_the_sample_product_has_the_samples_types(call):
+    data = call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+    assert data["types"] == CHECK_PRODUCT["data"]["types"]
+
+
+def test_prices_can_be_set(open_sandbox):
+    call = open_sandbox(prices={"type_001": Decimal("512.25")})
+    assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 512.25
+    call.order_id(type_id="type_001", quantity=2)
+    assert call("account/transactions").json()["data"]["items"][0]["amount"] == 1024.5
+
+
+def test_the_catalogue_has_totals_beside_data_and_the_captured_products(call):
+    answer = call("gift-cards/catalog").json()
+    assert answer.keys() == {"success", "totalCategories", "totalProducts", "data", "meta"}
+    categories = answer["data"]["categories"]
+    products = [product for category in categories for product in category["products"]]
+    assert (answer["totalCategories"], answer["totalProducts"]) == (len(categories), len(products))
+    assert all(category.keys() == {"title", "products"} for category in categories)
+    assert CATALOG_PRODUCT in products
+    assert {"612619816f57860f9259eee3", SAMPLE_PRODUCT} < {product["id"] for product in products}
+    for product in products:
+        assert {"id", "title", "enabled"} <= product.keys() <= {"id", "title", "enabled", "region"}
+
+
+def test_every_product_of_the_catalogue_can_be_checked(call):
+    for category in call("gift-cards/catalog").json()["data"]["categories"]:
+        for product in category["products"]:
+            assert_shape(call(f"gift-cards/checkProduct/{product['id']}").json(), CHECK_PRODUCT)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"key_type": "SANDBOX", "key_scope": "READ-WRITE", "allowed_ips": ()},
+        {"key_type": "PRODUCTION", "key_scope": "READ-ONLY", "allowed_ips": ("127.0.0.1",)},
+    ],
+)
+def test_validate_echoes_the_key_and_its_properties(open_sandbox, settings):
+    call = open_sandbox(**settings)
+    assert call("validate").json()["data"]["apiKey"] == {
+        "key": call.sandbox.api_key,
+        "isEnabled": True,
+        "type": settings["key_type"],
+        "allowedips": list(settings["allowed_ips"]),
+        "scope": settings["key_scope"],
+    }
+
+
+def test_ping_needs_no_key(call):
+    assert requests.get(call.sandbox.url + "/v3/ping", timeout=5).status_code == 200
+
+
+def test_placing_answers_with_an_order_id(call):
+    answer = call.place().json()
+    assert_shape(answer, PLACE_ORDER)
+    assert re.fullmatch("[0-9a-f]{24}", answer["data"]["orderId"])
+
+
+def test_an_order_id_tells_when_it_was_placed(call):
+    call.sandbox.clock.sleep(100.7)
+    assert int(call.order_id()[:8], 16) == int(call.sandbox.clock.now_utc().timestamp())
+
+
+def test_an_order_being_handled_has_product_and_type_and_no_result(call):
+    order_id = call.order_id(quantity=2)
+    answer = call.check(order_id).json()
+    assert_shape(answer, HANDLING)
+    assert answer["data"] == HANDLING["data"] | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
+    row = call("gift-cards/list").json()["data"]["items"][0]
+    assert row == answer["data"]
+
+
+@pytest.mark.parametrize(
+    ("type_id", "quantity", "rounding", "status", "delivered"),
+    [
+        ("type_001", 2, "down", "FULFILLED", 2),
+        ("anything", 1, "down", "FULFILLED", 1),
+        ("TEST_REFUND", 2, "down", "REFUNDED", 0),
+        ("TEST_PARTIAL", 4, "down", "PARTIALLY_FILLED", 2),
+        ("TEST_PARTIAL", 5, "down", "PARTIALLY_FILLED", 2),
+        ("TEST_PARTIAL", 5, "up", "PARTIALLY_FILLED", 3),
+        ("TEST_PARTIAL", 1, "down", "REFUNDED", 0),
+        ("TEST_PARTIAL", 1, "up", "FULFILLED", 1),
+    ],
+)
+def test_the_type_settles_what_becomes_of_an_order(open_sandbox, type_id, quantity, rounding, status, delivered):
+    call = open_sandbox(partial_rounding=rounding)
+    price = 0 if type_id == "anything" else 490
+    order_id = call.order_id(type_id=type_id, quantity=quantity)
+    assert call.check(order_id).json()["data"]["status"] == "HANDLING"
+    call.sandbox.clock.sleep(10)
+    data = call.check(order_id).json()["data"]
+    assert data == {
+        "_id": order_id,
+        "status": status,
+        "quantity": quantity,
+        "fulfilled_quantity": delivered,
+        "fulfilled_amount": delivered * price,
+        "price_per_card": price,
+        "cards": [{"value": f"SANDBOX-CARD-{n + 1}", "serial": f"SANDBOX-{n + 1}"} for n in range(delivered)],
+        "time": "2026-01-01T00:00:00.000Z",
+    }
+    row = call("gift-cards/list").json()["data"]["items"][0]
+    assert row == data | {"product": SAMPLE_PRODUCT, "type": type_id}
+
+
+@pytest.mark.parametrize(("product", "sample"), [("string", LIST_FULFILLED), (SAMPLE_PRODUCT, LIST_REFUNDED)])
+def test_final_rows_of_the_list_are_like_the_captured_ones(call, product, sample):
+    order_id = call.order_id(product, sample["type"], sample["quantity"])
+    call.sandbox.clock.sleep(10)
+    row = call("gift-cards/list").json()["data"]["items"][0]
+    assert row == sample | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
+
+
+def test_the_list_is_newest_first_and_paged(call):
+    ids = []
+    for _ in range(7):
+        ids += call.sandbox.add_orders(1)
+        call.sandbox.clock.sleep(1)
+    seen = []
+    for page in (1, 2, 3, 4):
+        answer = call(f"gift-cards/list?page={page}&pageSize=3").json()
+        assert answer.keys() == {"success", "data", "meta"}
+        assert answer["data"]["pagination"] == {"page": page, "pageSize": 3, "totalPages": 3, "totalResults": 7}
+        assert_shape(answer["data"]["pagination"], PAGINATION)
+        seen += [row["_id"] for row in answer["data"]["items"]]
+    assert seen == ids[::-1]
+
+
+@pytest.mark.parametrize("path", ["gift-cards/list", "account/transactions"])
+def test_lists_can_be_narrowed_to_a_period_with_both_ends_included(call, path):
+    for _ in range(5):
+        call.sandbox.add_orders(1)
+        call.sandbox.clock.sleep(1)
+    period = "from=2026-01-01T00:00:01Z&to=2026-01-01T00:00:03.000Z"
+    data = call(f"{path}?{period}&pageSize=2").json()["data"]
+    assert [row["time"][17:19] for row in data["items"]] == ["03", "02"]
+    assert data["pagination"]["totalResults"] == 3
+    assert [row["time"][17:19] for row in call(f"{path}?{period}&pageSize=2&page=2").json()["data"]["items"]] == ["01"]
+    assert call(f"{path}?from=2027-01-01&to=2025-01-01").json()["data"]["items"] == []
+
+
+def test_the_list_takes_one_end_of_a_period_alone(call):
+    call.sandbox.add_orders(1)
+    assert call("gift-cards/list?from=2026-01-01T00:00:01Z").json()["data"]["items"] == []
+    assert len(call("gift-cards/list?to=2026-01-01T00:00:01Z").json()["data"]["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["pageSize=101", "pageSize=0", "page=0", "page=-1", "page=one", "page=1.5", "page=", "from=yesterday", "to="],
+)
+@pytest.mark.parametrize("path", ["gift-cards/list", "account/transactions"])
+def test_a_bad_query_is_refused(call, path, query):
+    assert_refused(call(f"{path}?{query}"), 400, "ERR_VALIDATION", details=ANY)
+
+
+@pytest.mark.parametrize("query", ["from=2026-01-01T00:00:00Z", "to=2026-01-01T00:00:00Z"])
+def test_transactions_want_both_ends_of_a_period(call, query):
+    assert_refused(call(f"account/transactions?{query}"), 400, "ERR_VALIDATION", details=ANY)
+
+
+def test_an_order_is_debited_at_once_and_credited_when_it_falls_short(open_sandbox):
+    call = open_sandbox(opening_balance=Decimal("10000.13"))
+    order_id = call.order_id(type_id="TEST_PARTIAL", quantity=4)
+    call.sandbox.clock.sleep(12)
+    answer = call("account/transactions").json()
+    assert answer.keys() == {"success", "data", "meta"}
+    refund, order = answer["data"]["items"]
+    assert_shape(order, TRANSACTION | {"oldBalance": 1.5, "newBalance": 1.5})
+    assert order | {"_id": ""} == {
+        "_id": "",
+        "type": "ORDER",
+        "operation": "Decrement",
+        "amount": 1960,
+        "oldBalance": 10000.13,
+        "newBalance": 8040.13,
+        "objid": order_id,
+        "note": "",
+        "time": "2026-01-01T00:00:00.000Z",
+    }
+    assert refund | {"_id": ""} == {
+        "_id": "",
+        "type": "REFUND-ORDER",
+        "operation": "Increment",
+        "amount": 980,
+        "oldBalance": 8040.13,
+        "newBalance": 9020.13,
+        "objid": order_id,
+        "note": "",
+        "time": "2026-01-01T00:00:10.000Z",
+    }
+    assert refund["_id"] != order["_id"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [("1326.13", "1326.13"), ("490.00", "490"), ("0", "0"), ("1000", "1000"), ("90071992547409.93", "90071992547409.93")],
+)
+def test_money_is_written_exactly(open_sandbox, amount, written):
+    call = open_sandbox(opening_balance=Decimal(amount))
+    assert f'"balance":{written}}}' in call("account/balance").text
+
+
+def assert_refused(answer, status, code, details=None):
+    body = answer.json()
+    assert (answer.status_code, body["error"]["code"]) == (status, code)
+    assert body.keys() == {"success", "error", "requestId"}
+    assert body["success"] is False
+    assert body["requestId"] == answer.headers["X-Request-Id"]
+    if details is None:
+        assert body["error"].keys() == {"code", "message"}
+    else:
+        assert body["error"].keys() == {"code", "message", "details"}
+        if details is not ANY:
+            assert body["error"]["details"] == details
+
+
+GOOD_WISH = {"productId": "p", "typeId": "t", "quantity": 1}
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        [],
+        None,
+        "text",
+        GOOD_WISH | {"productId": None},
+        GOOD_WISH | {"productId": ""},
+        GOOD_WISH | {"productId": 7},
+        GOOD_WISH | {"typeId": ["t"]},
+        *(GOOD_WISH | {"quantity": bad} for bad in (0, -1, 1.5, "2", True, None, 10**30, 1e300)),
+        *({key: value for key, value in GOOD_WISH.items() if key != left_out} for left_out in GOOD_WISH),
+    ],
+)
+def test_a_bad_order_is_refused_and_nothing_is_placed(call, wish):
+    assert_refused(call("gift-cards/placeOrder", "POST", json=wish), 400, "ERR_VALIDATION", details=ANY)
+    assert call.sandbox.truth() == {}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"quantity": NaN}', b"9" * 5000])
+def test_a_body_that_is_not_json_is_refused(call, body):
+    assert_refused(call("gift-cards/placeOrder", "POST", data=body), 400, "ERR_VALIDATION", details=ANY)
+
+
+def test_validation_names_every_wrong_field(call):
+    details = call("gift-cards/placeOrder", "POST", json={"quantity": 0}).json()["error"]["details"]
+    assert [re.match('"(.+?)"', detail)[1] for detail in details] == ["productId", "typeId", "quantity"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_the_content_type_does_not_matter(call, content_type):
+    body = b'{"productId": "p", "typeId": "t", "quantity": 1}'
+    answer = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 200
+
+
+def test_unknown_body_keys_are_passed_over(call):
+    answer = call("gift-cards/placeOrder", "POST", json=GOOD_WISH | {"ref": "mine", "orderRef": 3})
+    assert answer.status_code == 200
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(call):
+    assert call.place(quantity=2.0).status_code == 200
+    assert '"quantity":2,' in call("gift-cards/list").text
+
+
+def test_a_chunked_body_is_read(call):
+    chunks = iter([b'{"productId": "p", "typeId"', b': "t", "quantity": 1}'])
+    assert call("gift-cards/placeOrder", "POST", data=chunks).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["gift-cards/checkOrder/", "gift-cards/checkProduct/"])
+@pytest.mark.parametrize("item", ["68fcdd7ce9e88196b4eb64b3", "nonsense", "%00", "%D8%A7", "a%2Fb"])
+def test_an_unknown_id_is_not_found(call, path, item):
+    assert_refused(call(path + item), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "nothing", 404),
+        ("GET", "gift-cards", 404),
+        ("GET", "gift-cards/checkOrder", 404),
+        ("GET", "gift-cards/checkOrder/", 404),
+        ("GET", "gift-cards/checkOrder/a/b", 404),
+        ("GET", "gift-cards/list/", 404),
+        ("GET", "gift-cards/placeOrder", 405),
+        ("POST", "gift-cards/list", 405),
+        ("DELETE", "gift-cards/checkOrder/abc", 405),
+    ],
+)
+def test_the_router_answers_without_an_envelope(call, method, path, status):
+    answer = call(path, method)
+    assert answer.status_code == answer.json()["statusCode"] == status
+    assert answer.json().keys() == {"message", "error", "statusCode"}
+    assert answer.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
+
+
+def test_head_gets_no_body_and_the_connection_lives_on(call):
+    assert call("ping", "HEAD").content == b""
+    assert call("ping").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["ping", "validate", "nothing", "gift-cards/checkOrder/abc"])
+def test_every_answer_has_an_id_of_its_own_and_may_be_read_by_any_page(call, path):
+    answers = [call(path), call(path), call(path, headers={"X-Access-Token": None})]
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
+    assert all(answer.headers["Access-Control-Allow-Origin"] == "*" for answer in answers)
+
+
+def test_a_browsers_preflight_is_allowed(call):
+    answer = requests.options(call.sandbox.url + "/v3/gift-cards/placeOrder", timeout=5)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "x-access-token" in answer.headers["Access-Control-Allow-Headers"].lower()
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "NO_BALANCE"])
+def test_an_order_beyond_the_balance_is_refused(open_sandbox, code):
+    call = open_sandbox(opening_balance=Decimal("500.50"), balance_code=code)
+    assert_refused(call.place(quantity=2), 403, code, {"required": 980, "available": 500.5})
+    assert call.place(quantity=1).status_code == 200
+    assert call("account/balance").json()["data"]["balance"] == 10.5
+
+
+@pytest.mark.parametrize(
+    ("type_id", "quantity", "status"),
+    [("type_003", 1, 403), ("type_002", 88, 403), ("type_002", 87, 200), ("TEST_REFUND", 500, 200), ("other", 9, 200)],
+)
+def test_stock_is_heeded_when_asked_for(open_sandbox, type_id, quantity, status):
+    answer = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)
+    assert answer.status_code == status
+    if status == 403:
+        assert_refused(answer, 403, "OUT_OF_STOCK")
+
+
+def test_stock_is_not_heeded_otherwise(call):
+    assert call.place(type_id="type_003", quantity=1).status_code == 200
+
+
+def test_a_read_only_key_reads_and_cannot_order(open_sandbox):
+    call = open_sandbox(key_scope="READ-ONLY")
+    assert_refused(call.place(), 403, "FORBIDDEN")
+    assert call("account/balance").status_code == 200
+    assert call.sandbox.truth() == {}
+
+
+def test_an_address_that_is_not_allowed_is_refused(open_sandbox):
+    assert_refused(open_sandbox(allowed_ips=("203.0.113.7",))("account/balance"), 403, "IP_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("path", ["validate", "gift-cards/catalog", "gift-cards/list", "account/balance"])
+@pytest.mark.parametrize(
+    ("key", "code", "details"),
+    [
+        (None, "MISSING_ACCESS_TOKEN", None),
+        ("", "MISSING_ACCESS_TOKEN", None),
+        ("wrong", "INVALID_ACCESS_TOKEN", {"attemptsLeft": 4}),
+    ],
+)
+def test_a_key_is_needed(call, path, key, code, details):
+    assert_refused(call(path, headers={"X-Access-Token": key}), 401, code, details)

@@ -1,0 +1,170 @@
+from math import inf
+
+import pytest
+
+from giftlib import (
+    InsufficientBalanceError,
+    Journal,
+    OrderOutcomeUnknownError,
+    PermissionDeniedError,
+    process_orders,
+    track_orders,
+)
+from giftlib.sandbox import Fault, Sandbox
+
+PRODUCT = "507f1f77bcf86cd799439011"
+
+
+def count(sandbox, endpoint):
+    return sum(endpoint in request.path for request in sandbox.requests)
+
+
+def refusals(sandbox):
+    return [request for request in sandbox.requests if request.status == 429]
+
+
+def busiest_minute(sandbox):
+    times = [request.when_utc.timestamp() for request in sandbox.requests]
+    return max(sum(1 for other in times if 0 <= other - time < 60) for time in times)
+
+
+def test_fifty_orders_of_somebody_else_are_watched_with_one_request_a_round():
+    with Sandbox() as sandbox:
+        ids = sandbox.add_orders(50)
+        journal = track_orders(ids, client=sandbox.client())
+        truth = sandbox.truth()
+    orders = journal.orders()
+    assert orders["status"].eq("FULFILLED").all()
+    assert (orders["order_id"].map(truth) <= orders["done_by_s"]).all()
+    assert (orders["not_done_by_s"] < orders["order_id"].map(truth)).all()
+    assert len(sandbox.requests) <= 0.5 * len(ids)
+    assert not refusals(sandbox)
+
+
+def test_more_orders_than_a_page_holds_are_all_finished():
+    with Sandbox() as sandbox:
+        ids = sandbox.add_orders(250)
+        journal = track_orders(ids, client=sandbox.client())
+    assert journal.unfinished() == []
+    assert not refusals(sandbox)
+
+
+def test_orders_are_placed_and_looked_at_in_turn_under_the_ceiling():
+    with Sandbox() as sandbox:
+        journal = process_orders([(PRODUCT, "type_001", 1)] * 60, client=sandbox.client())
+        truth = sandbox.truth()
+    orders = journal.orders()
+    assert orders["status"].eq("FULFILLED").all()
+    true = orders["order_id"].map(truth)
+    assert (orders["not_done_by_s"] < true).all()
+    assert (true <= orders["done_by_s"]).all()
+    # An order looked at every 5 s or so has a bracket about as wide.
+    assert (orders["done_by_s"] - orders["not_done_by_s"]).max() < 10
+    assert not refusals(sandbox)
+    assert busiest_minute(sandbox) <= 60
+    assert count(sandbox, "placeOrder") == 60
+
+
+def test_every_outcome_ends_as_it_should():
+    items = [(PRODUCT, kind, 4) for kind in ("type_001", "TEST_REFUND", "TEST_PARTIAL")]
+    with Sandbox() as sandbox:
+        orders = process_orders(items, client=sandbox.client()).orders()
+    assert orders["status"].tolist() == ["FULFILLED", "REFUNDED", "PARTIALLY_FILLED"]
+    assert orders["problems"].eq("").all()
+
+
+@pytest.mark.filterwarnings("ignore:.*still being processed")
+def test_the_same_seed_gives_the_same_frames():
+    def frames():
+        with Sandbox(seed=5) as sandbox:
+            journal = process_orders([(PRODUCT, "type_001", 1)] * 8, timeout=30, client=sandbox.client())
+            return journal.orders().to_csv(), journal.polls().drop(columns="request_id").to_csv()
+
+    assert frames() == frames()
+
+
+@pytest.mark.parametrize("fault", [
+    Fault("list", call=2, status=503),
+    Fault("list", call=2, status=429, headers={"Retry-After": "7"}),
+    Fault("list", call=2, cut="after"),
+    Fault("list", call=2, body=b"[]"),
+    Fault("list", call=1, times=99, status=404),
+    Fault("list", call=1, times=99, body=b'{"success": true, "data": {"items": [], "pagination": {}}}'),
+])  # fmt: skip
+def test_a_list_that_fails_or_shows_nothing_loses_no_order(fault):
+    with Sandbox(faults=[fault]) as sandbox:
+        journal = track_orders(sandbox.add_orders(6), client=sandbox.client())
+    assert journal.unfinished() == []
+
+
+def test_a_key_that_is_refused_ends_the_tracking_at_the_first_request():
+    with Sandbox(faults=[Fault("list", status=403, times=99)]) as sandbox:
+        with pytest.raises(PermissionDeniedError):
+            track_orders(sandbox.add_orders(5), client=sandbox.client())
+        assert len(sandbox.requests) == 1
+
+
+def test_orders_that_run_out_of_time_are_warned_of_together_and_can_be_gone_on_with():
+    with Sandbox(fulfilment_s=90) as sandbox:
+        client = sandbox.client()
+        ids = sandbox.add_orders(4)
+        with pytest.warns(UserWarning, match="4 orders are still being processed after 60 s, not failed") as warned:
+            journal = track_orders(ids, timeout=60, client=client)
+        assert len(warned) == 1
+        assert sandbox.clock.monotonic() == pytest.approx(60, abs=0.5)
+        assert journal.unfinished() == ids
+        assert track_orders(journal.unfinished(), journal=journal, client=client) is journal
+    assert journal.unfinished() == []
+
+
+def test_an_order_that_does_not_exist_does_not_hold_up_the_others():
+    with Sandbox() as sandbox:
+        ids = [*sandbox.add_orders(2), "000000000000000000000000"]
+        with pytest.warns(UserWarning, match="order 000000000000000000000000 is left"):
+            journal = track_orders(ids, client=sandbox.client())
+    assert journal.orders()["status"].eq("FULFILLED").sum() == 2
+
+
+def test_an_item_refused_for_itself_does_not_stop_the_others():
+    items = [(PRODUCT, "type_003", 1), (PRODUCT, "type_001", 1)]
+    with Sandbox(check_stock=True) as sandbox:
+        with pytest.warns(UserWarning, match="not placed: 1 x type_003"):
+            journal = process_orders(items, client=sandbox.client())
+    assert journal.orders()["type_id"].tolist() == ["type_001"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault", "error"),
+    [
+        ({"opening_balance": 1000}, None, InsufficientBalanceError),
+        ({}, Fault.commit_then_drop(call=3), OrderOutcomeUnknownError),
+    ],
+)
+def test_after_a_failure_that_concerns_all_nothing_more_is_bought_and_the_bought_is_waited_for(settings, fault, error):
+    with Sandbox(faults=[fault] if fault else [], **settings) as sandbox:
+        journal = Journal()
+        with pytest.raises(error):
+            process_orders([(PRODUCT, "type_001", 1)] * 6, client=sandbox.client(), journal=journal)
+        assert count(sandbox, "placeOrder") == 3
+    assert journal.orders()["status"].tolist() == ["FULFILLED", "FULFILLED"]
+
+
+def test_an_order_that_is_never_final_is_given_up_at_its_own_deadline():
+    with Sandbox(fulfilment_s=inf) as sandbox:
+        with pytest.warns(UserWarning, match="not failed"):
+            journal = process_orders([(PRODUCT, "type_001", 1)] * 3, timeout=60, client=sandbox.client())
+    assert journal.orders()["not_done_by_s"].between(58, 60.5).all()
+
+
+@pytest.mark.parametrize("items", [[(PRODUCT, "type_001", 0)], [(PRODUCT, "type_001", True)], [("a/b", "type_001", 1)]])
+def test_bad_items_are_refused_before_anything_is_bought(items):
+    with Sandbox() as sandbox:
+        with pytest.raises(ValueError, match="must be"):
+            process_orders([(PRODUCT, "type_001", 1), *items], client=sandbox.client())
+        assert not sandbox.requests
+
+
+def test_nothing_to_do_is_done_without_a_request():
+    with Sandbox() as sandbox:
+        assert len(track_orders([], client=sandbox.client()).orders()) == 0
+        assert not sandbox.requests
