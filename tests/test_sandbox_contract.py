@@ -177,8 +177,8 @@ def assert_shape(got, sample, path="answer"):
             assert got, path
         for item in got:
             assert_shape(item, sample[0], f"{path}[]")
-    elif isinstance(sample, float):
-        assert isinstance(got, (int, float)), path
+    elif type(sample) in (int, float):
+        assert type(got) in (int, float), path
     else:
         assert type(got) is type(sample), path
         if isinstance(sample, str) and ISO_MS.fullmatch(sample):
@@ -355,7 +355,8 @@ def test_lists_can_be_narrowed_to_a_period_with_both_ends_included(call, path):
     data = call(f"{path}?{period}&pageSize=2").json()["data"]
     assert [row["time"][17:19] for row in data["items"]] == ["03", "02"]
     assert data["pagination"]["totalResults"] == 3
-    assert [row["time"][17:19] for row in call(f"{path}?{period}&pageSize=2&page=2").json()["data"]["items"]] == ["01"]
+    rest = call(f"{path}?{period}&pageSize=2&page=2").json()["data"]
+    assert [row["time"][17:19] for row in rest["items"]] == ["01"]
     assert call(f"{path}?from=2027-01-01&to=2025-01-01").json()["data"]["items"] == []
 
 
@@ -386,7 +387,7 @@ def test_an_order_is_debited_at_once_and_credited_when_it_falls_short(open_sandb
     answer = call("account/transactions").json()
     assert answer.keys() == {"success", "data", "meta"}
     refund, order = answer["data"]["items"]
-    assert_shape(order, TRANSACTION | {"oldBalance": 1.5, "newBalance": 1.5})
+    assert_shape(order, TRANSACTION)
     assert order | {"_id": ""} == {
         "_id": "",
         "type": "ORDER",
@@ -414,7 +415,13 @@ def test_an_order_is_debited_at_once_and_credited_when_it_falls_short(open_sandb
 
 @pytest.mark.parametrize(
     ("amount", "written"),
-    [("1326.13", "1326.13"), ("490.00", "490"), ("0", "0"), ("1000", "1000"), ("90071992547409.93", "90071992547409.93")],
+    [
+        ("1326.13", "1326.13"),
+        ("490.00", "490"),
+        ("0", "0"),
+        ("1000", "1000"),
+        ("12345678901234567890.12", "12345678901234567890.12"),
+    ],
 )
 def test_money_is_written_exactly(open_sandbox, amount, written):
     call = open_sandbox(opening_balance=Decimal(amount))
@@ -468,7 +475,9 @@ def test_validation_names_every_wrong_field(call):
     assert [re.match('"(.+?)"', detail)[1] for detail in details] == ["productId", "typeId", "quantity"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 def test_the_content_type_does_not_matter(call, content_type):
     body = b'{"productId": "p", "typeId": "t", "quantity": 1}'
     answer = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
@@ -547,7 +556,13 @@ def test_an_order_beyond_the_balance_is_refused(open_sandbox, code):
 
 @pytest.mark.parametrize(
     ("type_id", "quantity", "status"),
-    [("type_003", 1, 403), ("type_002", 88, 403), ("type_002", 87, 200), ("TEST_REFUND", 500, 200), ("other", 9, 200)],
+    [
+        ("type_003", 1, 403),
+        ("type_002", 88, 403),
+        ("type_002", 87, 200),
+        ("TEST_REFUND", 500, 200),
+        ("other", 9, 200),
+    ],
 )
 def test_stock_is_heeded_when_asked_for(open_sandbox, type_id, quantity, status):
     answer = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)

@@ -93,10 +93,10 @@ class Api:
     def _catalog(self, request: Request, now: Moment, _: str) -> Answer:
         categories = []
         for title, products in CATEGORIES.items():
-            rows = [{"id": product.id, "title": product.title, "enabled": product.enabled} for product in products]
-            for row, product in zip(rows, products, strict=True):
-                if product.region is not None:
-                    row["region"] = product.region
+            rows = []
+            for product in products:
+                region = {} if product.region is None else {"region": product.region}
+                rows.append({"id": product.id, "title": product.title, "enabled": product.enabled, **region})
             categories.append({"title": title, "products": rows})
         totals = {"totalCategories": len(CATEGORIES), "totalProducts": len(PRODUCTS)}
         return success({"categories": categories}, totals, meta=_meta(now))

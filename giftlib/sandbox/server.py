@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
-from tornado.netutil import bind_sockets
 
 from giftlib.clock import Clock, SimulatedClock, read
 
@@ -66,12 +65,13 @@ class Sandbox:
         self._request_count = 0
         self._lock = threading.Lock()
 
-        sockets = bind_sockets(port, host)
-        shown_host = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown_host}:{sockets[0].getsockname()[1]}"
+        ipv6 = ":" in host
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
+        listener.setblocking(False)
+        self.url = f"http://{f'[{host}]' if ipv6 else host}:{listener.getsockname()[1]}"
         started = threading.Event()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(sockets, started)), name=f"giftlib sandbox {self.url}", daemon=True
+            target=lambda: asyncio.run(self._run(listener, started)), name=f"giftlib sandbox {self.url}", daemon=True
         )
         self._thread.start()
         started.wait()
@@ -129,11 +129,11 @@ class Sandbox:
         with self._lock:
             return list(self._records)
 
-    async def _run(self, sockets: list[socket.socket], started: threading.Event) -> None:
+    async def _run(self, listener: socket.socket, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         server = HTTPServer(_Connections(self._serve))
-        server.add_sockets(sockets)
+        server.add_socket(listener)
         started.set()
         await self._end.wait()
         server.stop()
