@@ -3,12 +3,14 @@
 import argparse
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 from tqdm import tqdm
 
 from giftlib.clock import SystemClock
+from giftlib.connection import connect
 from giftlib.errors import GiftlibError
 from giftlib.journal import Journal
 from giftlib.notebooks import run_notebook
@@ -66,13 +68,15 @@ def _notebooks(chosen: argparse.Namespace) -> int:
 def _sandbox(chosen: argparse.Namespace) -> int:
     with Sandbox(chosen.seed, SystemClock(), port=chosen.port) as sandbox:
         print(f"{sandbox.url}/v3  X-Access-Token: {sandbox.api_key}", flush=True)
-        threading.Event().wait()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
     return 0
 
 
 def _track(chosen: argparse.Namespace) -> int:
     journal = Journal(chosen.journal)
-    track_orders([*chosen.order_ids, *journal.unfinished()], timeout=chosen.timeout, journal=journal)
+    order_ids = [*chosen.order_ids, *journal.unfinished()]
+    track_orders(order_ids, timeout=chosen.timeout, client=connect(), journal=journal)
     print(journal.orders()[["order_id", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
     return 1 if journal.unfinished() else 0
 

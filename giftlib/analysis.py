@@ -12,13 +12,17 @@ from math import exp, inf, log
 import numpy as np
 import pandas as pd
 
+from giftlib.turnbull import Turnbull
+
 FINAL_STATUSES = ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
 REPLICATES = 200
 _LAWS = {"lognormal": "norm", "log-logistic": "logistic"}
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 
-def time_to_fulfilment(orders: pd.DataFrame, by: str | None = None) -> "FulfilmentCurve | dict[object, FulfilmentCurve]":
+def time_to_fulfilment(
+    orders: pd.DataFrame, by: str | None = None, *, request_s: float = 0.0
+) -> "FulfilmentCurve | dict[object, FulfilmentCurve]":
     """The distribution of T, the seconds from an order's placement to its final state, whichever that is.
 
     Of `orders` only `not_done_by_s` and `done_by_s` are read: `not_done_by_s < T <= done_by_s`. Equal ends are a time
@@ -27,11 +31,19 @@ def time_to_fulfilment(orders: pd.DataFrame, by: str | None = None) -> "Fulfilme
     are the group "unknown". `by="status"` splits by kind of final state, but then the open orders are a group of
     their own, and the other groups, short of their slow orders, look faster than they are.
 
-    Raises ValueError when a column is missing, there is no order, or an end is missing, negative or out of order.
+    `request_s` is the longest that a look took. A bracket ends when a look's answer came, the next begins when the
+    look was sent; where all orders were looked at after the same delays, such brackets overlap by the length of the
+    request, and maximum likelihood moves all mass into the overlaps: the curve jumps far above the truth there. With
+    `request_s` brackets are shortened by as much while the masses are sought; classes are reported to their full end.
+
+    Raises ValueError when a column is missing, there is no order, an end is missing, negative or out of order, or
+    `request_s` is negative or not finite.
     """
-    _require(orders, ["not_done_by_s", "done_by_s"] + ([] if by is None else [by]))
+    require_columns("orders", orders, ["not_done_by_s", "done_by_s"] + ([] if by is None else [by]))
     if orders.empty:
         raise ValueError("orders must have at least one row, got an empty frame")
+    if not 0 <= request_s < inf:
+        raise ValueError(f"request_s must be finite and 0 or more, got {request_s!r}")
     ends = {column: _seconds(orders, column) for column in ("not_done_by_s", "done_by_s")}
     low, high = ends.values()
     if np.isinf(low).any():
@@ -39,9 +51,9 @@ def time_to_fulfilment(orders: pd.DataFrame, by: str | None = None) -> "Fulfilme
     if (crossed := low > high).any():
         raise ValueError(f"not_done_by_s must not exceed done_by_s, got {low[crossed][0]} > {high[crossed][0]}")
     if by is None:
-        return FulfilmentCurve(_counted(pd.DataFrame(ends), list(ends)))
+        return FulfilmentCurve(_counted(pd.DataFrame(ends), list(ends)), request_s)
     counted = _counted(pd.DataFrame(ends | {"group": _keys(orders, by).to_numpy()}), ["group", *ends])
-    return {group: FulfilmentCurve(rows.drop(columns="group").reset_index(drop=True))
+    return {group: FulfilmentCurve(rows.drop(columns="group").reset_index(drop=True), request_s)
             for group, rows in counted.groupby("group")}
 
 
@@ -53,11 +65,12 @@ class FulfilmentCurve:
     the distinct brackets: not_done_by_s, done_by_s, orders.
     """
 
-    def __init__(self, brackets: pd.DataFrame) -> None:
+    def __init__(self, brackets: pd.DataFrame, request_s: float = 0.0) -> None:
         self.brackets = brackets
+        self.request_s = request_s
         self.n = int(brackets["orders"].sum())
         self.n_final = int(brackets["orders"][np.isfinite(brackets["done_by_s"])].sum())
-        self._estimate = _Estimate(*(brackets[column].to_numpy(float) for column in brackets))
+        self._estimate = Turnbull(*self._columns(), request_s)
 
     def __repr__(self) -> str:
         low, high = self.quantile(0.5)
@@ -104,8 +117,8 @@ class FulfilmentCurve:
                 float(np.quantile(highs, 1 - tail, method="higher")))
 
     def frame(self) -> pd.DataFrame:
-        """The classes, one row each: from_s, to_s (equal for an exact time, to_s inf for orders that never finished
-        in time), mass, cdf_low and cdf_high (the share final before and after the class)."""
+        """The classes, one row each: from_s, to_s (equal for an exact time, inf for orders not final while looked
+        at), mass, cdf_low and cdf_high (the share final before and after the class)."""
         e = self._estimate
         return pd.DataFrame({"from_s": np.where(e.is_exact, e.ends, e.starts), "to_s": e.ends, "mass": e.mass,
                              "cdf_low": e.cumulative[:-1], "cdf_high": e.cumulative[1:]})
@@ -116,24 +129,28 @@ class FulfilmentCurve:
 
         Empty when the orders cannot tell two parameters: fewer than three classes, or an exact time of 0.
         """
-        low, high, count = (self.brackets[column].to_numpy(float) for column in self.brackets)
+        low, high, count = self._columns()
         if len(self._estimate.mass) < 3 or not high.all():
             return {}
         return {law: _fit(law, low, high, count, start=max(self.quantile(0.5)[0], high.min() / 2)) for law in _LAWS}
 
     @cached_property
-    def _replicates(self) -> "list[_Estimate]":
-        low, high, count = (self.brackets[column].to_numpy(float) for column in self.brackets)
+    def _replicates(self) -> "list[Turnbull]":
+        low, high, count = self._columns()
         samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES)
-        return [_Estimate(low[drawn], high[drawn], sample[drawn]) for sample in samples if (drawn := sample > 0).any()]
+        return [Turnbull(low[drawn], high[drawn], sample[drawn], self.request_s)
+                for sample in samples for drawn in [sample > 0]]
+
+    def _columns(self) -> list[np.ndarray]:
+        return [self.brackets[column].to_numpy(float) for column in ("not_done_by_s", "done_by_s", "orders")]
 
 
 @dataclass(frozen=True)
 class Fit:
     """T = median_s * exp(spread * Z), Z standard normal ("lognormal") or logistic ("log-logistic").
 
-    In scipy.stats: `lognorm(s=spread, scale=median_s)` and `fisk(c=1 / spread, scale=median_s)`. `aic` compares the two
-    on the same orders: smaller is better.
+    In scipy.stats: `lognorm(s=spread, scale=median_s)` and `fisk(c=1 / spread, scale=median_s)`. `aic` compares the
+    two on the same orders: smaller is better.
     """
 
     law: str
@@ -162,8 +179,10 @@ def refund_totals(orders: pd.DataFrame, by: str | list[str] | None = None) -> pd
     Raises ValueError for a missing column, and for an amount that is not a finite Decimal.
     """
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
-    _require(orders, ["status", "quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount",
-                      "refunded_amount"] + ["placed_at" if name == "day" else name for name in names])
+    require_columns("orders", orders, [
+        "status", "quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount", "refunded_amount",
+        *("placed_at" if name == "day" else name for name in names),
+    ])
     if by is None:
         groups = [(("all",), orders)]
     elif not names:
@@ -201,9 +220,11 @@ def _exact_sum(amounts: pd.Series) -> Decimal:
         return sum(checked(), Decimal(0))
 
 
-def _require(orders: pd.DataFrame, columns: list[str]) -> None:
-    if missing := [column for column in columns if column not in orders]:
-        raise ValueError(f"orders lacks the column {missing[0]!r}; it has {', '.join(map(str, orders)) or 'none'}")
+def require_columns(name: str, frame: pd.DataFrame, columns: list[str]) -> None:
+    """ValueError unless `frame`, which the caller knows as `name`, has all the columns."""
+    if missing := [column for column in columns if column not in frame]:
+        given = ", ".join(map(str, frame)) or "no column"
+        raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> np.ndarray:
@@ -223,7 +244,7 @@ def _share(name: str, value: float) -> float:
 
 
 def _keys(orders: pd.DataFrame, name: str) -> pd.Series:
-    if name == "day" and name not in orders:
+    if name == "day":
         days = pd.to_datetime(orders["placed_at"], utc=True)
         return days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "unknown")
     return orders[name].astype(object).where(orders[name].notna(), "unknown")
@@ -231,85 +252,6 @@ def _keys(orders: pd.DataFrame, name: str) -> pd.Series:
 
 def _counted(brackets: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return brackets.groupby(columns).size().reset_index(name="orders")
-
-
-class _Estimate:
-    """Classes (starts, ends] and their masses, from distinct brackets with counts."""
-
-    def __init__(self, low: np.ndarray, high: np.ndarray, count: np.ndarray) -> None:
-        # An exact time t is the bracket from the float before t, so that all brackets are open at the left.
-        low = np.where(low == high, np.nextafter(low, -inf), low)
-        # A class runs from a bracket's start to the next end, with no other start or end between the two.
-        ends, all_starts = np.unique(high), np.unique(low)
-        starts = all_starts[np.searchsorted(all_starts, ends) - 1]
-        kept = np.append(True, ends[:-1] <= starts[1:])
-        starts, ends = starts[kept], ends[kept]
-        mass = _npmle(np.searchsorted(ends, low, "right"), np.searchsorted(ends, high, "right"), count, len(ends))
-        positive = mass > 1e-9
-        self.starts, self.ends, self.mass = starts[positive], ends[positive], mass[positive] / mass[positive].sum()
-        self.cumulative = np.minimum(np.append(0.0, np.cumsum(self.mass)), 1.0)
-        self.is_exact = np.nextafter(self.ends, -inf) == self.starts
-
-    def surely_by(self, seconds: np.ndarray) -> np.ndarray:
-        return self.cumulative[np.searchsorted(self.ends[np.isfinite(self.ends)], seconds, "right")]
-
-    def perhaps_by(self, seconds: np.ndarray) -> np.ndarray:
-        return self.cumulative[np.searchsorted(self.starts, seconds, "left")]
-
-    def quantile(self, p: float) -> tuple[float, float]:
-        reached = np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0]
-        end = float(self.ends[reached])
-        return (end if self.is_exact[reached] else float(self.starts[reached])), end
-
-
-def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int) -> np.ndarray:
-    """The masses that maximise sum(count * log(mass[first:stop].sum())), to a relative duality gap of 1e-9.
-
-    EM steps, which cannot go wrong, alternate with Newton steps on the classes that have mass or deserve some,
-    projected to masses of 0 or more (Bertsekas 1982, SIAM J. Control Optim. 20: 221-246), which end the crawl. A bracket
-    covers a run of classes, so gradient and Hessian are cumulative sums, and no bracket-by-class matrix is built.
-    """
-    n = count.sum()
-
-    def covered(mass: np.ndarray) -> np.ndarray:
-        total = np.append(0.0, np.cumsum(mass))
-        return total[stop] - total[first]
-
-    def gradient(mass: np.ndarray) -> np.ndarray:
-        weight = count / covered(mass)
-        return np.cumsum(np.bincount(first, weight, classes + 1) - np.bincount(stop, weight, classes + 1))[:-1]
-
-    def gain(mass: np.ndarray) -> float:
-        share = covered(mass)
-        return count @ np.log(share) - n * mass.sum() if share.min() > 0 else -inf
-
-    mass = np.full(classes, 1 / classes)
-    for _ in range(50):
-        mass = mass * gradient(mass) / n
-    for _ in range(10_000):
-        mass = mass * gradient(mass) / n
-        mass[mass < 1e-14] = 0
-        slope = gradient(mass) - n
-        if slope.max() <= 1e-9 * n:
-            return mass
-        free = np.flatnonzero((mass > 1e-12) | (slope > 0))
-        size = len(free)
-        rank = np.searchsorted(free, np.arange(classes + 1))
-        cell = rank[first] * (size + 1) + rank[stop]
-        weight = np.bincount(cell, count / covered(mass) ** 2, (size + 1) ** 2).reshape(size + 1, size + 1)
-        # hessian[j, k] sums the weight of the brackets that begin by min(j, k) and stop after max(j, k).
-        upper = np.cumsum(np.cumsum(weight, axis=0)[:-1, :0:-1], axis=1)[:, ::-1]
-        hessian = np.triu(upper) + np.triu(upper, 1).T
-        hessian[np.diag_indices(size)] *= 1 + 1e-10
-        step = np.zeros(classes)
-        step[free] = np.linalg.solve(hessian, slope[free])
-        before = gain(mass)
-        for halvings in range(30):
-            tried = np.maximum(mass + step / 2**halvings, 0)
-            if gain(tried) > before:
-                mass = tried / tried.sum()
-                break
-    raise RuntimeError(f"the estimate did not converge on {len(count)} distinct brackets")
 
 
 def _fit(law: str, low: np.ndarray, high: np.ndarray, count: np.ndarray, start: float) -> Fit:

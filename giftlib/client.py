@@ -4,20 +4,23 @@ Nothing here sends a request twice. The facts about the API and its contradictio
 fields may be missing or doubly named, codes hyphenated, answers without an envelope.
 """
 
+import errno
 import json
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import nullcontext
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
+from math import inf
 from typing import Any, NamedTuple, NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 from urllib3.util import Timeout
 
 from giftlib.arguments import check_count, check_id, check_seconds
@@ -38,6 +41,10 @@ from giftlib.transport import is_loopback, new_session
 DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 LARGEST_ANSWER = 10 * 2**20
 LARGEST_PAGE = 100
+_LONGEST_WAIT = 86400.0
+"""Seconds on the wire whatever the time-out; sockets take no more than some weeks."""
+_SHORTEST_KEY = 8
+"""Texts shorter than this are no real keys; looking for them in answers would garble other words."""
 
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 _CODE_FOR_STATUS = {
@@ -78,7 +85,7 @@ class Client:
         self.key_type: str | None = None
         self._session = new_session(self.base_url)
         self._session.headers["X-Access-Token"] = api_key
-        self._sent: deque[float] = deque()
+        self._ended: deque[float] = deque(maxlen=max(_PER_MINUTE.values()))
 
     def __repr__(self) -> str:
         return f"Client({self.base_url})"
@@ -127,13 +134,14 @@ class Client:
                 enabled=as_flag(product.get("enabled")),
                 region=as_text(product.get("region")),
             )
-            for category in _dicts(self._get("gift-cards/catalog").data.get("categories"))
+            for category in self._get("gift-cards/catalog").rows("categories")
             for product in _dicts(category.get("products"))
         ]
 
     def check_product(self, product_id: str) -> Product:
         """A product's denominations with price and stock. Raises NotFoundError for an unknown id."""
-        data = self._get(f"gift-cards/checkProduct/{_path_part('product_id', product_id)}").data
+        answer = self._get(f"gift-cards/checkProduct/{_path_part('product_id', product_id)}")
+        data = answer.data
         return Product(
             product_id=as_text(data.get("productId", data.get("_id"))),
             title=as_text(data.get("productTitle", data.get("title"))),
@@ -144,7 +152,7 @@ class Client:
                     price=as_amount(kind.get("price")),
                     quantity=as_count(kind.get("quantity")),
                 )
-                for kind in _dicts(data.get("types"))
+                for kind in answer.rows("types")
             ),
         )
 
@@ -218,15 +226,20 @@ class Client:
         return [
             order
             for order in self._all_orders(since, until)
-            if order.order_id not in known and (order.product_id, order.type_id, order.quantity) == wanted
+            if order.order_id not in known
+            and (order.product_id, order.type_id, order.quantity) == wanted
+            and since <= (order.placed_at or since) <= until
         ]
 
     def _all_orders(self, since: datetime, until: datetime) -> Iterator[Order]:
-        number, pages = 1, 1
+        """Each order once: the pages of a list that grows overlap, and a page without news is the last."""
+        number, pages, seen = 1, 1, set[str | None]()
         while number <= pages:
             page = self.list_orders(number, LARGEST_PAGE, since=since, until=until)
-            yield from page
-            number, pages = number + 1, page.total_pages if page.items else 0
+            fresh = [order for order in page if order.order_id not in seen]
+            yield from fresh
+            seen.update(order.order_id for order in fresh)
+            number, pages = number + 1, page.total_pages if fresh else 0
 
     def _page(
         self,
@@ -247,12 +260,10 @@ class Client:
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         if since is not None and until is not None:
             params |= {"from": _iso("since", since), "to": _iso("until", until)}
-        data = self._get(path, params=params, timeout=timeout).data
-        if not isinstance(data.get("items"), list):
-            raise NoAnswerError(f"GET /v3/{path}: the answer has no list of items", status=200)
-        pagination = _dict(data.get("pagination"))
+        answer = self._get(path, params=params, timeout=timeout)
+        pagination = _dict(answer.data.get("pagination"))
         return Page(
-            items=tuple(read(item) for item in _dicts(data["items"])),
+            items=tuple(read(item) for item in answer.rows("items")),
             page=page,
             page_size=page_size,
             total_pages=as_count(pagination.get("totalPages")) or 0,
@@ -273,17 +284,16 @@ class Client:
     ) -> "_Answer":
         """The `data` of a successful answer; every other answer is raised as what it is."""
         what = f"{method} /v3/{path}"
-        status, headers, content = self._exchange(what, method, path, params, body, timeout)
+        answer = self._exchange(what, method, path, params, body, timeout)
+        status = answer.status
         if 300 <= status < 400:
             raise NoAnswerError(f"{what}: redirected, which giftlib does not follow (the key would go along)",
                                 status=status)  # fmt: skip
-        answer = _decode(content)
-        request_id = self._public(answer.get("requestId")) or self._public(headers.get("X-Request-Id"))
-        if status >= 400 or answer.get("success") is False:
-            self._raise_api_error(what, status, headers, answer, request_id)
-        if not isinstance(answer.get("data"), dict):
+        if status >= 400 or answer.fields.get("success") is False:
+            _raise_api_error(answer)
+        if not isinstance(answer.fields.get("data"), dict):
             raise NoAnswerError(f"{what}: status {status} with an answer that cannot be read", status=status)
-        return _Answer(answer["data"], request_id)
+        return answer
 
     def _exchange(
         self,
@@ -293,90 +303,117 @@ class Client:
         params: Mapping[str, Any] | None,
         body: Mapping[str, Any] | None,
         timeout: float | None,
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> "_Answer":
         """One request and its answer, whole; NoAnswerError if that does not come within the time-out."""
-        allowed = self.request_timeout if timeout is None else min(timeout, self.request_timeout)
-        allowed -= self._wait_for_place(what, allowed)
+        left = inf if timeout is None else timeout
+        allowed = min(left - self._wait_for_place(what, left), self.request_timeout)
         # Seconds of a simulated clock say nothing of the network's: there the clock itself ends the exchange.
         on_wire = allowed if isinstance(self.clock, SystemClock) else self.request_timeout
         limit = getattr(self.clock, "time_limit", nullcontext)
-        started = self.clock.monotonic()
+        started, status, outer = self.clock.monotonic(), None, sys.exception()
         try:
             with limit(allowed), self._session.request(
                 method,
                 f"{self.base_url}/v3/{path}",
                 params=params,
                 json=body,
-                timeout=Timeout(total=max(on_wire, 0.001)),
+                timeout=Timeout(total=min(max(on_wire, 0.001), _LONGEST_WAIT)),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = bytearray()
-                for chunk in response.iter_content(65536):
-                    content += chunk
-                    if len(content) > LARGEST_ANSWER:
-                        raise NoAnswerError(f"{what}: an answer of more than 10 MiB", status=response.status_code)
-                return response.status_code, response.headers, bytes(content)
+                status = response.status_code
+                return self._read(what, response)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            sent, reason = _was_sent(error), _reason(error)
-            timed_out = isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error)
-        # Raised out here so that no exception of another library, with the key in its request, hangs on it.
+            sent, timed_out, reason = _diagnosis(error, outer)
+        finally:
+            self._ended.append(self.clock.monotonic())
+        # Raised out here, without the content, so that neither what was read nor an exception of another library,
+        # with the key in its request, hangs on it.
         if timed_out or self.clock.monotonic() - started >= allowed:
             reason = f"no answer within {allowed:.3g} s"
-        raise NoAnswerError(f"{what}: {reason}", sent=sent)
+        raise NoAnswerError(f"{what}: {reason}", sent=sent, status=status)
 
-    def _wait_for_place(self, what: str, longest: float) -> float:
-        """Sleep until a request fits under the key's ceiling in every window of 60 s; give the seconds slept."""
-        ceiling, now = self.requests_per_minute, self.clock.monotonic()
-        wait = 0.0
-        if ceiling is not None:
-            while self._sent and self._sent[0] <= now - 60:
-                self._sent.popleft()
-            if len(self._sent) >= ceiling:
-                wait = self._sent[0] + 60 - now + 0.001
-                if wait > longest:
-                    raise NoAnswerError(f"{what}: not sent, no place under {ceiling} requests a minute", sent=False)
-                self.clock.sleep(wait)
-        self._sent.append(now + wait)
-        return wait
-
-    def _raise_api_error(
-        self, what: str, status: int, headers: Mapping[str, str], answer: Mapping[str, Any], request_id: str | None
-    ) -> NoReturn:
-        error = _dict(answer.get("error"))
-        code = self._public(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
-        code = code.upper().replace("-", "_")
-        message = self._public(error.get("message")) or self._public(answer.get("message")) or "no explanation given"
-        traced = f" (request {request_id})" if request_id else ""
-        raise api_error_class(status, code)(
-            f"{what}: {status} {code}: {message}{traced}",
-            status=status,
-            code=code,
-            request_id=request_id,
-            details=error.get("details"),
+    def _read(self, what: str, response: requests.Response) -> "_Answer":
+        content = bytearray()
+        for chunk in response.iter_content(65536):
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                raise OSError(errno.EMSGSIZE, "an answer of more than 10 MiB")
+        fields, headers = _decode(content, self._without_key), response.headers
+        return _Answer(
+            what=what,
+            status=response.status_code,
+            fields=fields,
+            request_id=as_text(fields.get("requestId")) or self._without_key(as_text(headers.get("X-Request-Id"))),
             retry_after=_retry_after(headers, self.clock),
         )
 
-    def _public(self, raw: Any) -> str | None:
-        """A text of an answer, without the key should the answer repeat it."""
-        text = as_text(raw)
-        return text and text.replace(str(self._session.headers["X-Access-Token"]), "****")
+    def _wait_for_place(self, what: str, longest: float) -> float:
+        """Sleep until a request fits under the key's ceiling in every window of 60 s; give the seconds slept.
+
+        A request counts from when it ended, since it may have arrived as late as that.
+        """
+        ceiling, now = self.requests_per_minute, self.clock.monotonic()
+        if ceiling is None or len(self._ended) < ceiling or self._ended[-ceiling] <= now - 60:
+            return 0.0
+        wait = self._ended[-ceiling] + 60.001 - now
+        if wait > longest:
+            raise NoAnswerError(f"{what}: not sent, no place under {ceiling} requests a minute", sent=False)
+        self.clock.sleep(wait)
+        return self.clock.monotonic() - now
+
+    def _without_key(self, raw: Any) -> Any:
+        """A text or list of an answer, without the key should the answer repeat it."""
+        key = str(self._session.headers["X-Access-Token"])
+        if isinstance(raw, list):
+            return [self._without_key(item) for item in raw]
+        return raw.replace(key, "****") if isinstance(raw, str) and len(key) >= _SHORTEST_KEY else raw
 
 
 class _Answer(NamedTuple):
-    data: dict[str, Any]
+    """What an answer told; neither the key nor a card's code can be seen in it."""
+
+    what: str
+    status: int
+    fields: dict[str, Any]
     request_id: str | None
+    retry_after: float | None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.fields["data"]
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The objects in that list of the data; NoAnswerError if there is no such list."""
+        if not isinstance(self.data.get(name), list):
+            raise NoAnswerError(f"{self.what}: the answer has no list of {name}", status=self.status)
+        return _dicts(self.data[name])
 
 
-def _checked_url(base_url: str) -> str:
-    url = (base_url or DEFAULT_BASE_URL).strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-        pass
-    elif parts.scheme != "https" or not parts.hostname:
-        raise ValueError(f"base_url must be an https address (plain http only for this machine), got {base_url!r}")
-    if parts.path or parts.query or parts.fragment or parts.username:
-        raise ValueError(f"base_url must be a scheme and a host, without /v3 or anything else, got {base_url!r}")
+def _raise_api_error(answer: _Answer) -> NoReturn:
+    error, status = _dict(answer.fields.get("error")), answer.status
+    code = as_text(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
+    code = code.upper().replace("-", "_")
+    message = as_text(error.get("message")) or as_text(answer.fields.get("message")) or "no explanation given"
+    traced = f" (request {answer.request_id})" if answer.request_id else ""
+    raise api_error_class(status, code)(
+        f"{answer.what}: {status} {code}: {message}{traced}",
+        status=status,
+        code=code,
+        request_id=answer.request_id,
+        details=error.get("details"),
+        retry_after=answer.retry_after,
+    )
+
+
+def _checked_url(base_url: str | None) -> str:
+    url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
+    parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
+    if not parts or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]"))):
+        raise ValueError(
+            "base_url must be https:// and a host (plain http only for this machine), without /v3 or anything else "
+            "(value not shown, it may hold a secret)"
+        )
     return url
 
 
@@ -390,11 +427,18 @@ def _iso(name: str, moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def _decode(content: bytes) -> dict[str, Any]:
-    """The JSON object in an answer, card codes already hidden and numbers exact; {} if there is none."""
+def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
+    """The JSON object in an answer, numbers exact, card codes and the key already hidden; {} if there is none."""
+
+    def hidden(fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("cards") is not None:
+            cards = as_cards(fields["cards"])
+            fields["cards"] = "****" if cards is None else cards
+        return {without_key(name): without_key(field) for name, field in fields.items()}
+
     try:
         answer = json.loads(
-            content.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=_hide_cards
+            content.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=hidden
         )
     except (ValueError, ArithmeticError, RecursionError):
         return {}
@@ -403,12 +447,6 @@ def _decode(content: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _hide_cards(fields: dict[str, Any]) -> dict[str, Any]:
-    if "cards" in fields:
-        fields["cards"] = as_cards(fields["cards"]) or ()
-    return fields
 
 
 def _dict(raw: Any) -> dict[str, Any]:
@@ -437,19 +475,19 @@ def _transaction(item: Mapping[str, Any]) -> Transaction:
     )
 
 
-def _was_sent(error: BaseException) -> bool:
-    """False if the error proves that no connection was made, so that nothing can have been done."""
-    return not (
-        isinstance(error, requests.ConnectTimeout)
-        or isinstance(getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError)
-    )
+def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tuple[bool, bool, str]:
+    """Whether the request may have left, whether time ran out, and what broke.
 
-
-def _reason(error: BaseException) -> str:
-    """What broke, in the words of the operating system where it has some; never what the peer sent."""
-    while error.__cause__ or error.__context__:
+    It left unless an error proves that no connection was made. What broke is told in the words of the operating
+    system where it has some, never in those of the peer. `outer`, which the caller was handling, is not looked at.
+    """
+    sent, timed_out, reason = True, False, "the connection broke or the answer was not HTTP"
+    while error is not None and error is not outer:
+        sent = sent and not isinstance(error, ConnectTimeoutError)
+        timed_out = timed_out or isinstance(error, TimeoutError | ReadTimeoutError)
+        reason = getattr(error, "strerror", None) or reason
         error = error.__cause__ or error.__context__
-    return getattr(error, "strerror", None) or "the connection broke or the answer was not HTTP"
+    return sent, timed_out, reason
 
 
 def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
@@ -470,6 +508,6 @@ def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
 def _http_date(raw: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(raw)
-        return moment.astimezone()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

@@ -18,12 +18,16 @@ GiftlibError
 A final order is never an exception: `REFUNDED` is a result. Bad arguments are `ValueError`.
 """
 
+import copyreg
 from datetime import datetime
 from typing import Any
 
 
 class GiftlibError(Exception):
-    """The root of the tree."""
+    """The root of the tree. Every error can be pickled and copied with its attributes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)
 
 
 class ApiError(GiftlibError):

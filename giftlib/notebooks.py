@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,7 @@ from nbclient import NotebookClient
 SURROUNDINGS: Mapping[str, str] = {
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
+    "MATPLOTLIBRC": str(files("giftlib") / "matplotlibrc"),
     "PYTHONHASHSEED": "0",
     "SOURCE_DATE_EPOCH": "1767225600",
     "TZ": "UTC",
@@ -30,6 +32,7 @@ def run_notebook(path: Path, *, then: str | None = None) -> nbformat.NotebookNod
         notebook,
         timeout=60,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},

@@ -24,7 +24,7 @@ def as_amount(raw: Any) -> Decimal | None:
         number = Decimal(raw)
     except InvalidOperation:
         return None
-    fits = number.is_finite() and abs(number) < _MOST and number.as_tuple().exponent >= -12
+    fits = number.is_finite() and -_MOST < number < _MOST and number.as_tuple().exponent >= -12
     return number if fits else None
 
 

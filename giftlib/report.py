@@ -125,7 +125,7 @@ def _times(curve: FulfilmentCurve) -> list[dict[str, str]]:
             "allowed": _between(*curve.quantile(p)),
             "band": _between(*curve.quantile_band(p)),
         }
-        for name, p in (("Half of the orders", 0.5), ("95 % of the orders", 0.95))
+        for name, p in (("half of the orders", 0.5), ("95 % of the orders", 0.95))
     ]
 
 

@@ -184,7 +184,7 @@ class _Tracker:
                 return set()
             received = read(self._clock)
             self._slowest = max(self._slowest, received.monotonic - sent.monotonic)
-            for order in page:
+            for order in reversed(page.items):
                 if order.order_id in missing and not (order.is_final and order.problems):
                     missing.discard(order.order_id)
                     self._seen(order.order_id, order, sent, received)

@@ -17,6 +17,8 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
 
@@ -42,22 +44,42 @@ class _TLSSocket(_BoundedReads, ssl.SSLSocket):
     pass
 
 
-class _BoundedAnswer:
-    """A connection that hands what is left of the time-out to its socket, head and body in one."""
+class _BoundedExchange:
+    """A connection that hands what is left of the time-out to its socket, from the first address to the body's end."""
+
+    def _new_conn(self) -> socket.socket:
+        """A connection to the first of the host's addresses that takes one; they share the time-out evenly."""
+        deadline, failure = monotonic() + self.timeout, OSError("the host has no address")
+        try:
+            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise NameResolutionError(self.host, self, error) from error
+        for number, (family, kind, protocol, _, address) in enumerate(found):
+            bounded = _Socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    bounded.setsockopt(*option)
+                bounded.settimeout(max((deadline - monotonic()) / (len(found) - number), 0.001))
+                bounded.connect(address)
+            except OSError as error:
+                failure = error
+                bounded.close()
+            else:
+                bounded.settimeout(max(deadline - monotonic(), 0.001))
+                bounded.deadline = deadline
+                return bounded
+        raise NewConnectionError(self, "no connection was made") from failure
 
     def getresponse(self) -> Any:
         self.sock.deadline = monotonic() + self.timeout
         return super().getresponse()
 
 
-class _Connection(_BoundedAnswer, HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        bounded = _Socket(fileno=super()._new_conn().detach())
-        bounded.settimeout(self.timeout)
-        return bounded
+class _Connection(_BoundedExchange, HTTPConnection):
+    pass
 
 
-class _TLSConnection(_BoundedAnswer, HTTPSConnection):
+class _TLSConnection(_BoundedExchange, HTTPSConnection):
     pass
 
 
@@ -69,12 +91,30 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
+_POOLS = {"http": _Pool, "https": _TLSPool}
+
+
+def _bounded_tls() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.sslsocket_class = _TLSSocket
+    return context
+
+
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        context = create_urllib3_context()
-        context.sslsocket_class = _TLSSocket
-        super().init_poolmanager(*args, ssl_context=context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        super().init_poolmanager(*args, ssl_context=_bounded_tls(), **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, ssl_context=_bounded_tls(), **kwargs)
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, response: requests.Response) -> None:
+        """No redirect is looked into: requests would read the whole answer at once, whatever its size."""
 
 
 def is_loopback(host: str) -> bool:
@@ -92,7 +132,7 @@ def new_session(base_url: str) -> requests.Session:
 
     A `.netrc` is not read, and this machine's own addresses are never asked through a proxy.
     """
-    session = requests.Session()
+    session = _Session()
     session.mount("http://", _Adapter())
     session.mount("https://", _Adapter())
     session.trust_env = False

@@ -1,0 +1,102 @@
+"""The nonparametric maximum-likelihood estimate of a distribution from brackets (Turnbull 1976, JRSS-B 38: 290-295).
+
+Work and memory depend on the number of distinct brackets, not on the number of orders.
+"""
+
+from math import inf
+
+import numpy as np
+
+
+class Turnbull:
+    """Classes (starts, ends] and their positive masses, from distinct brackets (low, high] with counts.
+
+    `cumulative` has one value more than there are classes: the share before the first, then after each. Where
+    `is_exact` holds, the class is the single time `ends`. `request_s` is explained at `time_to_fulfilment`.
+    """
+
+    def __init__(self, low: np.ndarray, high: np.ndarray, count: np.ndarray, request_s: float) -> None:
+        exact = low == high
+        # The hundredth more keeps rounding from leaving an overlap.
+        stop = np.where(exact, high, np.maximum(high - 1.01 * request_s, (low + high) / 2))
+        # An exact time t is the bracket from the float before t, so that all brackets are open at the left.
+        start = np.where(exact, np.nextafter(low, -inf), low)
+        # A class runs from a bracket's start to the next stop, with no other start or stop between the two.
+        stops, bracket = np.unique(stop, return_inverse=True)
+        ends = np.zeros(len(stops))
+        np.maximum.at(ends, bracket, high)
+        starts = np.unique(start)
+        starts = starts[np.searchsorted(starts, stops) - 1]
+        kept = np.append(True, stops[:-1] <= starts[1:])
+        starts, stops, ends = starts[kept], stops[kept], np.maximum.accumulate(ends[kept])
+        first, last = np.searchsorted(stops, start, "right"), np.searchsorted(stops, stop, "right")
+        mass = _npmle(first, last, count, len(stops))
+        some = mass > 1e-9
+        self.starts, self.ends, self.mass = starts[some], ends[some], mass[some] / mass[some].sum()
+        self.cumulative = np.minimum(np.append(0.0, np.cumsum(self.mass)), 1.0)
+        self.is_exact = np.nextafter(self.ends, -inf) == self.starts
+
+    def surely_by(self, seconds: np.ndarray) -> np.ndarray:
+        """The share final by `seconds` wherever inside its class the mass lies."""
+        return self.cumulative[np.searchsorted(self.ends[np.isfinite(self.ends)], seconds, "right")]
+
+    def perhaps_by(self, seconds: np.ndarray) -> np.ndarray:
+        """The share that could be final by `seconds`."""
+        return self.cumulative[np.searchsorted(self.starts, seconds, "left")]
+
+    def quantile(self, p: float) -> tuple[float, float]:
+        """The ends of the class in which the share reaches `p`."""
+        reached = np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0]
+        end = float(self.ends[reached])
+        return (end if self.is_exact[reached] else float(self.starts[reached])), end
+
+
+def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int) -> np.ndarray:
+    """The masses that maximise sum(count * log(mass[first:stop].sum())), until the gap to the
+    best log-likelihood is below 1e-9 an order.
+
+    EM steps, which cannot go wrong, alternate with Newton steps on the classes that have mass or deserve some,
+    projected to masses of 0 or more (Bertsekas 1982, SIAM J. Control Optim. 20: 221-246), which end the crawl.
+    A bracket covers a run of classes, so gradient and Hessian are cumulative sums of the brackets' weights.
+    """
+    n = count.sum()
+
+    def covered(mass: np.ndarray) -> np.ndarray:
+        total = np.append(0.0, np.cumsum(mass))
+        return total[stop] - total[first]
+
+    def gradient(mass: np.ndarray) -> np.ndarray:
+        weight = count / covered(mass)
+        return np.cumsum(np.bincount(first, weight, classes + 1) - np.bincount(stop, weight, classes + 1))[:-1]
+
+    def gain(mass: np.ndarray) -> float:
+        share = covered(mass)
+        return count @ np.log(share) - n * mass.sum() if share.min() > 0 else -inf
+
+    mass = np.full(classes, 1 / classes)
+    for _ in range(50):
+        mass = mass * gradient(mass) / n
+    for _ in range(10_000):
+        mass = mass * gradient(mass) / n
+        mass[mass < 1e-14] = 0
+        slope = gradient(mass) - n
+        if slope.max() <= 1e-9 * n:
+            return mass
+        free = np.flatnonzero((mass > 1e-12) | (slope > 0))
+        size = len(free)
+        rank = np.searchsorted(free, np.arange(classes + 1))
+        cell = rank[first] * (size + 1) + rank[stop]
+        weight = np.bincount(cell, count / covered(mass) ** 2, (size + 1) ** 2).reshape(size + 1, size + 1)
+        # hessian[j, k] sums the weight of the brackets that begin by min(j, k) and stop after max(j, k).
+        upper = np.cumsum(np.cumsum(weight, axis=0)[:-1, :0:-1], axis=1)[:, ::-1]
+        hessian = np.triu(upper) + np.triu(upper, 1).T
+        hessian[np.diag_indices(size)] *= 1 + 1e-10
+        step = np.zeros(classes)
+        step[free] = np.linalg.solve(hessian, slope[free])
+        before = gain(mass)
+        for halvings in range(30):
+            tried = np.maximum(mass + step / 2**halvings, 0)
+            if gain(tried) > before:
+                mass = tried / tried.sum()
+                break
+    raise RuntimeError(f"the estimate did not converge on {len(count)} distinct brackets")
