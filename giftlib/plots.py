@@ -39,13 +39,14 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
     for an order still open. Raises ValueError for a missing column or no poll.
     """
     require_columns("polls", polls, ["order_id", "elapsed_s", "outcome"])
+    if orders is not None:
+        require_columns("orders", orders, ["order_id", "not_done_by_s", "done_by_s"])
     if polls.empty:
         raise ValueError("polls must have at least one row, got an empty frame")
     rows, ids = pd.factorize(polls["order_id"])
     ax = ax or _axes(height=min(1.2 + 0.2 * len(ids), 10))
     end = polls["elapsed_s"].max() * 1.05 + 0.5
     if orders is not None:
-        require_columns("orders", orders, ["order_id", "not_done_by_s", "done_by_s"])
         seen = orders.assign(row=ids.get_indexer(orders["order_id"])).query("row >= 0")
         is_open = np.isinf(seen["done_by_s"])
         end = max(end, seen["done_by_s"][~is_open].max() * 1.05) if not is_open.all() else end
@@ -70,10 +71,11 @@ def plot_time_to_fulfilment(
     """The share of orders final against the seconds since placement, as far as the looks tell it.
 
     A box is a class of `time_to_fulfilment(orders, by, request_s=request_s)`: the curve passes from its lower left
-    to its upper right corner, and the data do not say how. Pale behind it the 95 % band, from 30 orders up and without
-    `by`; a dotted line at the share that became final, when some orders never did. Under the axis the brackets, a bar
-    an order (of at most 150, evenly chosen), grey for open orders. With `naive`, and without `by`, a dashed step: the
-    share that a poller has seen final, often mistaken for the curve. Raises what `time_to_fulfilment` raises.
+    to its upper right corner, and the data do not say how. Pale behind it the 95 % band, from 30 orders up,
+    without `by`; a dotted line at the share that became final, when some orders never did. Under the axis the
+    brackets, a bar an order (of at most 150, evenly chosen), grey for open orders. With `naive`, and without `by`,
+    a dashed step: the share that a poller has seen final, often mistaken for the curve. Raises what
+    `time_to_fulfilment` raises.
     """
     curves = time_to_fulfilment(orders, by, request_s=request_s)
     curves = {"": curves} if by is None else curves

@@ -45,7 +45,7 @@ class _TLSSocket(_BoundedReads, ssl.SSLSocket):
 
 
 class _BoundedExchange:
-    """A connection that hands what is left of the time-out to its socket, from the first address to the body's end."""
+    """A connection that hands what is left of the time-out to its socket, from the first address to the body."""
 
     def _new_conn(self) -> socket.socket:
         """A connection to the first of the host's addresses that takes one; they share the time-out evenly."""
@@ -128,7 +128,7 @@ def is_loopback(host: str) -> bool:
 
 
 def new_session(base_url: str) -> requests.Session:
-    """A session for one host: certificates always checked, nothing but proxies and CA file taken from the environment.
+    """A session for one host: certificates always checked, only proxies and CA file taken from the environment.
 
     A `.netrc` is not read, and this machine's own addresses are never asked through a proxy.
     """

@@ -74,14 +74,15 @@ def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int)
         return count @ np.log(share) - n * mass.sum() if share.min() > 0 else -inf
 
     mass = np.full(classes, 1 / classes)
-    for _ in range(50):
-        mass = mass * gradient(mass) / n
-    for _ in range(10_000):
-        mass = mass * gradient(mass) / n
-        mass[mass < 1e-14] = 0
+    for step_number in range(10_000):
         slope = gradient(mass) - n
         if slope.max() <= 1e-9 * n:
             return mass
+        mass = mass * (1 + slope / n)
+        if step_number < 50:
+            continue
+        mass[mass < 1e-14] = 0
+        slope = gradient(mass) - n
         free = np.flatnonzero((mass > 1e-12) | (slope > 0))
         size = len(free)
         rank = np.searchsorted(free, np.arange(classes + 1))

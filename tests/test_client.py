@@ -1,4 +1,4 @@
-"""The client against an API that says exactly what it is told to: documented samples, contradictions and hostility."""
+"""The client against an API that says exactly what it is told to: samples, contradictions and hostility."""
 
 import copy
 import json
@@ -48,7 +48,9 @@ def client(server):
     return Client(KEY, server.url, allow_production=True)
 
 
-def order_row(order_id=ORDER_ID, *, product=PRODUCT, kind="type_001", quantity=2, placed_at="2025-10-29T01:00:00.000Z"):
+def order_row(
+    order_id=ORDER_ID, *, product=PRODUCT, kind="type_001", quantity=2, placed_at="2025-10-29T01:00:00.000Z"
+):
     return {"_id": order_id, "status": "HANDLING", "quantity": quantity, "product": product, "type": kind,
             "time": placed_at}  # fmt: skip
 
@@ -144,8 +146,8 @@ def test_transactions_are_read_and_paged(server, client):
     (row,) = page
     assert (row.transaction_id, row.type, row.operation, row.object_id) == (
         item["_id"], "REFUND-ORDER", "Increment", ORDER_ID)  # fmt: skip
-    assert [row.amount, row.old_balance, row.new_balance] == [Decimal("443.39"), Decimal("882.74"), Decimal("1326.13")]
-    assert row.old_balance + row.amount == row.new_balance
+    assert (row.old_balance, row.amount) == (Decimal("882.74"), Decimal("443.39"))
+    assert row.old_balance + row.amount == row.new_balance == Decimal("1326.13")
     assert row.time == DAY and row.note == "order cancelled"
     assert (page.page, page.page_size, page.total_pages, page.total_results, len(page)) == (2, 5, 11, 55, 1)
 
@@ -363,8 +365,8 @@ def test_a_purchase_is_sent_as_documented(server, client):
 
 
 @pytest.mark.parametrize(
-    "bad", ["", " ", "a b", "a/b", "a\\b", "..", "a..b", ".", "a?b", "a#b", "a%2Fb", "a\n", "\x00", "\ud800", "x" * 101,
-            None, 5, b"id", ["id"], True]
+    "bad", ["", " ", "a b", "a/b", "a\\b", "..", "a..b", ".", "a?b", "a#b", "a%2Fb", "a\n", "\x00", "\ud800",
+            "x" * 101, None, 5, b"id", ["id"], True]
 )  # fmt: skip
 def test_an_id_that_is_none_is_refused_before_any_request(server, client, bad):
     for name, call in [
@@ -454,7 +456,7 @@ def test_an_error_answer_is_raised_as_what_it_is(server, client, status, code, k
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"message": "Route GET:/v3/x not found", "error": "Not Found", "statusCode": 404}, "Route GET:/v3/x not found"),
+        ({"message": "Route GET:/x not found", "error": "Not Found", "statusCode": 404}, "Route GET:/x not found"),
         ({"success": False, "message": "Product out of stock"}, "Product out of stock"),
         ({"success": False, "error": None}, "no explanation given"),
         ({"success": False, "error": {"message": ["a"]}}, "no explanation given"),
@@ -748,7 +750,8 @@ def everything_shown(error):
         queue += [link.__cause__, link.__context__]
 
 
-LEAKY_ORDER = {"_id": "other", "status": "FULFILLED", "cards": [{"value": CODE, "serial": SERIAL}], "token": [KEY, [KEY]]}
+CARDS = [{"value": CODE, "serial": SERIAL}]
+LEAKY_ORDER = {"_id": "other", "status": "FULFILLED", "cards": CARDS, "token": [KEY, [KEY]]}
 ECHO = {"code": KEY, "message": f"bad key {KEY}", "details": {KEY: [{"x": KEY}], "cards": [{"value": CODE}]}}
 LEAKS = {
     "error that echoes the key": reply({"success": False, "error": ECHO, "requestId": KEY}, status=401),
@@ -758,7 +761,7 @@ LEAKS = {
     "another order": success(LEAKY_ORDER),
     "data in a list": success([LEAKY_ORDER]),
     "cut order": reply(json.dumps({"data": LEAKY_ORDER})[:-1]),
-    "broken-off order": [b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + json.dumps(LEAKY_ORDER).encode(), Do.CLOSE],
+    "broken-off order": [reply(json.dumps(LEAKY_ORDER) + " " * 99)[:-99], Do.CLOSE],
     "too large": success({"x": f"{CODE} {SERIAL} {KEY}" * 160_000}),
     "redirect": reply({"data": LEAKY_ORDER}, status=302, Location=f"/?token={KEY}"),
     "status line": [f"HTTP/1.1 {KEY} {CODE}\r\n\r\n".encode(), Do.CLOSE],
@@ -814,7 +817,8 @@ def test_a_client_does_not_show_its_key(client):
 
 
 @pytest.mark.parametrize(
-    "bad", ["", " ", f"{KEY} ", f"{KEY}\n", f"{KEY}\r\nX: y", f"é{KEY}", f"{KEY}\x00", KEY * 20, None, 5, KEY.encode(), [KEY]]
+    "bad",
+    ["", " ", f"{KEY} ", f"{KEY}\n", f"{KEY}\r\nX: y", f"é{KEY}", f"{KEY}\x00", KEY * 20, None, 5, KEY.encode(), [KEY]],
 )
 def test_a_key_that_is_none_is_refused_and_not_shown(bad):
     with pytest.raises(ValueError, match="^api_key must be") as caught:
@@ -863,12 +867,12 @@ def test_a_time_out_is_a_finite_number_of_seconds(bad):
 
 NAMES = st.sampled_from(
     ["success", "data", "error", "code", "message", "details", "requestId", "items", "pagination", "totalPages",
-     "totalResults", "categories", "products", "types", "id", "_id", "title", "enabled", "price", "quantity", "balance",
-     "apiKey", "key", "type", "allowedips", "orderId", "status", "fulfilled_quantity", "fulfilled_amount",
+     "totalResults", "categories", "products", "types", "id", "_id", "title", "enabled", "price", "quantity",
+     "balance", "apiKey", "key", "type", "allowedips", "orderId", "status", "fulfilled_quantity", "fulfilled_amount",
      "price_per_card", "cards", "value", "serial", "product", "time", "amount", "oldBalance"]
 )  # fmt: skip
-ODDITIES = ["HANDLING", "FULFILLED", "PARTIALLY_FILLED", "REFUNDED", ORDER_ID, "\ud800", "\x00", "NaN", "sNaN", "1_0", "9" * 31,
-            "2025-10-29T01:00:00.000Z", "9999-12-31T23:59:59-14:00", 10**4200, -1, 0, 2, 1e308, 1e-320]  # fmt: skip
+ODDITIES = ["HANDLING", "FULFILLED", "PARTIALLY_FILLED", "REFUNDED", ORDER_ID, "\ud800", "\x00", "NaN", "sNaN", "1_0",
+            "9" * 31, "2025-10-29T01:00:00.000Z", "9999-12-31T23:59:59-14:00", 10**40, -1, 0, 2, 1e308]  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(ODDITIES),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=8),
@@ -876,8 +880,8 @@ JSON = st.recursive(
 )
 BODIES = st.one_of(
     JSON,
-    st.builds(lambda data: {"success": True, "data": data}, st.dictionaries(NAMES, JSON, max_size=12)),
-    st.builds(lambda data: {"data": data | {"_id": ORDER_ID, "status": "FULFILLED"}}, st.dictionaries(NAMES, JSON)),
+    st.builds(lambda data: {"success": True, "data": data}, st.dictionaries(NAMES, JSON, max_size=6)),
+    st.builds(lambda data: {"data": data | {"_id": ORDER_ID, "status": "FULFILLED"}}, st.dictionaries(NAMES, JSON, max_size=6)),
 ).map(json.dumps)
 CALLS = {
     "validate": Client.validate,
@@ -928,7 +932,9 @@ def test_any_json_is_read_or_raised_as_an_error_of_giftlib(fuzzed_client, call, 
 @given(
     call=st.sampled_from(list(CALLS)),
     raw=st.binary(max_size=300),
-    head=st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", None]),
+    head=st.sampled_from(
+        [None, b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
+    ),
 )
 def test_any_bytes_are_read_or_raised_as_an_error_of_giftlib(fuzzed_client, call, raw, head):
     """The other half of the GIFTLIB_FUZZ_CASES cases: bytes as a body (head None), after a head, or for a head."""

@@ -58,10 +58,10 @@ NEVER_ENDING = {
 @pytest.mark.parametrize("pieces", NEVER_ENDING.values(), ids=NEVER_ENDING)
 def test_the_time_out_bounds_the_whole_exchange(pieces):
     with ScriptedServer(pieces()) as server:
-        error = outcome(Client(KEY, server.url, request_timeout=0.15).balance)
+        error = outcome(Client(KEY, server.url, request_timeout=0.1).balance)
         assert isinstance(error, NoAnswerError) and error.sent
         # 100 header lines are too many for HTTP before they are too slow.
-        assert "no answer within 0.15 s" in str(error) or "not HTTP" in str(error)
+        assert "no answer within 0.1 s" in str(error) or "not HTTP" in str(error)
         assert len(server.requests) == 1
 
 
@@ -97,7 +97,7 @@ NOT_AN_ANSWER = {
     "cut gzip": [reply(gzip.compress(b"{}" * 9999)[:-9], Content_Encoding="gzip")],
     "unknown encoding": [reply(gzip.compress(b"{}"), Content_Encoding="x-none")],
     "cut JSON": [reply(b'{"success": true, "data": {"balance": 1')],
-    "length too short": [HEAD + b"Content-Length: 10\r\n\r\n" + b'{"success": true, "data": {"balance": 1}}', Do.CLOSE],
+    "length too short": [HEAD + b'Content-Length: 10\r\n\r\n{"data": {"balance": 1}}', Do.CLOSE],
     "empty": [reply()],
     "no content": [reply(status=204)],
     "early hints only": [b"HTTP/1.1 103 Early Hints\r\n\r\n", Do.CLOSE],
@@ -214,13 +214,13 @@ def test_https_is_spoken_with_a_certificate_that_is_vouched_for(trusted):
 @pytest.mark.parametrize("name", ["no answer", "dripped header", "dripped body", "endless 100 Continue"])
 def test_the_time_out_bounds_an_exchange_over_https(name, trusted):
     with ScriptedServer(NEVER_ENDING[name](), tls=True) as server:
-        assert isinstance(outcome(Client(KEY, server.url, request_timeout=0.2).balance), NoAnswerError)
+        assert isinstance(outcome(Client(KEY, server.url, request_timeout=0.15).balance), NoAnswerError)
         assert len(server.requests) == 1
 
 
 def test_the_time_out_bounds_the_tls_handshake(trusted):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = Client(KEY, f"https://127.0.0.1:{silent.getsockname()[1]}", request_timeout=0.15)
+        client = Client(KEY, f"https://127.0.0.1:{silent.getsockname()[1]}", request_timeout=0.1)
         assert "no answer within" in str(outcome(client.balance))
 
 
@@ -246,7 +246,7 @@ def resolve_to(monkeypatch, *addresses):
 
 def test_all_addresses_of_a_host_share_the_time_out(hanging, monkeypatch):
     resolve_to(monkeypatch, *[hanging] * 60)
-    error = outcome(Client(KEY, "https://many.test", request_timeout=0.15).balance)
+    error = outcome(Client(KEY, "https://many.test", request_timeout=0.1).balance)
     assert isinstance(error, NoAnswerError) and not error.sent and "no answer within" in str(error)
 
 
@@ -283,13 +283,13 @@ def test_a_proxy_sees_the_host_but_not_the_key(through_proxy):
 @pytest.mark.parametrize("name", ["no answer", "dripped header lines", "dripped body"])
 def test_the_time_out_bounds_an_exchange_through_a_proxy(name, through_proxy):
     with ScriptedServer(TUNNEL, NEVER_ENDING[name]()) as proxy:
-        assert isinstance(outcome(through_proxy(proxy, request_timeout=0.2).balance), NoAnswerError)
+        assert isinstance(outcome(through_proxy(proxy, request_timeout=0.15).balance), NoAnswerError)
 
 
 @pytest.mark.parametrize("name", ["no answer", "dripped header", "endless 100 Continue"])
 def test_the_time_out_bounds_a_proxy_that_opens_no_tunnel(name, through_proxy):
     with ScriptedServer(NEVER_ENDING[name]()) as proxy:
-        assert isinstance(outcome(through_proxy(proxy, request_timeout=0.15).balance), NoAnswerError)
+        assert isinstance(outcome(through_proxy(proxy, request_timeout=0.1).balance), NoAnswerError)
         assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
@@ -319,7 +319,7 @@ def test_a_netrc_file_adds_nothing_to_a_request(tmp_path, monkeypatch):
 
 def test_a_broken_exchange_does_not_spoil_the_next():
     with ScriptedServer([HEAD + b"Content-Length: 50\r\n\r\n{", Do.HANG], [BALANCE, Do.CLOSE], BALANCE) as server:
-        client = Client(KEY, server.url, request_timeout=0.15)
+        client = Client(KEY, server.url, request_timeout=0.1)
         assert isinstance(outcome(client.balance), NoAnswerError)
         client = Client(KEY, server.url)
         assert client.balance() == 1

@@ -1,0 +1,147 @@
+"""Reading an answer: the envelope or what stands in its place, errors, exact numbers, secrets hidden.
+
+The API's contradictions are tolerated on both sides: fields may be missing or doubly named, codes hyphenated, answers
+without an envelope.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, NoReturn
+
+from giftlib.errors import NoAnswerError, api_error_class
+from giftlib.orders import as_cards
+from giftlib.reading import as_text
+
+_CODE_FOR_STATUS = {
+    404: "NOT_FOUND",
+    413: "PAYLOAD_TOO_LARGE",
+    429: "RATE_LIMIT_EXCEEDED",
+    500: "INTERNAL_ERROR",
+    503: "SERVICE_UNAVAILABLE",
+}
+
+class Answer(NamedTuple):
+    """What an answer told; neither the key nor a card's code can be seen in it."""
+
+    what: str
+    status: int
+    fields: dict[str, Any]
+    request_id: str | None
+    retry_after: float | None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.fields["data"]
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The objects in that list of the data; NoAnswerError if there is no such list."""
+        if not isinstance(self.data.get(name), list):
+            raise NoAnswerError(f"{self.what}: the answer has no list of {name}", status=self.status)
+        return as_dicts(self.data[name])
+
+
+def read_answer(
+    what: str,
+    status: int,
+    headers: Mapping[str, str],
+    content: bytearray,
+    *,
+    without_key: Callable[[Any], Any],
+    now: datetime,
+) -> Answer:
+    """The answer to the request `what`; never raises, whatever was sent."""
+    fields = _decode(content, without_key)
+    request_id = as_text(fields.get("requestId")) or without_key(as_text(headers.get("X-Request-Id")))
+    return Answer(what, status, fields, request_id, _retry_after(headers, now))
+
+
+def raise_for_error(answer: Answer) -> None:
+    """Raise what the answer is unless it is a success with data: an ApiError, or a NoAnswerError."""
+    what, status = answer.what, answer.status
+    if 300 <= status < 400:
+        raise NoAnswerError(
+            f"{what}: redirected, which giftlib does not follow (the key would go along)", status=status
+        )
+    if status >= 400 or answer.fields.get("success") is False:
+        _raise_api_error(answer)
+    if not isinstance(answer.fields.get("data"), dict):
+        raise NoAnswerError(f"{what}: status {status} with an answer that cannot be read", status=status)
+
+
+def _raise_api_error(answer: Answer) -> NoReturn:
+    error, status = as_dict(answer.fields.get("error")), answer.status
+    code = as_text(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
+    code = code.upper().replace("-", "_")
+    message = as_text(error.get("message")) or as_text(answer.fields.get("message")) or "no explanation given"
+    traced = f" (request {answer.request_id})" if answer.request_id else ""
+    raise api_error_class(status, code)(
+        f"{answer.what}: {status} {code}: {message}{traced}",
+        status=status,
+        code=code,
+        request_id=answer.request_id,
+        details=error.get("details"),
+        retry_after=answer.retry_after,
+    )
+
+
+def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
+    """The JSON object in an answer, numbers exact, card codes and the key already hidden; {} if there is none."""
+
+    def hidden(fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("cards") is not None:
+            cards = as_cards(fields["cards"])
+            fields["cards"] = "****" if cards is None else cards
+        return {without_key(name): without_key(field) for name, field in fields.items()}
+
+    try:
+        answer = json.loads(
+            content.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=hidden
+        )
+    except (ValueError, ArithmeticError, RecursionError):
+        return {}
+    return as_dict(answer)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date); None if it makes no sense.
+
+    A date is read against the answer's own Date, so that a wrong clock here does not matter.
+    """
+    raw = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
+        return float(raw)
+    until = _http_date(raw)
+    if until is None:
+        return None
+    return max((until - (_http_date(headers.get("Date", "")) or now)).total_seconds(), 0.0)
+
+
+def _http_date(raw: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(raw)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def as_dict(raw: Any) -> dict[str, Any]:
+    """The object, or {} if it is none."""
+    return raw if isinstance(raw, dict) else {}
+
+
+def as_list(raw: Any) -> list[Any]:
+    """The list, or [] if it is none."""
+    return raw if isinstance(raw, list) else []
+
+
+def as_dicts(raw: Any) -> list[dict[str, Any]]:
+    """The objects in the list."""
+    return [item for item in as_list(raw) if isinstance(item, dict)]
