@@ -74,11 +74,15 @@ def _sandbox(chosen: argparse.Namespace) -> int:
 
 
 def _track(chosen: argparse.Namespace) -> int:
-    journal = Journal(chosen.journal)
-    order_ids = [*chosen.order_ids, *journal.unfinished()]
-    track_orders(order_ids, timeout=chosen.timeout, client=connect(), journal=journal)
+    journal, client = Journal(chosen.journal), connect()
+    lost = journal.reconcile(client)
+    track_orders([*chosen.order_ids, *journal.unfinished()], timeout=chosen.timeout, client=client, journal=journal)
     print(journal.orders()[["order_id", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
-    return 1 if journal.unfinished() else 0
+    unclear = lost[lost["order_id"].isna()]
+    if len(unclear):
+        print("\nPurchases of unknown outcome, and the orders that may be theirs:")
+        print(unclear.drop(columns="order_id").to_string(index=False))
+    return 1 if journal.unfinished() or len(unclear) else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,14 @@ from urllib.parse import quote
 from giftlib.answers import Answer, as_dict, as_dicts, as_list, raise_for_error
 from giftlib.arguments import check_count, check_id, check_seconds
 from giftlib.clock import Clock, SystemClock
-from giftlib.errors import NoAnswerError, OrderOutcomeUnknownError, ProductionKeyError, ServerError
+from giftlib.errors import (
+    ApiError,
+    InsufficientBalanceError,
+    NoAnswerError,
+    OrderOutcomeUnknownError,
+    OutOfStockError,
+    ProductionKeyError,
+)
 from giftlib.exchange import Exchange
 from giftlib.orders import Order
 from giftlib.reading import as_amount, as_count, as_flag, as_moment, as_text
@@ -20,6 +27,8 @@ from giftlib.transport import is_loopback
 DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 LARGEST_PAGE = 100
 
+_NOTHING_WAS_DONE = {400, 401, 403, 429}
+"""Refusals that come before anything is bought."""
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 CLOCK_SKEW = timedelta(minutes=2)
 """How far apart the clocks here and there are taken to be at most."""
@@ -126,8 +135,9 @@ class Client:
         """Buy `quantity` cards and give the order's id. The request is sent once, whatever happens.
 
         Raises ProductionKeyError, before anything is sent, if the key is not a sandbox key and the client was not
-        made with `allow_production=True`; ApiError if the API refused; OrderOutcomeUnknownError if the request
-        left and no clear answer came.
+        made with `allow_production=True`. An ApiError (400, 401, 403, 429, too little stock or balance) or a
+        NoAnswerError (no connection was made) proves that nothing was bought; whatever else happens is an
+        OrderOutcomeUnknownError.
         """
         check_id("product_id", product_id)
         check_id("type_id", type_id)
@@ -138,11 +148,15 @@ class Client:
         try:
             answer = self._call("POST", "gift-cards/placeOrder", body=body)
             return check_id("orderId", answer.data.get("orderId"))
+        except (InsufficientBalanceError, OutOfStockError):
+            raise
+        except ApiError as error:
+            if error.status in _NOTHING_WAS_DONE:
+                raise
+            cause: Exception = error
         except NoAnswerError as error:
             if not error.sent:
                 raise
-            cause: Exception = error
-        except ServerError as error:
             cause = error
         except ValueError:
             cause = NoAnswerError("POST /v3/gift-cards/placeOrder: the answer has no order id", status=200)

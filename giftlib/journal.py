@@ -17,8 +17,9 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
+from giftlib.client import Client
 from giftlib.clock import Moment
-from giftlib.errors import GiftlibError
+from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
 from giftlib.orders import Order
 
 SCHEMA_VERSION = 1
@@ -69,6 +70,8 @@ SELECT polls.*, orders.run AS placed_run, orders.received_us AS placed_us, order
 FROM polls JOIN orders USING (order_id) ORDER BY polls.id
 """
 
+_LONGEST_REQUEST = timedelta(minutes=1)
+"""How long after a purchase was sent, or given up, the API may still have made it."""
 _TOLD_PRECISION_US = 1000
 """The API tells an order's time in milliseconds."""
 
@@ -154,8 +157,16 @@ class Journal:
         return cursor.lastrowid
 
     def placed(self, intent: int, order_id: str, received: Moment) -> None:
-        """The intent became this order."""
+        """The intent became this order; whatever else was taken for it is so no more."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute(
+            "UPDATE orders SET state = 'unknown', order_id = NULL"
+            " WHERE order_id = ? AND intent != ? AND state != 'watched'",
+            (order_id, intent),
+        )
+        self._db.execute("DELETE FROM orders WHERE order_id = ? AND state = 'watched'", (order_id,))
         self._settle(intent, "placed", received, order_id)
+        self._db.execute("COMMIT")
 
     def not_placed(self, intent: int, received: Moment) -> None:
         """The intent was refused; no order was made."""
@@ -164,6 +175,51 @@ class Journal:
     def outcome_unknown(self, intent: int, received: Moment) -> None:
         """The answer was lost; the intent may have become an order."""
         self._settle(intent, "unknown", received)
+
+    def reconcile(self, client: Client) -> pd.DataFrame:
+        """Look for the purchases whose outcome is not known, and take each order that must be one of them.
+
+        Those are the intents of state "unknown", and the "intended" ones of other runs: a process that was killed
+        between the two leaves such a one. Where as many orders fit as there are purchases alike, or fewer, the
+        orders are theirs, in the order of time; where more fit, the API cannot tell which, and none is taken. No
+        order is taken that another intent holds.
+
+        Gives the rows of `intents()` that were looked for, as they are now, with `candidates`, the ids of the orders
+        that fit (a list). Raises what `Client.list_orders` raises.
+        """
+        lost = self._db.execute(
+            "SELECT * FROM orders WHERE state = 'unknown' OR (state = 'intended' AND run != ?) ORDER BY sent_us",
+            (self._run,),
+        ).fetchall()
+        alike: dict[tuple[str, str, int], list[sqlite3.Row]] = {}
+        for row in lost:
+            alike.setdefault((row["product_id"], row["type_id"], row["quantity"]), []).append(row)
+        candidates: dict[int, list[str]] = {}
+        for purchase, rows in alike.items():
+            sent = [_moment(row["sent_us"]) for row in rows]
+            gave_up = [_moment(row["received_us"] or row["sent_us"]) + _LONGEST_REQUEST for row in rows]
+            found = client.find_order(
+                OrderOutcomeUnknownError(*purchase, min(sent), max(gave_up)), known=self._known_ids()
+            )
+            candidates |= {row["intent"]: [order.order_id for order in found] for row in rows}
+            if len(found) <= len(rows):
+                for row, order in zip(rows, sorted(found, key=_placed_at), strict=False):
+                    self._claim(row["intent"], order)
+        intents = self.intents()
+        intents = intents[intents["intent"].isin(list(candidates))].reset_index(drop=True)
+        return intents.assign(candidates=[candidates[intent] for intent in intents["intent"]])
+
+    def _known_ids(self) -> set[str]:
+        rows = self._db.execute("SELECT order_id FROM orders WHERE order_id IS NOT NULL")
+        return {row["order_id"] for row in rows}
+
+    def _claim(self, intent: int, order: Order) -> None:
+        # When the purchase was answered is not known: the order's time is then counted from what the API tells.
+        self._db.execute(
+            "UPDATE OR IGNORE orders SET state = 'placed', order_id = ?, told_us = ?, received_us = NULL,"
+            " received_s = NULL WHERE intent = ?",
+            (order.order_id, _us(order.placed_at), intent),
+        )
 
     def _settle(self, intent: int, state: str, received: Moment, order_id: str | None = None) -> None:
         self._db.execute(
@@ -209,6 +265,24 @@ class Journal:
             "SELECT order_id FROM orders WHERE order_id IS NOT NULL AND NOT is_final ORDER BY intent"
         )
         return [row["order_id"] for row in rows]
+
+    def intents(self) -> pd.DataFrame:
+        """One row a purchase that was begun, in that order.
+
+        Columns: intent (its number), sent_at (UTC), product_id, type_id, quantity, state, order_id (None unless
+        placed). The states: "intended" (under way, or its process was killed), "placed", "not placed" (refused,
+        nothing was bought), "unknown" (the answer was lost).
+        """
+        rows = self._db.execute("SELECT * FROM orders WHERE state != 'watched' ORDER BY intent").fetchall()
+        return pd.DataFrame(
+            {
+                "intent": _counts(rows, "intent"),
+                "sent_at": _utc([row["sent_us"] for row in rows]),
+                **{name: pd.array([row[name] for row in rows], dtype="str") for name in ("product_id", "type_id")},
+                "quantity": _counts(rows, "quantity"),
+                **{name: pd.array([row[name] for row in rows], dtype="str") for name in ("state", "order_id")},
+            }
+        )
 
     def orders(self) -> pd.DataFrame:
         """One row an order, in the order in which they were placed.
@@ -296,6 +370,14 @@ def _elapsed(row: sqlite3.Row) -> float | None:
     if row["placed_us"] is not None:
         return _span(row, "placed", "sent", "placed_run", "run")
     return None if row["told_us"] is None else (row["sent_us"] - row["told_us"]) / 1e6
+
+
+def _moment(us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+
+
+def _placed_at(order: Order) -> datetime:
+    return order.placed_at or datetime.max.replace(tzinfo=UTC)
 
 
 def _us(moment: datetime | None) -> int | None:

@@ -6,14 +6,25 @@ placed has a bracket that says nothing.
 
 import warnings
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+
+from tqdm import tqdm
 
 from giftlib.arguments import check_count, check_id, check_seconds
 from giftlib.client import CLOCK_SKEW, LARGEST_PAGE, Client
 from giftlib.clock import Moment, read
 from giftlib.connection import current_client
-from giftlib.errors import ApiError, InvalidRequestError, NoAnswerError, NotFoundError, OutOfStockError
+from giftlib.errors import (
+    ApiError,
+    GiftlibError,
+    InvalidRequestError,
+    NoAnswerError,
+    NotFoundError,
+    OrderOutcomeUnknownError,
+    OutOfStockError,
+    RateLimitError,
+)
 from giftlib.journal import Journal
 from giftlib.orders import Order
 from giftlib.polling import (
@@ -29,6 +40,7 @@ from giftlib.purchase import place_order
 from giftlib.schedules import Look, Schedule, every
 
 _LOWEST_CEILING = 60
+_TRIES_TO_FIND = 10
 
 
 def track_orders(
@@ -64,10 +76,11 @@ def process_orders(
 ) -> Journal:
     """Place an order for each `(product_id, type_id, quantity)` and wait for all, placing and looking in turn.
 
-    Each purchase is sent once. One that is refused for itself (invalid, unknown, out of stock) is warned of at the
-    end; after any other failure (no balance, a bad key, an answer lost) nothing more is placed, the orders placed
-    are waited for, and the failure is raised. Otherwise as `track_orders`; `timeout` counts for each order from its
-    placement.
+    Each purchase is sent once. Those that are refused for themselves (invalid, out of stock, too many requests, no
+    connection) are warned of at the end. Those whose answer was lost are looked for with `journal.reconcile`; what is
+    found is waited for like the others, and what is not is warned of. After a failure that the next purchase would
+    meet as well (a bad key, no balance) nothing more is placed, the orders placed are waited for, and the failure is
+    raised. Otherwise as `track_orders`; `timeout` counts for each order from its placement.
     """
     checked = [
         (check_id("product_id", product_id), check_id("type_id", type_id), check_count("quantity", quantity))
@@ -97,41 +110,49 @@ class _Tracker:
         self._last_request = -60.0
         self._asked_to_wait = 0.0
         self._slowest = 0.0
-        self._warnings: list[str] = []
+        self._lost = 0
+        self._refused: list[str] = []
+        self._left: list[str] = []
+        self._late: list[str] = []
+        self._failure: GiftlibError | None = None
 
     def run(self, ids: list[str], items: list[tuple[str, str, int]], progress: bool | None) -> Journal:
         for order_id in ids:
             self._journal.watch(order_id)
             self._add(order_id, _time_in_id(order_id))
-        to_place, failure = deque(items), None
+        total = len(self._open) + len(items)
+        with progress_bar(progress, self._clock, total=total, unit="order", description="orders") as bar:
+            self._watch(deque(items), bar)
+            if self._lost:
+                self._find_lost()
+                self._watch(deque(), bar)
+        for message in self._warnings():
+            warnings.warn(message, stacklevel=3)
+        if self._failure is not None:
+            raise self._failure
+        return self._journal
+
+    def _watch(self, to_place: "deque[tuple[str, str, int]]", bar: "tqdm[None]") -> None:
+        """Place what there is to place and look at what is open, in turn, until there is neither."""
         started = self._clock.monotonic()
         rounds: list[Look] = []
         next_round = started + self._schedule(0.0, rounds)
-        total = len(self._open) + len(items)
-        with progress_bar(progress, self._clock, total=total, unit="order", description="orders") as bar:
-            while self._open or to_place:
-                round_at = min([next_round, *(deadline - self._slowest for deadline in self._open.values())])
-                if self._open and self._clock.monotonic() >= round_at - 1e-9:
-                    sent = self._clock.monotonic() - started
-                    self._look_at_all()
-                    elapsed = self._clock.monotonic() - started
-                    rounds.append(Look(sent, elapsed))
-                    next_round = started + elapsed + max(self._schedule(elapsed, rounds), self._asked_to_wait)
-                    self._give_up_late_ones()
-                elif to_place:
-                    try:
-                        self._place(*to_place.popleft())
-                    except Exception as error:
-                        failure, total = error, total - 1 - len(to_place)
-                        to_place.clear()
-                else:
-                    self._sleep_until(round_at)
-                bar.update(total - len(self._open) - len(to_place) - bar.n)
-        for message in self._warnings:
-            warnings.warn(message, stacklevel=3)
-        if failure is not None:
-            raise failure
-        return self._journal
+        while self._open or to_place:
+            round_at = min([next_round, *(deadline - self._slowest for deadline in self._open.values())])
+            if self._open and self._clock.monotonic() >= round_at - 1e-9:
+                sent = self._clock.monotonic() - started
+                self._look_at_all()
+                elapsed = self._clock.monotonic() - started
+                rounds.append(Look(sent, elapsed))
+                next_round = started + elapsed + max(self._schedule(elapsed, rounds), self._asked_to_wait)
+                self._give_up_late_ones()
+            elif to_place:
+                self._place(*to_place.popleft())
+                if self._failure is not None:
+                    to_place.clear()
+            else:
+                self._sleep_until(round_at)
+            bar.update(max(bar.total - len(self._open) - len(to_place) - bar.n, 0))
 
     def _add(self, order_id: str, placed_at: datetime | None) -> None:
         self._open[order_id] = self._clock.monotonic() + self._timeout
@@ -142,10 +163,33 @@ class _Tracker:
         placed_at = self._clock.now_utc()
         try:
             order_id = place_order(product_id, type_id, quantity, client=self._client, journal=self._journal)
-        except (InvalidRequestError, NotFoundError, OutOfStockError) as error:
-            self._warnings.append(f"not placed: {quantity} x {type_id} of product {product_id}: {error}")
+        except OrderOutcomeUnknownError:
+            self._lost += 1
+        except (InvalidRequestError, OutOfStockError, RateLimitError, NoAnswerError) as error:
+            self._refused.append(f"{quantity} x {type_id}: {error}")
+            self._after_failure(error)
+            self._sleep_until(self._clock.monotonic() + self._asked_to_wait)
+        except GiftlibError as error:
+            self._failure = error
         else:
             self._add(order_id, placed_at)
+
+    def _find_lost(self) -> None:
+        """Look for the purchases whose answers were lost; as this may fail too, more than once."""
+        known = set(self._journal.unfinished())
+        for _ in range(_TRIES_TO_FIND):
+            self._take_turn()
+            try:
+                found = self._journal.reconcile(self._client)
+            except (ApiError, NoAnswerError) as error:
+                self._after_failure(error)
+                self._sleep_until(self._clock.monotonic() + max(self._asked_to_wait, 5.0))
+            else:
+                self._lost = int(found["order_id"].isna().sum())
+                break
+        for order_id in self._journal.unfinished():
+            if order_id not in known:
+                self._add(order_id, _time_in_id(order_id))
 
     def _look_at_all(self) -> None:
         """One look at each open order: by list where that shows them, singly otherwise."""
@@ -201,7 +245,7 @@ class _Tracker:
         try:
             poll = self._looker.look(order_id, self._attempt(order_id))
         except (NotFoundError, InvalidRequestError) as error:
-            self._warnings.append(f"order {order_id} is left: {error}")
+            self._left.append(f"{order_id}: {error}")
             del self._open[order_id]
             return
         if poll.order is None:
@@ -225,11 +269,23 @@ class _Tracker:
         late = [order_id for order_id, deadline in self._open.items() if deadline <= now + self._slowest]
         for order_id in late:
             del self._open[order_id]
-        if late:
-            self._warnings.append(
-                f"{len(late)} orders are still being processed after {self._timeout:g} s, not failed: "
-                f"{', '.join(late[:5])}{', …' if len(late) > 5 else ''}; "
-                f"track_orders(journal.unfinished(), journal=journal) goes on"
+        self._late += late
+
+    def _warnings(self) -> Iterator[str]:
+        """What the caller must know at the end, one sentence a kind."""
+        if self._refused:
+            yield f"{len(self._refused)} orders were not placed, nothing was bought: {_some(self._refused)}"
+        if self._lost:
+            yield (
+                f"{self._lost} purchases were sent and their answers lost, and no order was found for them: do not "
+                f"send them again; journal.reconcile(client) looks once more, journal.intents() shows them"
+            )
+        if self._left:
+            yield f"{len(self._left)} orders cannot be looked at: {_some(self._left)}"
+        if self._late:
+            yield (
+                f"{len(self._late)} orders are still being processed after {self._timeout:g} s, not failed: "
+                f"{_some(self._late)}; track_orders(journal.unfinished(), journal=journal) goes on"
             )
 
     def _take_turn(self) -> None:
@@ -240,6 +296,10 @@ class _Tracker:
 
     def _sleep_until(self, moment: float) -> None:
         self._clock.sleep(max(moment - self._clock.monotonic(), 0.0))
+
+
+def _some(texts: list[str]) -> str:
+    return ", ".join(texts[:5]) + (", …" if len(texts) > 5 else "")
 
 
 def _time_in_id(order_id: str) -> datetime | None:

@@ -17,7 +17,9 @@ from giftlib.clock import SimulatedClock
 from giftlib.errors import (
     ApiError,
     GiftlibError,
+    InvalidRequestError,
     NoAnswerError,
+    NotFoundError,
     OrderOutcomeUnknownError,
     ProductionKeyError,
     RateLimitError,
@@ -529,10 +531,10 @@ def test_an_error_survives_a_copy_and_a_trip_to_another_process(error):
 
 # Purchases.
 
-REFUSALS = [(status, code) for status in (400, 401, 403, 404, 429) for code in (None, "NO_BALANCE", "OUT_OF_STOCK")]
+REFUSALS = [(status, code) for status in (400, 401, 403, 429) for code in (None, "NO_BALANCE", "OUT_OF_STOCK")]
 
 
-@pytest.mark.parametrize(("status", "code"), [*REFUSALS, (200, "NO_BALANCE"), (503, "OUT-OF-STOCK")])
+@pytest.mark.parametrize(("status", "code"), [*REFUSALS, (200, "NO_BALANCE"), (404, "OUT-OF-STOCK")])
 def test_a_refused_purchase_is_the_api_s_error_and_sent_once(server, client, status, code):
     server.replies = [reply({"success": False, "error": {"code": code}}, status=status, Retry_After="0")]
     with pytest.raises(ApiError) as caught:
@@ -541,6 +543,8 @@ def test_a_refused_purchase_is_the_api_s_error_and_sent_once(server, client, sta
 
 
 LOST = {
+    "404": (reply(status=404), NotFoundError),
+    "409": (reply({"success": False, "error": {"code": "DUPLICATED-REF"}}, status=409), InvalidRequestError),
     "500": (reply(status=500), ServerError),
     "502 in HTML": (reply("<html>", status=502), ServerError),
     "503 to try again": (reply(status=503, Retry_After="0"), ServerError),

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from giftlib import GiftlibError, Journal, PollTimeoutError, place_order, poll_order_until_complete
+from giftlib import (
+    GiftlibError,
+    Journal,
+    NoAnswerError,
+    OrderOutcomeUnknownError,
+    PollTimeoutError,
+    place_order,
+    poll_order_until_complete,
+)
+from giftlib.clock import read
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -189,6 +198,109 @@ def test_two_journals_on_one_file_see_each_others_orders(tmp_path):
     pd.testing.assert_frame_equal(first.polls(), second.polls())
     first.close()
     second.close()
+
+
+# Purchases whose outcome is not known.
+
+
+def lose(sandbox, journal, quantity=1):
+    sandbox.inject(Fault.commit_then_drop())
+    with pytest.raises(OrderOutcomeUnknownError):
+        place_order(PRODUCT, "type_001", quantity, client=sandbox.client(), journal=journal)
+
+
+def test_a_lost_purchase_is_taken_and_its_bracket_holds():
+    with Sandbox(fulfilment_s=12.3) as sandbox:
+        journal, client = Journal(), sandbox.client()
+        lose(sandbox, journal)
+        found = journal.reconcile(client)
+        assert found["state"].tolist() == ["placed"]
+        [order_id] = journal.unfinished()
+        poll_order_until_complete(order_id, client=client, journal=journal)
+    order = journal.orders().iloc[0]
+    assert order["not_done_by_s"] < 12.3 <= order["done_by_s"] < inf
+
+
+def test_lost_purchases_alike_are_taken_in_the_order_of_time():
+    with Sandbox() as sandbox:
+        journal = Journal()
+        for _ in range(3):
+            lose(sandbox, journal)
+            sandbox.clock.sleep(2)
+        journal.reconcile(sandbox.client())
+        assert journal.unfinished() == list(sandbox.truth())
+
+
+def test_where_more_orders_fit_than_were_bought_none_is_taken_and_all_are_named():
+    with Sandbox() as sandbox:
+        journal = Journal()
+        sandbox.add_orders(1)
+        lose(sandbox, journal)
+        found = journal.reconcile(sandbox.client())
+        assert found["state"].tolist() == ["unknown"]
+        assert sorted(found["candidates"].item()) == sorted(sandbox.truth())
+    assert journal.unfinished() == []
+
+
+def test_an_order_that_another_intent_holds_is_not_taken():
+    with Sandbox() as sandbox:
+        journal = Journal()
+        place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
+        sandbox.inject(Fault("placeOrder", status=503))
+        with pytest.raises(OrderOutcomeUnknownError):
+            place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
+        assert journal.reconcile(sandbox.client())["candidates"].item() == []
+    assert journal.intents()["state"].tolist() == ["placed", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (Fault("placeOrder", status=400), "not placed"),
+        (Fault("placeOrder", status=401), "not placed"),
+        (Fault("placeOrder", status=403), "not placed"),
+        (Fault("placeOrder", status=429), "not placed"),
+        (Fault("placeOrder", status=404), "unknown"),
+        (Fault("placeOrder", status=500), "unknown"),
+        (Fault("placeOrder", status=503, body="empty"), "unknown"),
+        (Fault("placeOrder", cut="before"), "unknown"),
+        (Fault("placeOrder", cut="within"), "unknown"),
+        (Fault("placeOrder", body=b"<html>"), "unknown"),
+        (Fault("placeOrder", body=b'{"success": true, "data": {}}'), "unknown"),
+        (Fault("placeOrder", delay_s=20), "unknown"),
+    ],
+)
+def test_the_journal_tells_what_a_failed_purchase_proves(fault, state):
+    with Sandbox() as sandbox:
+        client, journal = sandbox.client(), Journal()
+        client.validate()
+        sandbox.inject(fault)
+        with pytest.raises(GiftlibError):
+            place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+        assert sum("placeOrder" in request.path for request in sandbox.requests) == 1
+    assert journal.intents()["state"].tolist() == [state]
+
+
+def test_where_nobody_listens_nothing_was_bought():
+    with Sandbox() as sandbox:
+        client, journal = sandbox.client(), Journal()
+        client.validate()
+    with pytest.raises(NoAnswerError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    assert journal.intents()["state"].tolist() == ["not placed"]
+
+
+def test_an_intent_of_a_process_that_was_killed_is_looked_for(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with Sandbox() as sandbox:
+        killed = Journal(path)
+        killed.intend(PRODUCT, "type_001", 1, read(sandbox.clock))
+        [order_id] = sandbox.add_orders(1)
+        journal = Journal(path)
+        journal.reconcile(sandbox.client())
+        assert journal.unfinished() == [order_id]
+        killed.close()
+        journal.close()
 
 
 def test_the_file_holds_no_code_and_no_key(tmp_path):
