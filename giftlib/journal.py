@@ -9,17 +9,15 @@ import sqlite3
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import inf
 from os import PathLike
-from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 
 from giftlib.client import Client
 from giftlib.clock import Moment
 from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
+from giftlib.frames import ORDERS, POLLS, intents_frame, orders_frame, polls_frame
 from giftlib.orders import Order
 
 SCHEMA_VERSION = 1
@@ -49,31 +47,8 @@ CREATE TABLE polls (
 CREATE INDEX polls_by_order ON polls (order_id, id);
 """
 
-_ORDERS = """
-WITH done AS (SELECT order_id, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY order_id),
-undone AS (
-    SELECT polls.order_id, MAX(polls.id) AS last FROM polls LEFT JOIN done USING (order_id)
-    WHERE shows = 'open' AND (first IS NULL OR id < first) GROUP BY polls.order_id
-)
-SELECT orders.*,
-    (SELECT COUNT(*) FROM polls WHERE polls.order_id = orders.order_id) AS polls,
-    u.run AS open_run, u.sent_us AS open_us, u.sent_s AS open_s,
-    f.run AS final_run, f.received_us AS final_us, f.received_s AS final_s
-FROM orders
-LEFT JOIN undone USING (order_id) LEFT JOIN polls AS u ON u.id = undone.last
-LEFT JOIN done USING (order_id) LEFT JOIN polls AS f ON f.id = done.first
-WHERE orders.order_id IS NOT NULL ORDER BY intent
-"""
-
-_POLLS = """
-SELECT polls.*, orders.run AS placed_run, orders.received_us AS placed_us, orders.received_s AS placed_s, told_us
-FROM polls JOIN orders USING (order_id) ORDER BY polls.id
-"""
-
 _LONGEST_REQUEST = timedelta(minutes=1)
 """How long after a purchase was sent, or given up, the API may still have made it."""
-_TOLD_PRECISION_US = 1000
-"""The API tells an order's time in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -274,15 +249,7 @@ class Journal:
         nothing was bought), "unknown" (the answer was lost).
         """
         rows = self._db.execute("SELECT * FROM orders WHERE state != 'watched' ORDER BY intent").fetchall()
-        return pd.DataFrame(
-            {
-                "intent": _counts(rows, "intent"),
-                "sent_at": _utc([row["sent_us"] for row in rows]),
-                **{name: pd.array([row[name] for row in rows], dtype="str") for name in ("product_id", "type_id")},
-                "quantity": _counts(rows, "quantity"),
-                **{name: pd.array([row[name] for row in rows], dtype="str") for name in ("state", "order_id")},
-            }
-        )
+        return intents_frame(rows)
 
     def orders(self) -> pd.DataFrame:
         """One row an order, in the order in which they were placed.
@@ -296,26 +263,7 @@ class Journal:
         (infinity while there is none). Both count from the placement request, itself a span of time. Of an order
         that somebody else placed they count from the time the API tells, by the API's clock.
         """
-        rows = self._db.execute(_ORDERS).fetchall()
-        brackets = [_bracket(row) for row in rows]
-        return pd.DataFrame(
-            {
-                **{name: pd.array([row[name] for row in rows], dtype="str")
-                   for name in ("order_id", "product_id", "type_id")},
-                "quantity": _counts(rows, "quantity"),
-                "placed_at": _utc([row["told_us"] if row["sent_us"] is None else row["sent_us"] for row in rows]),
-                "status": pd.array([row["status"] for row in rows], dtype="str"),
-                "polls": _counts(rows, "polls"),
-                "not_done_by_s": np.array([low for low, _ in brackets], dtype=float),
-                "done_by_s": np.array([high for _, high in brackets], dtype=float),
-                "fulfilled_quantity": _counts(rows, "fulfilled_quantity"),
-                "price_per_card": _amounts(rows, "price_per_card"),
-                "fulfilled_amount": _amounts(rows, "fulfilled_amount"),
-                "refunded_quantity": _counts(rows, "refunded_quantity"),
-                "refunded_amount": _amounts(rows, "refunded_amount"),
-                "problems": pd.array(["; ".join(json.loads(row["problems"])) for row in rows], dtype="str"),
-            }
-        )  # fmt: skip
+        return orders_frame(self._db.execute(ORDERS).fetchall())
 
     def polls(self) -> pd.DataFrame:
         """One row a look, in the order in which they were made.
@@ -325,51 +273,7 @@ class Journal:
         for somebody else's order from the time the API tells, to the sending of this look), outcome (a status, an
         error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id.
         """
-        rows = self._db.execute(_POLLS).fetchall()
-        order_ids = pd.Series([row["order_id"] for row in rows], dtype="str")
-        return pd.DataFrame(
-            {
-                "order_id": order_ids,
-                "attempt": (order_ids.groupby(order_ids).cumcount() + 1).astype("Int64"),
-                "via": pd.array([row["via"] for row in rows], dtype="str"),
-                "sent_at": _utc([row["sent_us"] for row in rows]),
-                "received_at": _utc([row["received_us"] for row in rows]),
-                "latency_s": np.array([row["received_s"] - row["sent_s"] for row in rows], dtype=float),
-                "elapsed_s": np.array([_elapsed(row) for row in rows], dtype=float),
-                "outcome": pd.array([row["outcome"] for row in rows], dtype="str"),
-                "http_status": _counts(rows, "http_status"),
-                "retry_after_s": np.array([row["retry_after_s"] for row in rows], dtype=float),
-                "request_id": pd.array([row["request_id"] for row in rows], dtype="str"),
-            }
-        )
-
-
-def _span(row: sqlite3.Row, start: str, end: str, start_run: str, end_run: str) -> float:
-    """Seconds between two events: by the monotonic clock within a run, by UTC across runs."""
-    if row[start_run] == row[end_run]:
-        return row[f"{end}_s"] - row[f"{start}_s"]
-    return (row[f"{end}_us"] - row[f"{start}_us"]) / 1e6
-
-
-def _bracket(row: sqlite3.Row) -> tuple[float, float]:
-    """The span in which the order's duration lies: open until after the first, final by the second."""
-    low, high = 0.0, inf
-    placed_here = row["sent_us"] is not None and row["received_us"] is not None
-    if row["open_us"] is not None and placed_here:
-        low = _span(row, "received", "open", "run", "open_run")
-    elif row["open_us"] is not None and row["told_us"] is not None:
-        low = (row["open_us"] - row["told_us"] - _TOLD_PRECISION_US) / 1e6
-    if row["final_us"] is not None and placed_here:
-        high = _span(row, "sent", "final", "run", "final_run")
-    elif row["final_us"] is not None and row["told_us"] is not None:
-        high = (row["final_us"] - row["told_us"]) / 1e6
-    return max(low, 0.0), max(high, 0.0)
-
-
-def _elapsed(row: sqlite3.Row) -> float | None:
-    if row["placed_us"] is not None:
-        return _span(row, "placed", "sent", "placed_run", "run")
-    return None if row["told_us"] is None else (row["sent_us"] - row["told_us"]) / 1e6
+        return polls_frame(self._db.execute(POLLS).fetchall())
 
 
 def _moment(us: int) -> datetime:
@@ -386,15 +290,3 @@ def _us(moment: datetime | None) -> int | None:
 
 def _money(amount: Decimal | None) -> str | None:
     return None if amount is None else str(amount)
-
-
-def _counts(rows: list[sqlite3.Row], name: str) -> Any:
-    return pd.array([row[name] for row in rows], dtype="Int64")
-
-
-def _amounts(rows: list[sqlite3.Row], name: str) -> pd.Series:
-    return pd.Series([None if row[name] is None else Decimal(row[name]) for row in rows], dtype=object)
-
-
-def _utc(microseconds: list[int | None]) -> Any:
-    return pd.to_datetime(pd.array(microseconds, dtype="Int64"), unit="us", utc=True).as_unit("us")

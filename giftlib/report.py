@@ -31,7 +31,7 @@ _KEEP = """
 import json, pathlib
 from giftlib.connection import environment
 journal.save({journal!r})
-pathlib.Path({environment!r}).write_text(json.dumps(environment(), default=str))
+pathlib.Path({environment!r}).write_text(json.dumps(environment() or {{"environment": "emulator"}}, default=str))
 """
 
 

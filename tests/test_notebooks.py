@@ -31,7 +31,7 @@ def test_a_notebook_holds_nothing_that_changes_from_run_to_run(path):
 
 def test_a_notebook_holds_no_code_no_serial_and_no_key(path):
     text = path.read_text(encoding="utf-8")
-    seeds = {int(seed) for seed in re.findall(r"connect\(seed=(\d+)", text)}
+    seeds = {int(seed) for seed in re.findall(r"(?:connect|Sandbox)\(seed=(\d+)", text)}
     assert seeds
     for seed in seeds:
         with Sandbox(seed) as sandbox:
