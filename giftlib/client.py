@@ -17,6 +17,8 @@ from giftlib.errors import (
     OrderOutcomeUnknownError,
     OutOfStockError,
     ProductionKeyError,
+    asked_pause,
+    may_pass,
 )
 from giftlib.exchange import Exchange
 from giftlib.orders import Order
@@ -30,6 +32,7 @@ LARGEST_PAGE = 100
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Refusals that come before anything is bought."""
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
+_PAUSES_S = (1, 2, 5, 10, 20, 20)
 CLOCK_SKEW = timedelta(minutes=2)
 """How far apart the clocks here and there are taken to be at most."""
 
@@ -199,7 +202,8 @@ class Client:
         """The orders that may be the lost purchase: same product, type and quantity, placed about then.
 
         `known` are ids that belong to other purchases. None found: it was not made, or does not show yet. More
-        than one: the API cannot tell which is yours. Two minutes are allowed for clocks that differ.
+        than one: the API cannot tell which is yours. Two minutes are allowed for clocks that differ. A page of the list
+        that fails for a while is read again, up to six times in about a minute.
         """
         since, until = lost.sent_at - CLOCK_SKEW, lost.gave_up_at + CLOCK_SKEW
         wanted = (lost.product_id, lost.type_id, lost.quantity)
@@ -215,11 +219,21 @@ class Client:
         """Each order once: the pages of a list that grows overlap, and a page without news is the last."""
         number, pages, seen = 1, 1, set[str | None]()
         while number <= pages:
-            page = self.list_orders(number, LARGEST_PAGE, since=since, until=until)
+            page = self._read_patiently(number, since, until)
             fresh = [order for order in page if order.order_id not in seen]
             yield from fresh
             seen.update(order.order_id for order in fresh)
             number, pages = number + 1, page.total_pages if fresh else 0
+
+    def _read_patiently(self, number: int, since: datetime, until: datetime) -> Page[Order]:
+        for pause in (*_PAUSES_S, None):
+            try:
+                return self.list_orders(number, LARGEST_PAGE, since=since, until=until)
+            except (ApiError, NoAnswerError) as error:
+                if pause is None or not may_pass(error):
+                    raise
+                self.clock.sleep(max(asked_pause(error), pause))
+        raise AssertionError("the last try returns or raises")
 
     def _page(
         self,

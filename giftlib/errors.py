@@ -170,3 +170,13 @@ def api_error_class(status: int, code: str) -> type[ApiError]:
     if 400 <= status < 500:
         return InvalidRequestError
     return ServerError if status >= 500 else ApiError
+
+
+def may_pass(error: GiftlibError) -> bool:
+    """Whether the same read may succeed later: not after a 4xx, but for those that ask to come again."""
+    return not (isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in {408, 425, 429})
+
+
+def asked_pause(error: GiftlibError | None) -> float:
+    """Seconds that an error asks to wait, at most 60: the ceiling counts over a minute, so more helps nobody."""
+    return min(getattr(error, "retry_after", None) or 0.0, 60.0)

@@ -7,16 +7,11 @@ from giftlib.arguments import check_count, check_id, check_seconds
 from giftlib.client import Client
 from giftlib.clock import Moment, read
 from giftlib.connection import current_client
-from giftlib.errors import ApiError, GiftlibError, NoAnswerError, PollTimeoutError
+from giftlib.errors import ApiError, GiftlibError, NoAnswerError, PollTimeoutError, asked_pause, may_pass
 from giftlib.journal import Journal, Poll
 from giftlib.orders import Order, OrderStatus
 from giftlib.progress import progress_bar
 from giftlib.schedules import Look, Schedule, every
-
-LONGEST_RETRY_AFTER_S = 60.0
-"""The ceiling counts requests over a minute; to wait longer because an answer says so helps nobody."""
-
-_WORTH_REPEATING = {408, 425, 429}
 
 OnPoll = Callable[[Poll], object]
 
@@ -85,7 +80,7 @@ def poll_order_until_complete(
             else:
                 last_error = poll.error
             looks.append(Look(poll.sent.monotonic - started, poll.received.monotonic - started))
-            asked_to_wait = min(poll.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+            asked_to_wait = asked_pause(poll.error)
             slowest = max(slowest, poll.latency_s)
             if is_last:
                 client.clock.sleep(max(started + timeout - now(), 0.0))
@@ -115,7 +110,7 @@ class Looker:
         else:
             poll = seen_poll(order_id, attempt, "check", sent, read(self._client.clock), order)
         self.note(poll)
-        if poll.error is not None and ends_the_wait(poll.error):
+        if poll.error is not None and not may_pass(poll.error):
             raise poll.error
         return poll
 
@@ -152,8 +147,3 @@ def failed_poll(order_id: str, attempt: int, via: str, sent: Moment, received: M
         return Poll(order_id, attempt, via, sent, received, error.code, error.status, error.retry_after,
                     error.request_id, error=error)  # fmt: skip
     return Poll(order_id, attempt, via, sent, received, "NO_ANSWER", getattr(error, "status", None), error=error)
-
-
-def ends_the_wait(error: GiftlibError) -> bool:
-    """Whether every further look would meet the same error: 4xx, but for those that ask to come again."""
-    return isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in _WORTH_REPEATING

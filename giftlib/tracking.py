@@ -7,6 +7,7 @@ placed has a bracket that says nothing.
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from tqdm import tqdm
@@ -24,23 +25,17 @@ from giftlib.errors import (
     OrderOutcomeUnknownError,
     OutOfStockError,
     RateLimitError,
+    asked_pause,
+    may_pass,
 )
 from giftlib.journal import Journal
 from giftlib.orders import Order
-from giftlib.polling import (
-    LONGEST_RETRY_AFTER_S,
-    Looker,
-    OnPoll,
-    ends_the_wait,
-    failed_poll,
-    seen_poll,
-)
+from giftlib.polling import Looker, OnPoll, failed_poll, seen_poll
 from giftlib.progress import progress_bar
 from giftlib.purchase import place_order
 from giftlib.schedules import Look, Schedule, every
 
 _LOWEST_CEILING = 60
-_TRIES_TO_FIND = 10
 
 
 def track_orders(
@@ -175,18 +170,10 @@ class _Tracker:
             self._add(order_id, placed_at)
 
     def _find_lost(self) -> None:
-        """Look for the purchases whose answers were lost; as this may fail too, more than once."""
         known = set(self._journal.unfinished())
-        for _ in range(_TRIES_TO_FIND):
-            self._take_turn()
-            try:
-                found = self._journal.reconcile(self._client)
-            except (ApiError, NoAnswerError) as error:
-                self._after_failure(error)
-                self._sleep_until(self._clock.monotonic() + max(self._asked_to_wait, 5.0))
-            else:
-                self._lost = int(found["order_id"].isna().sum())
-                break
+        with suppress(GiftlibError):
+            self._journal.reconcile(self._client)
+        self._lost = int((self._journal.intents()["state"] == "unknown").sum())
         for order_id in self._journal.unfinished():
             if order_id not in known:
                 self._add(order_id, _time_in_id(order_id))
@@ -222,7 +209,7 @@ class _Tracker:
                     self._looker.note(failed_poll(order_id, self._attempt(order_id), "list", sent, received, error))
                 if isinstance(error, NotFoundError):
                     return missing
-                if ends_the_wait(error):
+                if not may_pass(error):
                     raise
                 self._after_failure(error)
                 return set()
@@ -260,9 +247,8 @@ class _Tracker:
         self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
         return self._attempts[order_id]
 
-    def _after_failure(self, error: Exception | None) -> None:
-        asked = getattr(error, "retry_after", None) or 0.0
-        self._asked_to_wait = min(max(asked, self._asked_to_wait), LONGEST_RETRY_AFTER_S)
+    def _after_failure(self, error: GiftlibError | None) -> None:
+        self._asked_to_wait = max(asked_pause(error), self._asked_to_wait)
 
     def _give_up_late_ones(self) -> None:
         now = self._clock.monotonic()

@@ -1,3 +1,4 @@
+import random
 from math import inf
 
 import pytest
@@ -161,6 +162,36 @@ def test_a_purchase_that_cannot_be_found_is_warned_of_and_not_sent_again():
             journal = process_orders([(PRODUCT, "type_001", 1)] * 6, client=sandbox.client())
         assert count(sandbox, "placeOrder") == 6
     assert journal.intents()["state"].value_counts().to_dict() == {"placed": 5, "unknown": 1}
+
+
+MIXED = [
+    {"status": 500}, {"status": 502, "body": "html"}, {"status": 503, "body": "empty"},
+    {"status": 503, "headers": {"Retry-After": "3"}}, {"status": 429, "headers": {"Retry-After": "2"}},
+    {"cut": "before"}, {"cut": "within"}, {"cut": "after"}, {"delay_s": 20.0},
+    {"body": b'{"success": tr'}, {"body": b"\xff\xfe"},
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*(were not placed|answers lost)")
+def test_under_a_fault_rate_of_30_percent_500_orders_are_bought_once_and_finished_as_they_should():
+    chance = random.Random(1)
+    faults = [Fault("*", call=call, **chance.choice(MIXED)) for call in range(2, 4000) if chance.random() < 0.3]
+    kinds = {"type_001": "FULFILLED", "TEST_REFUND": "REFUNDED", "TEST_PARTIAL": "PARTIALLY_FILLED"}
+    with Sandbox(seed=1, faults=faults) as sandbox:
+        placed_by_others = sandbox.add_orders(250, "TEST_PARTIAL", 2)
+        items = [(PRODUCT, kind, 4) for kind in kinds] * 84
+        client, journal = sandbox.client(), Journal()
+        client.validate()
+        process_orders(items[:250], client=client, journal=journal)
+        track_orders(placed_by_others, client=client, journal=journal)
+        assert count(sandbox, "placeOrder") == 250
+        truth = sandbox.truth()
+    orders = journal.orders()
+    assert set(orders["order_id"]) == set(truth)
+    assert (orders["status"] == orders["type_id"].map(kinds)).all()
+    true = orders["order_id"].map(truth)
+    assert (orders["not_done_by_s"] < true).all()
+    assert (true <= orders["done_by_s"]).all()
 
 
 def test_an_order_that_is_never_final_is_given_up_at_its_own_deadline():
