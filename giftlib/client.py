@@ -32,7 +32,6 @@ LARGEST_PAGE = 100
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Refusals that come before anything is bought."""
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
-_PAUSES_S = (1, 2, 5, 10, 20, 20)
 CLOCK_SKEW = timedelta(minutes=2)
 """How far apart the clocks here and there are taken to be at most."""
 
@@ -198,42 +197,43 @@ class Client:
         """One page (at most 100) of the orders placed from `since` to `until` (aware datetimes, given together)."""
         return self._page("gift-cards/list", Order, page, page_size, since, until, timeout=timeout)
 
-    def find_order(self, lost: OrderOutcomeUnknownError, *, known: Collection[str] = ()) -> list[Order]:
+    def find_order(
+        self, lost: OrderOutcomeUnknownError, *, known: Collection[str] = (), tries: int = 1
+    ) -> list[Order]:
         """The orders that may be the lost purchase: same product, type and quantity, placed about then.
 
         `known` are ids that belong to other purchases. None found: it was not made, or does not show yet. More
-        than one: the API cannot tell which is yours. Two minutes are allowed for clocks that differ. A page of the list
-        that fails for a while is read again, up to six times in about a minute.
+        than one: the API cannot tell which is yours. Two minutes are allowed for clocks that differ. Each page
+        of the list is asked for `tries` times, 5 s or what `Retry-After` says apart, before its error is raised.
         """
         since, until = lost.sent_at - CLOCK_SKEW, lost.gave_up_at + CLOCK_SKEW
         wanted = (lost.product_id, lost.type_id, lost.quantity)
         return [
             order
-            for order in self._all_orders(since, until)
+            for order in self._all_orders(since, until, check_count("tries", tries))
             if order.order_id not in known
             and (order.product_id, order.type_id, order.quantity) == wanted
             and since <= (order.placed_at or since) <= until
         ]
 
-    def _all_orders(self, since: datetime, until: datetime) -> Iterator[Order]:
+    def _all_orders(self, since: datetime, until: datetime, tries: int) -> Iterator[Order]:
         """Each order once: the pages of a list that grows overlap, and a page without news is the last."""
         number, pages, seen = 1, 1, set[str | None]()
         while number <= pages:
-            page = self._read_patiently(number, since, until)
+            page = self._read_patiently(number, since, until, tries)
             fresh = [order for order in page if order.order_id not in seen]
             yield from fresh
             seen.update(order.order_id for order in fresh)
             number, pages = number + 1, page.total_pages if fresh else 0
 
-    def _read_patiently(self, number: int, since: datetime, until: datetime) -> Page[Order]:
-        for pause in (*_PAUSES_S, None):
-            try:
-                return self.list_orders(number, LARGEST_PAGE, since=since, until=until)
-            except (ApiError, NoAnswerError) as error:
-                if pause is None or not may_pass(error):
-                    raise
-                self.clock.sleep(max(asked_pause(error), pause))
-        raise AssertionError("the last try returns or raises")
+    def _read_patiently(self, number: int, since: datetime, until: datetime, tries: int) -> Page[Order]:
+        try:
+            return self.list_orders(number, LARGEST_PAGE, since=since, until=until)
+        except (ApiError, NoAnswerError) as error:
+            if tries == 1 or not may_pass(error):
+                raise
+            self.clock.sleep(max(asked_pause(error), 5.0))
+        return self._read_patiently(number, since, until, tries - 1)
 
     def _page(
         self,

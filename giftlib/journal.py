@@ -151,7 +151,7 @@ class Journal:
         """The answer was lost; the intent may have become an order."""
         self._settle(intent, "unknown", received)
 
-    def reconcile(self, client: Client) -> pd.DataFrame:
+    def reconcile(self, client: Client, *, tries: int = 1) -> pd.DataFrame:
         """Look for the purchases whose outcome is not known, and take each order that must be one of them.
 
         Those are the intents of state "unknown", and the "intended" ones of other runs: a process that was killed
@@ -160,7 +160,7 @@ class Journal:
         order is taken that another intent holds.
 
         Gives the rows of `intents()` that were looked for, as they are now, with `candidates`, the ids of the orders
-        that fit (a list). Raises what `Client.list_orders` raises.
+        that fit (a list). `tries` and what is raised are those of `Client.find_order`.
         """
         lost = self._db.execute(
             "SELECT * FROM orders WHERE state = 'unknown' OR (state = 'intended' AND run != ?) ORDER BY sent_us",
@@ -174,7 +174,7 @@ class Journal:
             sent = [_moment(row["sent_us"]) for row in rows]
             gave_up = [_moment(row["received_us"] or row["sent_us"]) + _LONGEST_REQUEST for row in rows]
             found = client.find_order(
-                OrderOutcomeUnknownError(*purchase, min(sent), max(gave_up)), known=self._known_ids()
+                OrderOutcomeUnknownError(*purchase, min(sent), max(gave_up)), known=self._known_ids(), tries=tries
             )
             candidates |= {row["intent"]: [order.order_id for order in found] for row in rows}
             if len(found) <= len(rows):

@@ -36,6 +36,7 @@ from giftlib.purchase import place_order
 from giftlib.schedules import Look, Schedule, every
 
 _LOWEST_CEILING = 60
+_TRIES_TO_FIND = 10
 
 
 def track_orders(
@@ -172,7 +173,7 @@ class _Tracker:
     def _find_lost(self) -> None:
         known = set(self._journal.unfinished())
         with suppress(GiftlibError):
-            self._journal.reconcile(self._client)
+            self._journal.reconcile(self._client, tries=_TRIES_TO_FIND)
         self._lost = int((self._journal.intents()["state"] == "unknown").sum())
         for order_id in self._journal.unfinished():
             if order_id not in known:
