@@ -14,9 +14,14 @@ SURROUNDINGS: Mapping[str, str] = {
     "MATPLOTLIBRC": str(files("giftlib") / "matplotlibrc"),
     "PYTHONHASHSEED": "0",
     "SOURCE_DATE_EPOCH": "1767225600",
+    "TQDM_DISABLE": "1",
     "TZ": "UTC",
 }
 """Set before a kernel starts, these take the machine, the user and the day out of what a notebook prints."""
+
+
+_CELL_TIMEOUT_S = 1800
+"""With a key the wait for hundreds of orders takes real minutes."""
 
 
 def run_notebook(path: Path, *, then: str | None = None) -> nbformat.NotebookNode:
@@ -30,7 +35,7 @@ def run_notebook(path: Path, *, then: str | None = None) -> nbformat.NotebookNod
         notebook.cells.append(nbformat.v4.new_code_cell(then))
     runner = NotebookClient(
         notebook,
-        timeout=60,
+        timeout=_CELL_TIMEOUT_S,
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,

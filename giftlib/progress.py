@@ -1,5 +1,6 @@
 """Progress for a person: on a terminal or in a live notebook, never where time is simulated."""
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -8,8 +9,11 @@ from giftlib.clock import Clock, SystemClock
 
 
 def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[None]":
-    """A bar that shows itself if `progress` is True, or None and a person waits in real time."""
+    """A bar that shows itself if `progress` is True, or None and a person waits in real time.
+
+    A notebook that is run for a report counts as nobody: there `TQDM_DISABLE` is set.
+    """
     if progress is None:
         person = sys.stderr.isatty() or "ipykernel" in sys.modules
-        progress = person and isinstance(clock, SystemClock)
+        progress = person and isinstance(clock, SystemClock) and "TQDM_DISABLE" not in os.environ
     return tqdm(total=total, unit=unit, desc=description, disable=not progress)
