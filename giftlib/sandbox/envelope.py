@@ -38,10 +38,10 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes back; `order_id` is the order that the request placed."""
+    """What goes back; a number as body is so many bytes, `order_id` the order that the request placed."""
 
     status: int
-    body: bytes
+    body: bytes | int
     headers: dict[str, str] = field(default_factory=dict)
     order_id: str | None = None
 
@@ -86,21 +86,36 @@ def bare_error(status: int, message: str) -> Answer:
 
 
 def faulty(fault: Fault, request: Request) -> Answer:
-    """The answer of a fault that has a status."""
+    """The error that a fault with a status puts in the place of the endpoint's answer."""
     status, text = fault.status, reason(fault.status)
-    if isinstance(fault.body, bytes):
-        answer = Answer(status, fault.body, dict(_JSON))
-    elif fault.body == "envelope":
-        answer = enveloped_error(Refusal(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
-    elif fault.body == "router":
-        answer = bare_error(status, text)
-    elif fault.body == "html":
+    if fault.body == "router":
+        return bare_error(status, text)
+    if fault.body == "html":
         page = f"<html><head><title>{status} {text}</title></head><body><h1>{text}</h1></body></html>"
-        answer = Answer(status, page.encode(), {"Content-Type": "text/html"})
-    else:
-        answer = Answer(status, b"")
+        return Answer(status, page.encode(), {"Content-Type": "text/html"})
+    if fault.body == "empty":
+        return Answer(status, b"")
+    return enveloped_error(Refusal(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
+
+
+def spoil(answer: Answer, fault: Fault) -> None:
+    """Give an answer the headers and the body that the fault has for it."""
     answer.headers.update(fault.headers)
-    return answer
+    if fault.alter:
+        content = json.loads(answer.body, parse_float=Decimal)
+        part = "data" if "data" in content else "error"
+        answer.body = write_json(content | {part: fault.alter(content[part])}).encode()
+    elif isinstance(fault.body, (bytes, int)):
+        answer.body = fault.body
+    elif fault.body == "truncated":
+        answer.body = answer.body[: len(answer.body) // 2]
+    elif fault.body == "garbled":
+        answer.body = answer.body.replace(b':"', b':"\xff')
+
+
+def body_size(body: bytes | int) -> int:
+    """Bytes in a body."""
+    return body if isinstance(body, int) else len(body)
 
 
 def reason(status: int) -> str:
@@ -112,7 +127,7 @@ def finished_headers(answer: Answer, request: Request) -> dict[str, str]:
     """All headers of an answer: a page of any origin may read it, and it has an id."""
     own = {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id}
     if answer.status not in (204, 304):
-        own["Content-Length"] = str(len(answer.body))
+        own["Content-Length"] = str(body_size(answer.body))
     return {**own, **answer.headers}
 
 

@@ -3,23 +3,23 @@
 import asyncio
 import random
 import socket
-import struct
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
 
 from giftlib.clock import Clock, SimulatedClock, read
 
-from .envelope import Answer, Request, faulty, finished_headers, reason
+from .envelope import Answer, Request, faulty, spoil
 from .faults import Fault, FaultPlan
 from .http import Api
 from .orders import Account, draw_lognormal
 from .settings import Settings
+from .wire import Connections, Exchange
 
 if TYPE_CHECKING:
     from giftlib.client import Client
@@ -38,10 +38,11 @@ class RequestRecord(NamedTuple):
 class Sandbox:
     """A gift-card API on this machine, with one account and one key; it runs from construction to `close()`.
 
-    `seed` settles the key, the ids, how long each order takes and how long each answer takes. `clock` is read for
-    every time and is shared with the client; None is a new `SimulatedClock`. On a clock that has `spend`, latency
-    moves the clock; on any other it is waited for. `port` 0 is a free one; a taken one is an OSError. `faults` are
-    `Fault`s; `settings` are the fields of `Settings`.
+    `seed` settles the key, the ids, how long each order takes, how long each answer takes and which request a fault
+    with a rate strikes; none of these changes another. `clock` is read for every time and is shared with the client;
+    None is a new `SimulatedClock`. On a clock that has `spend`, latency moves the clock; on any other it is waited
+    for. `port` 0 is a free one; a taken one is an OSError. `faults` are `Fault`s; `settings` are the fields of
+    `Settings`.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Sandbox:
         self.api_key = str(uuid.UUID(bytes=random.Random(f"{seed}:key").randbytes(16), version=4))
         self._account = Account(seed, self.settings)
         self._api = Api(self.api_key, self.settings, self._account)
-        self._faults = FaultPlan(faults)
+        self._faults = FaultPlan(seed, faults)
         self._latencies = random.Random(f"{seed}:latency")
         self._records: list[RequestRecord] = []
         self._request_count = 0
@@ -67,8 +68,8 @@ class Sandbox:
 
         ipv6 = ":" in host
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
-        listener.setblocking(False)
-        self.url = f"http://{f'[{host}]' if ipv6 else host}:{listener.getsockname()[1]}"
+        self._address = listener.getsockname()
+        self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
         started = threading.Event()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run(listener, started)), name=f"giftlib sandbox {self.url}", daemon=True
@@ -129,15 +130,44 @@ class Sandbox:
         with self._lock:
             return list(self._records)
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Nobody listens until the block ends: open connections are closed, new ones are refused.
+
+        Requests are not counted meanwhile. It is no `Fault`, since a request that finds nobody cannot end it.
+        """
+        self._on_loop(self._hang_up)
+        held = _hold(self._address)  # else a new connection of anybody could be given the port
+        try:
+            yield
+        finally:
+            if self._thread.is_alive():
+                held.listen()
+                self._on_loop(self._listen, held)
+            else:
+                held.close()
+
+    def _on_loop(self, act: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Run `act` in the server's thread, if that still runs, and wait for its end."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(act(*args), self._loop).result()
+
     async def _run(self, listener: socket.socket, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        server = HTTPServer(_Connections(self._serve))
-        server.add_socket(listener)
+        await self._listen(listener)
         started.set()
         await self._end.wait()
-        server.stop()
-        await server.close_all_connections()
+        await self._hang_up()
+
+    async def _listen(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        self._server = HTTPServer(Connections(self._serve))
+        self._server.add_socket(listener)
+
+    async def _hang_up(self) -> None:
+        self._server.stop()
+        await self._server.close_all_connections()
 
     def _arrive(self) -> tuple[str, float]:
         """An id for a request and the seconds that its answer takes."""
@@ -148,13 +178,13 @@ class Sandbox:
             latency = draw_lognormal(self._latencies, settings.latency_median_s, settings.latency_p95_s)
         return f"req_{int(self.clock.now_utc().timestamp())}_{self._request_count:06x}", latency
 
-    def _pass_time(self, seconds: float, then: Callable[[bool], None]) -> None:
-        """Let a latency pass, then call `then(in_time)`: False if the client has given up meanwhile."""
+    async def _pass_time(self, seconds: float) -> bool:
+        """Let time pass on the clock; False if the client has given up meanwhile."""
         spend = getattr(self.clock, "spend", None)
         if spend is not None:
-            then(spend(seconds))
-        else:
-            self._loop.call_later(seconds, then, True)
+            return spend(seconds)
+        await asyncio.sleep(seconds)
+        return True
 
     def _act(self, request: Request) -> tuple[Answer | None, Fault | None]:
         """Carry a request out, as far as no fault is in the way; no answer means a reset connection."""
@@ -164,97 +194,45 @@ class Sandbox:
             if isinstance(reached, Answer):
                 return reached, None
             fault = self._faults.strike(reached)
-            if fault is None:
-                return self._api.carry_out(request, now), None
-            if fault.cut == "before":
+            if fault and fault.cut == "before":
                 return None, fault
-            if fault.status is not None:
+            if fault and fault.status is not None:
                 return faulty(fault, request), fault
-            answer = self._api.carry_out(request, now)
-            answer.headers.update(fault.headers)
-            if isinstance(fault.body, bytes):
-                answer.body = fault.body
-            return answer, fault
+            return self._api.carry_out(request, now), fault
 
-    def _serve(self, exchange: "_Exchange") -> None:
+    async def _serve(self, exchange: Exchange) -> None:
         """See one request through, from its arrival to the last byte of its answer."""
         arrived = self.clock.now_utc()
         request_id, latency = self._arrive()
         request = exchange.request(request_id)
-
-        def act(in_time: bool) -> None:
-            answer, fault = self._act(request)
-            if answer is None:
-                finish(None, fault, False)
-            else:
-                delay = fault.delay_s if fault else 0.0
-                self._pass_time(latency / 2 + delay, lambda still: finish(answer, fault, in_time and still))
-
-        def finish(answer: Answer | None, fault: Fault | None, in_time: bool) -> None:
-            cut = fault.cut if fault else None
-            answered = in_time and cut in (None, "within")
-            status = answer.status if answered else None
-            order_id = answer.order_id if answer else None
-            with self._lock:
-                self._records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
-            if answered:
-                exchange.send(answer, request, half=cut == "within")
-            else:
-                exchange.drop(reset=cut == "before")
-
-        self._pass_time(latency / 2, act)
-
-
-class _Connections(HTTPServerConnectionDelegate):
-    """Gives Tornado a place for each request."""
-
-    def __init__(self, serve: Callable[["_Exchange"], None]) -> None:
-        self._serve = serve
-
-    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
-        return _Exchange(self._serve, request_conn)
-
-
-class _Exchange(HTTPMessageDelegate):
-    """One request and its answer on a connection."""
-
-    def __init__(self, serve: Callable[["_Exchange"], None], connection: Any) -> None:
-        self._serve = serve
-        self._connection = connection
-        self._chunks: list[bytes] = []
-
-    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
-        self._start_line = start_line
-        self._headers = headers
-
-    def data_received(self, chunk: bytes) -> None:
-        self._chunks.append(chunk)
-
-    def finish(self) -> None:
-        self._serve(self)
-
-    def request(self, request_id: str) -> Request:
-        path, _, query = self._start_line.path.partition("?")
-        body = b"".join(self._chunks)
-        address = self._connection.context.remote_ip
-        return Request(request_id, address, self._start_line.method, path, query, self._headers, body)
-
-    def send(self, answer: Answer, request: Request, *, half: bool) -> None:
-        """Send the answer, or half of its body under the headers of the whole, and then cut."""
-        bodiless = request.method == "HEAD" or answer.status in (204, 304)
-        body = b"" if bodiless else answer.body
-        start_line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
-        headers = HTTPHeaders(finished_headers(answer, request))
-        self._connection.stream.set_nodelay(True)
-        sent = self._connection.write_headers(start_line, headers, body[: len(body) // 2] if half else body)
-        if half:
-            sent.add_done_callback(lambda _: self.drop(reset=False))
+        in_time = await self._pass_time(latency / 2)
+        answer, fault = self._act(request)
+        if answer:
+            if fault:
+                spoil(answer, fault)
+            in_time = await self._pass_time(latency / 2 + (fault.delay_s if fault else 0)) and in_time
+        cut = fault.cut if fault else None
+        answered = in_time and cut not in ("before", "after")
+        status = answer.status if answered else None
+        order_id = answer.order_id if answer else None
+        with self._lock:
+            self._records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
+        if answered:
+            drip_s = fault.drip_s if fault else 0.0
+            answered = await exchange.send(
+                answer, request, half=cut == "within", drip_s=drip_s, pass_time=self._pass_time
+            )
+        if answered and cut is None:
+            exchange.end()
         else:
-            self._connection.finish()
+            exchange.drop(reset=bool(fault) and (fault.reset or cut == "before"))
 
-    def drop(self, *, reset: bool) -> None:
-        """Close the connection without an answer, with RST if `reset`."""
-        stream = self._connection.stream
-        if reset and not stream.closed():
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._connection.close()
+
+def _hold(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that has the address and does not listen yet."""
+    held = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last connections linger in TIME_WAIT
+    if held.family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    held.bind(address)
+    return held
