@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn
 
 from giftlib.errors import NoAnswerError, api_error_class
-from giftlib.orders import as_cards
+from giftlib.orders import as_card, as_cards
 from giftlib.reading import as_text
 
 _CODE_FOR_STATUS = {
@@ -89,9 +89,16 @@ def _raise_api_error(answer: Answer) -> NoReturn:
 
 
 def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
-    """The JSON object in an answer, numbers exact, card codes and the key already hidden; {} if there is none."""
+    """The JSON object in an answer, numbers exact, card codes and the key already hidden; {} if there is none.
+
+    Hidden are the fields `value`, `serial` and `cards` of every object, wherever it stands.
+    """
 
     def hidden(fields: dict[str, Any]) -> dict[str, Any]:
+        card = as_card(fields)
+        fields |= {name: "****" for name in ("value", "serial") if fields.get(name) is not None}
+        if card:
+            fields["value"] = card
         if fields.get("cards") is not None:
             cards = as_cards(fields["cards"])
             fields["cards"] = "****" if cards is None else cards

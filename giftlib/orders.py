@@ -211,17 +211,26 @@ class Order(Mapping[str, Any]):
         return field
 
 
+def as_card(raw: Any) -> Card | None:
+    """The card in `{value, serial}`; None if it has no code."""
+    fields = raw if isinstance(raw, dict) else {}
+    for card in (raw, fields.get("value")):
+        if isinstance(card, Card):
+            return card
+    code, serial = _as_secret(fields.get("value")), _as_secret(fields.get("serial"))
+    return Card(code, serial) if code else None
+
+
+def _as_secret(raw: Any) -> str | None:
+    """A text or a number, exactly as it was told."""
+    return str(raw) if isinstance(raw, str | int | Decimal) and not isinstance(raw, bool) else None
+
+
 def as_cards(raw: Any) -> tuple[Card, ...] | None:
     """The cards in a list of `{value, serial}`, those without a code left out; None if it is no list."""
     if not isinstance(raw, list | tuple):
         return None
-    read = (
-        Card(card["value"], as_text(card.get("serial")))
-        if isinstance(card, dict) and isinstance(card.get("value"), str) and card["value"]
-        else card
-        for card in raw
-    )
-    return tuple(card for card in read if isinstance(card, Card))
+    return tuple(card for item in raw if (card := as_card(item)))
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {

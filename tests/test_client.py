@@ -756,7 +756,11 @@ def everything_shown(error):
 
 CARDS = [{"value": CODE, "serial": SERIAL}]
 LEAKY_ORDER = {"_id": "other", "status": "FULFILLED", "cards": CARDS, "token": [KEY, [KEY]]}
-ECHO = {"code": KEY, "message": f"bad key {KEY}", "details": {KEY: [{"x": KEY}], "cards": [{"value": CODE}]}}
+ECHO = {
+    "code": KEY,
+    "message": f"bad key {KEY}",
+    "details": {KEY: [{"x": KEY}], "cards": [{"value": CODE}], "given": [{"value": CODE, "serial": CODE}]},
+}
 LEAKS = {
     "error that echoes the key": reply({"success": False, "error": ECHO, "requestId": KEY}, status=401),
     "headers that echo the key": reply(status=403, X_Request_Id=KEY, X_Echo=KEY, Set_Cookie=f"k={KEY}"),

@@ -1,4 +1,5 @@
 import json
+import multiprocessing
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -18,10 +19,11 @@ from giftlib import (
     place_order,
     poll_order_until_complete,
 )
-from giftlib.clock import read
+from giftlib.clock import SimulatedClock, read
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
+PROCESSES = multiprocessing.get_context("forkserver")
 
 
 def one_order(sandbox, journal, type_id="type_001", quantity=2, **waiting):
@@ -198,6 +200,28 @@ def test_two_journals_on_one_file_see_each_others_orders(tmp_path):
     pd.testing.assert_frame_equal(first.polls(), second.polls())
     first.close()
     second.close()
+
+
+def write_orders(path, name):
+    with closing(Journal(path)) as journal:
+        for number in range(30):
+            moment = read(SimulatedClock())
+            journal.placed(journal.intend(PRODUCT, "type_001", 1, moment), f"{name}{number}", moment)
+            journal.watch("shared")
+
+
+def test_processes_that_write_one_new_journal_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    processes = [PROCESSES.Process(target=write_orders, args=(path, name)) for name in "abc"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    with closing(Journal(path)) as journal:
+        expected = {f"{name}{number}" for name in "abc" for number in range(30)} | {"shared"}
+        assert sorted(journal.unfinished()) == sorted(expected)
+        assert journal.intents()["state"].eq("placed").all()
 
 
 # Purchases whose outcome is not known.

@@ -41,6 +41,11 @@ def test_a_card_gives_its_code_and_serial_when_asked():
     assert card.reveal().value == CODE and card.reveal().serial == SERIAL
 
 
+def test_a_code_that_comes_as_a_number_is_not_lost():
+    (card,) = Order(FULFILLED | {"cards": [{"value": 1234567890123456, "serial": Decimal("77.0")}]}).cards
+    assert card.reveal() == ("1234567890123456", "77.0")
+
+
 def test_an_open_order_has_none_of_the_final_fields():
     order = Order({"_id": ORDER_ID, "status": "HANDLING", "quantity": 2, "product": "p", "type": "t"})
     assert not order.is_final and "cards" not in order and order.cards == ()

@@ -11,7 +11,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from giftlib.clock import SimulatedClock, SystemClock
+from giftlib.clock import SystemClock
 from giftlib.sandbox import MIXED, Fault, Sandbox, at_rate
 from giftlib.sandbox.alterations import (
     WRONG_ORDERS,

@@ -1,4 +1,3 @@
-import random
 from math import inf
 
 import pytest
@@ -10,7 +9,7 @@ from giftlib import (
     process_orders,
     track_orders,
 )
-from giftlib.sandbox import Fault, Sandbox
+from giftlib.sandbox import Fault, Sandbox, at_rate
 
 PRODUCT = "507f1f77bcf86cd799439011"
 
@@ -164,24 +163,16 @@ def test_a_purchase_that_cannot_be_found_is_warned_of_and_not_sent_again():
     assert journal.intents()["state"].value_counts().to_dict() == {"placed": 5, "unknown": 1}
 
 
-MIXED = [
-    {"status": 500}, {"status": 502, "body": "html"}, {"status": 503, "body": "empty"},
-    {"status": 503, "headers": {"Retry-After": "3"}}, {"status": 429, "headers": {"Retry-After": "2"}},
-    {"cut": "before"}, {"cut": "within"}, {"cut": "after"}, {"delay_s": 20.0},
-    {"body": b'{"success": tr'}, {"body": b"\xff\xfe"},
-]  # fmt: skip
-
-
 @pytest.mark.filterwarnings("ignore:.*(were not placed|answers lost)")
 def test_under_a_fault_rate_of_30_percent_500_orders_are_bought_once_and_finished_as_they_should():
-    chance = random.Random(1)
-    faults = [Fault("*", call=call, **chance.choice(MIXED)) for call in range(2, 4000) if chance.random() < 0.3]
     kinds = {"type_001": "FULFILLED", "TEST_REFUND": "REFUNDED", "TEST_PARTIAL": "PARTIALLY_FILLED"}
-    with Sandbox(seed=1, faults=faults) as sandbox:
+    with Sandbox(seed=1) as sandbox:
         placed_by_others = sandbox.add_orders(250, "TEST_PARTIAL", 2)
         items = [(PRODUCT, kind, 4) for kind in kinds] * 84
         client, journal = sandbox.client(), Journal()
         client.validate()
+        for fault in at_rate(0.3):
+            sandbox.inject(fault)
         process_orders(items[:250], client=client, journal=journal)
         track_orders(placed_by_others, client=client, journal=journal)
         assert count(sandbox, "placeOrder") == 250
