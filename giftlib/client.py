@@ -74,6 +74,11 @@ class Client:
         """The published ceiling of the key, or None as long as its type is not known."""
         return _PER_MINUTE.get(self.key_type or "")
 
+    def pace(self) -> int:
+        """Keep to the key's ceiling from now on, or to the lowest one while its type is not known; gives it."""
+        self._exchange.requests_per_minute = self.requests_per_minute or min(_PER_MINUTE.values())
+        return self._exchange.requests_per_minute
+
     def validate(self) -> ApiKey:
         """What the API knows of the key. The key itself, which the answer repeats, is dropped."""
         data = self._get("validate").data

@@ -6,6 +6,7 @@ run, so that durations within a run do not follow the wall clock's steps.
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -70,6 +71,11 @@ class Poll:
     request_id: str | None = None
     order: Order | None = field(default=None, repr=False)
     error: GiftlibError | None = field(default=None, repr=False)
+
+    @property
+    def shows(self) -> str | None:
+        """Whether the look showed the order "open" or "final"; None if it showed nothing."""
+        return None if self.order is None else "final" if self.order.is_final else "open"
 
     @property
     def latency_s(self) -> float:
@@ -202,34 +208,38 @@ class Journal:
             (state, order_id, _us(received.utc), received.monotonic, intent),
         )
 
-    def watch(self, order_id: str) -> None:
-        """Remember an order that somebody else placed; no effect on one that is known."""
-        self._db.execute("INSERT OR IGNORE INTO orders (order_id, state) VALUES (?, 'watched')", (order_id,))
-
-    def record(self, poll: Poll) -> None:
-        """Keep a look and what it told of the order. An order once seen final stays as it was then."""
-        order = poll.order
-        shows = None if order is None else "final" if order.is_final else "open"
+    def watch(self, *order_ids: str) -> None:
+        """Remember orders that somebody else placed; no effect on those that are known."""
         self._db.execute("BEGIN IMMEDIATE")
-        self.watch(poll.order_id)
-        self._db.execute(
+        self._remember(order_ids)
+        self._db.execute("COMMIT")
+
+    def _remember(self, order_ids: Iterable[str]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO orders (order_id, state) VALUES (?, 'watched')", ((name,) for name in order_ids)
+        )
+
+    def record(self, *polls: Poll) -> None:
+        """Keep looks and what they told of their orders. An order once seen final stays as it was then."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._remember(poll.order_id for poll in polls)
+        self._db.executemany(
             "INSERT INTO polls (order_id, via, run, sent_us, sent_s, received_us, received_s, outcome, shows,"
             " http_status, retry_after_s, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (poll.order_id, poll.via, self._run, _us(poll.sent.utc), poll.sent.monotonic, _us(poll.received.utc),
-             poll.received.monotonic, poll.outcome, shows, poll.http_status, poll.retry_after_s,
-             poll.request_id),
+            [(poll.order_id, poll.via, self._run, _us(poll.sent.utc), poll.sent.monotonic, _us(poll.received.utc),
+              poll.received.monotonic, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s,
+              poll.request_id) for poll in polls],
         )  # fmt: skip
-        if order is not None:
-            self._db.execute(
-                "UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?),"
-                " type_id = COALESCE(type_id, ?), quantity = COALESCE(?, quantity), told_us = COALESCE(told_us, ?),"
-                " fulfilled_quantity = ?, fulfilled_amount = ?, price_per_card = ?, refunded_quantity = ?,"
-                " refunded_amount = ?, problems = ? WHERE order_id = ? AND NOT is_final",
-                (str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
-                 _us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
-                 _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
-                 json.dumps(order.problems), poll.order_id),
-            )  # fmt: skip
+        self._db.executemany(
+            "UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?),"
+            " type_id = COALESCE(type_id, ?), quantity = COALESCE(?, quantity), told_us = COALESCE(told_us, ?),"
+            " fulfilled_quantity = ?, fulfilled_amount = ?, price_per_card = ?, refunded_quantity = ?,"
+            " refunded_amount = ?, problems = ? WHERE order_id = ? AND NOT is_final",
+            [(str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
+              _us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
+              _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
+              json.dumps(order.problems), poll.order_id) for poll in polls if (order := poll.order) is not None],
+        )  # fmt: skip
         self._db.execute("COMMIT")
 
     # What is read.
@@ -261,7 +271,8 @@ class Journal:
         The seconds T from placement to the final state lie in `not_done_by_s < T <= done_by_s`: the last look that
         showed the order open was sent after the first, the first that showed it final was answered by the second
         (infinity while there is none). Both count from the placement request, itself a span of time. Of an order
-        that somebody else placed they count from the time the API tells, by the API's clock.
+        that somebody else placed they count from the time the API tells, by the API's clock. Once a list has shown
+        an order open that was final before, what lists showed open bounds nothing in this journal.
         """
         return orders_frame(self._db.execute(ORDERS).fetchall())
 

@@ -114,20 +114,21 @@ class Looker:
             raise poll.error
         return poll
 
-    def note(self, poll: Poll) -> None:
-        """Record a look and tell the observer of it."""
+    def note(self, *polls: Poll) -> None:
+        """Record looks and tell the observer of them."""
         if self._journal is not None:
-            self._journal.record(poll)
-        if poll.order is not None and poll.order.status not in OrderStatus.__members__:
-            self._warn_once(
-                poll.outcome,
-                f"order {poll.order_id} has a status that giftlib does not know, taken as not final: {poll.outcome}",
-            )
-        if self._on_poll is not None:
-            try:
-                self._on_poll(poll)
-            except Exception as error:
-                self._warn_once("on_poll", f"on_poll raised {type(error).__name__}: {error}; the wait goes on")
+            self._journal.record(*polls)
+        for poll in polls:
+            if poll.order is not None and poll.order.status not in OrderStatus.__members__:
+                self._warn_once(
+                    poll.outcome,
+                    f"order {poll.order_id} has a status that giftlib does not know, taken as not final: {poll.outcome}",
+                )
+            if self._on_poll is not None:
+                try:
+                    self._on_poll(poll)
+                except Exception as error:
+                    self._warn_once("on_poll", f"on_poll raised {type(error).__name__}: {error}; the wait goes on")
 
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:

@@ -16,4 +16,8 @@ def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str
     if progress is None:
         person = sys.stderr.isatty() or "ipykernel" in sys.modules
         progress = person and isinstance(clock, SystemClock) and "TQDM_DISABLE" not in os.environ
-    return tqdm(total=total, unit=unit, desc=description, disable=not progress)
+    if not progress:
+        return tqdm(total=total, disable=True)
+    from tqdm.auto import tqdm as bar  # loads the widgets of notebooks, if this is one
+
+    return bar(total=total, unit=unit, desc=description, disable=False)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 import requests
@@ -11,9 +12,16 @@ from giftlib.__main__ import main
 from giftlib.sandbox import Sandbox
 
 
+class ClockThatIsSlow(SystemClock):
+    """It is an hour behind, so orders placed by it are old, and nobody waits before the first look."""
+
+    def now_utc(self):
+        return super().now_utc() - timedelta(hours=1)
+
+
 @pytest.fixture
 def vendor(monkeypatch):
-    with Sandbox(clock=SystemClock(), latency_s=0, fulfilment_s=0) as sandbox:
+    with Sandbox(clock=ClockThatIsSlow(), latency_s=0, fulfilment_s=0) as sandbox:
         monkeypatch.setenv("ONECLICKDZ_API_KEY", sandbox.api_key)
         monkeypatch.setenv("ONECLICKDZ_BASE_URL", sandbox.url)
         yield sandbox

@@ -57,7 +57,10 @@ def test_a_wait_records_a_fault_and_goes_on(fault, outcome):
         [order_id] = sandbox.add_orders(1)
         order = poll_order_until_complete(order_id, client=sandbox.client(), journal=journal, timeout=90)
     assert order.status == "FULFILLED" and not order.problems
-    assert journal.polls()["outcome"].tolist() == [outcome, "FULFILLED"]
+    outcomes = journal.polls()["outcome"].tolist()
+    assert (outcomes[0], outcomes[-1]) == (outcome, "FULFILLED")
+    # What comes behind a length too small may arrive late enough to spoil the next answer as well.
+    assert len(outcomes) == 2 or "Content-Length" in fault.get("headers", {})
 
 
 @pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS.values()], ids=FAULTS)

@@ -182,6 +182,30 @@ def test_the_time_of_day_may_step_back_without_disordering_the_list():
         assert at.listed() == [second, first]
 
 
+@pytest.mark.parametrize("lag", [0, 3, 60])
+def test_a_list_may_lag_behind_the_orders_themselves(lag):
+    with desk(fulfilment_s=10, list_lag_s=lag) as at:
+        order_id = at.order_id()
+        at.clock.sleep(9.9 + lag)
+        shown = at.get("gift-cards/list").json()["data"]["items"][0]
+        assert (shown["_id"], shown["status"], "cards" in shown) == (order_id, "HANDLING", False)
+        at.clock.sleep(0.2)
+        assert at.get("gift-cards/list").json()["data"]["items"][0]["status"] == "FULFILLED"
+
+
+def test_a_list_may_hide_young_orders():
+    with desk(list_hides_s=5) as at:
+        first = at.order_id()
+        at.clock.sleep(4)
+        second = at.order_id()
+        assert at.listed() == []
+        at.clock.sleep(1)
+        assert at.listed() == [first]
+        assert at.get("gift-cards/list").json()["data"]["pagination"]["totalResults"] == 1
+        at.clock.sleep(4)
+        assert at.listed() == [second, first]
+
+
 # Determinism
 
 

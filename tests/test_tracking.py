@@ -1,4 +1,5 @@
 from math import inf
+from queue import Queue
 
 import pytest
 
@@ -6,10 +7,12 @@ from giftlib import (
     InsufficientBalanceError,
     Journal,
     PermissionDeniedError,
+    place_order,
     process_orders,
     track_orders,
 )
 from giftlib.sandbox import Fault, Sandbox, at_rate
+from giftlib.schedules import wait_then
 
 PRODUCT = "507f1f77bcf86cd799439011"
 
@@ -46,6 +49,110 @@ def test_more_orders_than_a_page_holds_are_all_finished():
         journal = track_orders(ids, client=sandbox.client())
     assert journal.unfinished() == []
     assert not refusals(sandbox)
+
+
+@pytest.mark.parametrize("orders", [2, 30])
+@pytest.mark.parametrize("settings", [
+    {"list_hides_s": 3}, {"list_hides_s": 12}, {"list_hides_s": 1e6}, {"list_lag_s": 30}, {"list_lag_s": 1e6},
+    {"list_lag_s": 60, "list_hides_s": 8},
+])  # fmt: skip
+def test_a_list_that_lags_or_hides_young_orders_delays_nothing_for_long_and_bounds_nothing_wrongly(orders, settings):
+    with Sandbox(seed=3, **settings) as sandbox:
+        journal = track_orders(sandbox.add_orders(orders), client=sandbox.client())
+        truth = sandbox.truth()
+        assert not refusals(sandbox)
+        assert sandbox.clock.monotonic() < 130
+    found = journal.orders()
+    assert found["status"].eq("FULFILLED").all()
+    true = found["order_id"].map(truth)
+    assert (found["not_done_by_s"] < true).all()
+    assert (true <= found["done_by_s"]).all()
+
+
+def test_once_a_list_was_late_no_list_bounds_an_order():
+    with Sandbox(seed=3, list_lag_s=40) as sandbox:
+        journal = track_orders(sandbox.add_orders(20), client=sandbox.client())
+    polls, orders = journal.polls(), journal.orders().set_index("order_id")
+    shown_open = polls[(polls["via"] == "check") & (polls["outcome"] == "HANDLING")]
+    assert (polls["via"] == "list").any()
+    assert set(orders.index[orders["not_done_by_s"] > 0]) == set(shown_open["order_id"])
+
+
+def test_orders_may_be_added_by_an_iterator_between_the_looks():
+    with Sandbox() as sandbox:
+        client, ids = sandbox.client(), []
+
+        def placed_one_after_another():
+            for _ in range(4):
+                ids.append(place_order(PRODUCT, "type_001", 1, client=client))
+                yield ids[-1]
+                sandbox.clock.sleep(20)
+
+        journal = track_orders(placed_one_after_another(), client=client)
+    assert journal.orders()["order_id"].tolist() == ids
+    assert journal.unfinished() == []
+    first_looks = journal.polls().groupby("order_id")["elapsed_s"].min()
+    assert first_looks.max() < 25
+
+
+def test_orders_may_be_added_by_a_queue_while_others_are_open():
+    queue = Queue()
+    with Sandbox() as sandbox:
+        ids = sandbox.add_orders(3)
+
+        def add_one_more(poll):
+            if ids:
+                queue.put(ids.pop())
+
+        queue.put(ids.pop())
+        journal = track_orders(queue, client=sandbox.client(), on_poll=add_one_more)
+        assert sorted(journal.orders()["order_id"]) == sorted(sandbox.truth())
+    assert journal.unfinished() == []
+
+
+def test_an_order_given_twice_is_one_order():
+    with Sandbox() as sandbox:
+        [order_id] = sandbox.add_orders(1)
+        journal = track_orders(iter([order_id, order_id]), client=sandbox.client())
+    assert len(journal.orders()) == 1
+
+
+def test_one_text_is_not_taken_for_many_ids():
+    with Sandbox() as sandbox, pytest.raises(ValueError, match="order_ids must be several ids, got the text 'abc'"):
+        track_orders("abc", client=sandbox.client())
+
+
+def test_orders_placed_long_ago_are_looked_at_at_once():
+    with Sandbox(fulfilment_s=1) as sandbox:
+        ids = sandbox.add_orders(3)
+        sandbox.clock.sleep(3600)
+        track_orders(ids, client=sandbox.client())
+        assert sandbox.clock.monotonic() < 3602
+
+
+def test_a_schedule_says_when_the_rounds_begin():
+    with Sandbox(fulfilment_s=28, latency_s=0) as sandbox:
+        journal = track_orders(sandbox.add_orders(2), schedule=wait_then(7, every=6), client=sandbox.client())
+    assert journal.polls()["elapsed_s"].unique().tolist()[:5] == [7, 13, 19, 25, 31]
+
+
+def test_the_cost_grows_with_pages_not_with_orders():
+    def requests(orders):
+        with Sandbox(fulfilment_s=12, latency_s=0) as sandbox:
+            track_orders(sandbox.add_orders(orders), client=sandbox.client())
+            return len(sandbox.requests)
+
+    assert requests(100) == requests(10)
+    assert requests(400) <= 4 * requests(100)
+
+
+def test_pages_whose_orders_are_all_final_are_read_no_more():
+    with Sandbox(fulfilment_s=25, latency_s=0) as sandbox:
+        ids = sandbox.add_orders(50)
+        sandbox.clock.sleep(20)
+        track_orders(ids + sandbox.add_orders(100), client=sandbox.client())
+        # Rounds of two pages at 20 and 25 s, of one page at 30, 35, 40 and 45 s.
+        assert count(sandbox, "list") == 2 * 2 + 4
 
 
 def test_orders_are_placed_and_looked_at_in_turn_under_the_ceiling():

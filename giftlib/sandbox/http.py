@@ -135,8 +135,12 @@ class Api:
 
     def _list(self, request: Request, now: Moment, _: str) -> Answer:
         page, size, start, end = _read_page(request.query)
+        settings = self._settings
+        if settings.list_hides_s:
+            newest = unix_ms(now.utc) - round(1000 * settings.list_hides_s)
+            end = newest if end is None else min(end, newest)
         orders, total = self._account.list_orders(page, size, start, end)
-        items = [order.shape(now.monotonic, in_list=True) for order in orders]
+        items = [order.shape(now.monotonic - settings.list_lag_s, in_list=True) for order in orders]
         return success(_paged(items, page, size, total), meta=_meta(now))
 
     def _balance(self, request: Request, now: Moment, _: str) -> Answer:

@@ -67,6 +67,11 @@ class Settings:
     """Whether an order for more cards than checkProduct shows is refused, with 403 `OUT_OF_STOCK` (status and code
     unknown: chosen). DOC-REAL: ids are not validated, so off. Orders do not lower the stock."""
 
+    list_lag_s: float = 0.0
+    """How long a list still shows an order as it was, seconds; checkOrder is never late. Unknown: chosen."""
+    list_hides_s: float = 0.0
+    """How long a new order is in no list, seconds. Unknown: chosen."""
+
     opening_balance: Decimal = Decimal("10000000.00")
     """Balance of the account at the start, dinars; orders lower it. Unknown: chosen large."""
     balance_code: str = "INSUFFICIENT_BALANCE"
@@ -109,6 +114,9 @@ class Settings:
             "a whole number from 1 up, or None",
         )
         _check(self, "lockout_attempts", _is_count(self.lockout_attempts), "a whole number from 1 up")
+        for name in ("list_lag_s", "list_hides_s"):
+            seconds = getattr(self, name)
+            _check(self, name, _is_number(seconds) and 0 <= seconds < inf, "finite seconds from 0 up")
         _check(self, "lockout_s", _is_above_zero(self.lockout_s), "seconds above 0")
         for name, accepted in (
             ("key_type", KEY_TYPES),
