@@ -4,19 +4,18 @@ A poll only brackets the moment of an order's final state, so times are interval
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from functools import cached_property
-from math import exp, inf, log
+from math import inf
 
 import numpy as np
 import pandas as pd
 
+from giftlib.laws import LAWS, Fit, fit_law
 from giftlib.turnbull import Turnbull
 
 FINAL_STATUSES = ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
 REPLICATES = 200
-_LAWS = {"lognormal": "norm", "log-logistic": "logistic"}
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 
@@ -124,7 +123,7 @@ class FulfilmentCurve:
                              "cdf_low": e.cumulative[:-1], "cdf_high": e.cumulative[1:]})
 
     @cached_property
-    def fits(self) -> dict[str, "Fit"]:
+    def fits(self) -> dict[str, Fit]:
         """Maximum-likelihood fits by name, "lognormal" and "log-logistic", to all brackets, open ones included.
 
         Empty when the orders cannot tell two parameters: fewer than three classes, or an exact time of 0.
@@ -132,7 +131,7 @@ class FulfilmentCurve:
         low, high, count = self._columns()
         if len(self._estimate.mass) < 3 or not high.all():
             return {}
-        return {law: _fit(law, low, high, count, start=max(self.quantile(0.5)[0], high.min() / 2)) for law in _LAWS}
+        return {law: fit_law(law, low, high, count) for law in LAWS}
 
     @cached_property
     def _replicates(self) -> "list[Turnbull]":
@@ -143,29 +142,6 @@ class FulfilmentCurve:
 
     def _columns(self) -> list[np.ndarray]:
         return [self.brackets[column].to_numpy(float) for column in ("not_done_by_s", "done_by_s", "orders")]
-
-
-@dataclass(frozen=True)
-class Fit:
-    """T = median_s * exp(spread * Z), Z standard normal ("lognormal") or logistic ("log-logistic").
-
-    In scipy.stats: `lognorm(s=spread, scale=median_s)` and `fisk(c=1 / spread, scale=median_s)`. `aic` compares the
-    two on the same orders: smaller is better.
-    """
-
-    law: str
-    median_s: float
-    spread: float
-    aic: float
-
-    def cdf(self, seconds: float | np.ndarray) -> float | np.ndarray:
-        """The share final by `seconds` under the fitted law."""
-        with np.errstate(divide="ignore"):
-            return _standard(self.law).cdf(np.log(np.maximum(seconds, 0) / self.median_s) / self.spread)
-
-    def quantile(self, p: float) -> float:
-        """The seconds by which a share `p` is final. ValueError unless 0 < p < 1."""
-        return float(self.median_s * np.exp(self.spread * _standard(self.law).ppf(_share("p", p))))
 
 
 def refund_totals(orders: pd.DataFrame, by: str | list[str] | None = None) -> pd.DataFrame:
@@ -252,28 +228,3 @@ def _keys(orders: pd.DataFrame, name: str) -> pd.Series:
 
 def _counted(brackets: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return brackets.groupby(columns).size().reset_index(name="orders")
-
-
-def _fit(law: str, low: np.ndarray, high: np.ndarray, count: np.ndarray, start: float) -> Fit:
-    from scipy.optimize import minimize
-
-    standard = _standard(law)
-    exact = low == high
-    with np.errstate(divide="ignore"):
-        log_low, log_high = np.log(low), np.log(high)
-
-    def loss(parameters: np.ndarray) -> float:
-        centre, spread = parameters[0], np.exp(parameters[1])
-        a, b = (log_low - centre) / spread, (log_high - centre) / spread
-        share = np.where(a > 0, standard.sf(a) - standard.sf(b), standard.cdf(b) - standard.cdf(a))
-        density = standard.logpdf(b[exact]) - parameters[1] - log_high[exact]
-        return -(count[~exact] @ np.log(np.maximum(share[~exact], 1e-300)) + count[exact] @ density)
-
-    best = minimize(loss, (log(start), 0.0), method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-8})
-    return Fit(law, exp(best.x[0]), exp(best.x[1]), 4 + 2 * float(best.fun))
-
-
-def _standard(law: str):
-    from scipy import stats
-
-    return getattr(stats, _LAWS[law])
