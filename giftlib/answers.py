@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from giftlib.errors import NoAnswerError, api_error_class
 from giftlib.orders import as_card, as_cards
-from giftlib.reading import as_text
+from giftlib.reading import as_amount, as_name, as_text
 
 _CODE_FOR_STATUS = {
     404: "NOT_FOUND",
@@ -23,6 +23,21 @@ _CODE_FOR_STATUS = {
     500: "INTERNAL_ERROR",
     503: "SERVICE_UNAVAILABLE",
 }
+
+_MOST_ROWS = 10_000
+_LARGE = 10**9
+"""A number as large is no balance and no count; it may be a code."""
+
+_WITH_CARDS = ("GET /v3/gift-cards/checkOrder/", "GET /v3/gift-cards/list")
+"""Answers that may hold codes; what they say in free text is not repeated."""
+
+
+class Fields(dict[str, Any]):
+    """An object of an answer; it does not show what is in it, which may be a code under a name that nobody knows."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} fields>"
+
 
 class Answer(NamedTuple):
     """What an answer told; neither the key nor a card's code can be seen in it."""
@@ -41,6 +56,8 @@ class Answer(NamedTuple):
         """The objects in that list of the data; NoAnswerError if there is no such list."""
         if not isinstance(self.data.get(name), list):
             raise NoAnswerError(f"{self.what}: the answer has no list of {name}", status=self.status)
+        if len(self.data[name]) > _MOST_ROWS:
+            raise NoAnswerError(f"{self.what}: the answer has more than {_MOST_ROWS} {name}", status=self.status)
         return as_dicts(self.data[name])
 
 
@@ -55,7 +72,7 @@ def read_answer(
 ) -> Answer:
     """The answer to the request `what`; never raises, whatever was sent."""
     fields = _decode(content, without_key)
-    request_id = as_text(fields.get("requestId")) or without_key(as_text(headers.get("X-Request-Id")))
+    request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     return Answer(what, status, fields, request_id, _retry_after(headers, now))
 
 
@@ -74,18 +91,35 @@ def raise_for_error(answer: Answer) -> None:
 
 def _raise_api_error(answer: Answer) -> NoReturn:
     error, status = as_dict(answer.fields.get("error")), answer.status
-    code = as_text(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
-    code = code.upper().replace("-", "_")
-    message = as_text(error.get("message")) or as_text(answer.fields.get("message")) or "no explanation given"
+    code = _known_form(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
     traced = f" (request {answer.request_id})" if answer.request_id else ""
+    may_hold_cards = answer.what.startswith(_WITH_CARDS)
+    told = ""
+    if not may_hold_cards:
+        told = as_text(error.get("message")) or as_text(answer.fields.get("message")) or "no explanation given"
+        told = f": {told}"
     raise api_error_class(status, code)(
-        f"{answer.what}: {status} {code}: {message}{traced}",
+        f"{answer.what}: {status} {code}{told}{traced}",
         status=status,
         code=code,
         request_id=answer.request_id,
-        details=error.get("details"),
+        details=_plain(error.get("details"), texts=not may_hold_cards),
         retry_after=answer.retry_after,
     )
+
+
+def _known_form(code: Any) -> str | None:
+    """An error's code as giftlib writes it: capitals and underscores; None if it is of another kind."""
+    written = (as_text(code) or "").upper().replace("-", "_")
+    return written if re.fullmatch("[A-Z][A-Z_]{0,39}", written) else None
+
+
+def _plain(details: Any, *, texts: bool) -> Any:
+    """What an error tells in detail: small numbers by name, and a list of texts if they are wanted; nothing deeper."""
+    if isinstance(details, dict):
+        amounts = {name: as_amount(item) for name, item in details.items() if as_name(name) and not isinstance(item, str)}
+        return {name: amount for name, amount in amounts.items() if amount is not None and abs(amount) < _LARGE}
+    return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 
 
 def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
@@ -102,11 +136,11 @@ def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, 
         if fields.get("cards") is not None:
             cards = as_cards(fields["cards"])
             fields["cards"] = "****" if cards is None else cards
-        return {without_key(name): without_key(field) for name, field in fields.items()}
+        return Fields({without_key(name): without_key(field) for name, field in fields.items()})
 
     try:
         answer = json.loads(
-            content.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=hidden
+            content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=hidden
         )
     except (ValueError, ArithmeticError, RecursionError):
         return {}

@@ -1,9 +1,10 @@
 """Checks of what callers pass in: each gives the value back or raises a ValueError that says what is accepted."""
 
 import re
-from math import inf
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 
 def check_id(name: str, value: Any) -> str:
@@ -22,16 +23,28 @@ def check_id(name: str, value: Any) -> str:
     return str(value)
 
 
-def check_count(name: str, value: Any, *, most: int | None = None) -> int:
+def check_count(name: str, value: Any, *, most: int = 10**9) -> int:
     """A whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or (most is not None and value > most):
-        accepted = "from 1 up" if most is None else f"from 1 to {most}"
-        raise ValueError(f"{name} must be a whole number {accepted}, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
     return int(value)
 
 
 def check_seconds(name: str, value: Any) -> float:
-    """A finite time above 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
-        raise ValueError(f"{name} must be a finite number of seconds above 0, got {value!r}")
+    """A time above 0 that ends in this millennium."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= 1e9:
+        raise ValueError(f"{name} must be a finite number of seconds above 0, at most 1e9, got {value!r}")
     return float(value)
+
+
+def check_kind(name: str, value: Any, kind: type[Kind]) -> Kind:
+    """An object of that class."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a {kind.__name__}, got {value!r}")
+    return value
+
+
+def check_callable(name: str, value: Any) -> None:
+    """A function, or None for none."""
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} must be a function or None, got {value!r}")

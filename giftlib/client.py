@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from giftlib.answers import Answer, as_dict, as_dicts, as_list, raise_for_error
-from giftlib.arguments import check_count, check_id, check_seconds
+from giftlib.arguments import check_count, check_id, check_kind, check_seconds
 from giftlib.clock import Clock, SystemClock
 from giftlib.errors import (
     ApiError,
@@ -29,6 +29,7 @@ from giftlib.transport import is_loopback
 DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 LARGEST_PAGE = 100
 
+_MOST_PAGES = 1000
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Refusals that come before anything is bought."""
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
@@ -54,6 +55,8 @@ class Client:
         request_timeout: float = 15.0,
         allow_production: bool = False,
     ) -> None:
+        if not isinstance(allow_production, bool):
+            raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
         if not isinstance(api_key, str) or not re.fullmatch(r"[!-~]{1,500}", api_key):
             raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         self.base_url = _checked_url(base_url)
@@ -155,10 +158,9 @@ class Client:
         try:
             answer = self._call("POST", "gift-cards/placeOrder", body=body)
             return check_id("orderId", answer.data.get("orderId"))
-        except (InsufficientBalanceError, OutOfStockError):
-            raise
         except ApiError as error:
-            if error.status in _NOTHING_WAS_DONE:
+            refused = isinstance(error, InsufficientBalanceError | OutOfStockError) and 400 <= error.status < 500
+            if refused or error.status in _NOTHING_WAS_DONE:
                 raise
             cause: Exception = error
         except NoAnswerError as error:
@@ -211,12 +213,14 @@ class Client:
         than one: the API cannot tell which is yours. Two minutes are allowed for clocks that differ. Each page
         of the list is asked for `tries` times, 5 s or what `Retry-After` says apart, before its error is raised.
         """
+        check_kind("lost", lost, OrderOutcomeUnknownError)
         since, until = lost.sent_at - CLOCK_SKEW, lost.gave_up_at + CLOCK_SKEW
         wanted = (lost.product_id, lost.type_id, lost.quantity)
         return [
             order
             for order in self._all_orders(since, until, check_count("tries", tries))
-            if order.order_id not in known
+            if order.order_id is not None
+            and order.order_id not in known
             and (order.product_id, order.type_id, order.quantity) == wanted
             and since <= (order.placed_at or since) <= until
         ]
@@ -225,6 +229,8 @@ class Client:
         """Each order once: the pages of a list that grows overlap, and a page without news is the last."""
         number, pages, seen = 1, 1, set[str | None]()
         while number <= pages:
+            if number > _MOST_PAGES:
+                raise NoAnswerError(f"GET /v3/gift-cards/list: no end of the list after {_MOST_PAGES} pages", status=200)
             page = self._read_patiently(number, since, until, tries)
             fresh = [order for order in page if order.order_id not in seen]
             yield from fresh
@@ -232,13 +238,14 @@ class Client:
             number, pages = number + 1, page.total_pages if fresh else 0
 
     def _read_patiently(self, number: int, since: datetime, until: datetime, tries: int) -> Page[Order]:
-        try:
-            return self.list_orders(number, LARGEST_PAGE, since=since, until=until)
-        except (ApiError, NoAnswerError) as error:
-            if tries == 1 or not may_pass(error):
-                raise
-            self.clock.sleep(max(asked_pause(error), 5.0))
-        return self._read_patiently(number, since, until, tries - 1)
+        for attempt in range(1, tries + 1):
+            try:
+                return self.list_orders(number, LARGEST_PAGE, since=since, until=until)
+            except (ApiError, NoAnswerError) as error:
+                if attempt == tries or not may_pass(error):
+                    raise
+                self.clock.sleep(max(asked_pause(error), 5.0))
+        raise AssertionError("unreachable")
 
     def _page(
         self,
@@ -274,6 +281,8 @@ class Client:
 
     def _call(self, method: str, path: str, **request: Any) -> Answer:
         """A successful answer; every other is raised as what it is."""
+        if request.get("timeout") is not None:
+            check_seconds("timeout", request["timeout"] or 1e-3)  # 0 is a time that is just up
         answer = self._exchange.send(method, path, **request)
         raise_for_error(answer)
         return answer
@@ -282,7 +291,7 @@ class Client:
 def _checked_url(base_url: str | None) -> str:
     url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
     parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
-    if not parts or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]"))):
+    if not parts or int((parts[3] or ":0")[1:]) > 65535 or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]"))):
         raise ValueError(
             "base_url must be https:// and a host (plain http only for this machine), without /v3 or anything else "
             "(value not shown, it may hold a secret)"

@@ -4,6 +4,7 @@ import os
 import weakref
 from typing import Any
 
+from giftlib.arguments import check_kind
 from giftlib.client import DEFAULT_BASE_URL, Client
 from giftlib.clock import Clock
 
@@ -56,6 +57,6 @@ def environment() -> dict[str, Any]:
     return _environment
 
 
-def current_client() -> Client:
-    """The client that `connect()` gave last, or a first `connect()`."""
-    return _current or connect()
+def current_client(client: Client | None = None) -> Client:
+    """The client given; else the one that `connect()` gave last, or a first `connect()`."""
+    return _current or connect() if client is None else check_kind("client", client, Client)

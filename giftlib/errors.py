@@ -162,8 +162,11 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def api_error_class(status: int, code: str) -> type[ApiError]:
-    """The class for an error answer: the code decides where it says more than the status."""
-    if code in _BY_CODE:
+    """The class for an error answer: the code decides where it says more than the status.
+
+    With 401 the key is refused, and with 5xx the server does not know what it did, whatever the code.
+    """
+    if code in _BY_CODE and status != 401 and status < 500:
         return _BY_CODE[code]
     if status in _BY_STATUS:
         return _BY_STATUS[status]

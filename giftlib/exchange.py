@@ -1,10 +1,12 @@
 """One request and its answer: under the key's ceiling, within a time-out, nothing secret in what is raised."""
 
 import errno
+import re
 import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
+from decimal import Decimal
 from http.client import HTTPException
 from math import inf
 from typing import Any
@@ -16,9 +18,8 @@ from urllib3.util import Timeout
 from giftlib.answers import Answer, read_answer
 from giftlib.clock import Clock, SystemClock
 from giftlib.errors import NoAnswerError
-from giftlib.transport import new_session
+from giftlib.transport import LARGEST_ANSWER, new_session
 
-LARGEST_ANSWER = 10 * 2**20
 _LONGEST_WAIT = 86400.0
 """Seconds on the wire whatever the time-out; sockets take no more than some weeks."""
 _SHORTEST_KEY = 8
@@ -38,6 +39,8 @@ class Exchange:
         self._request_timeout = request_timeout
         self._session = new_session(base_url)
         self._session.headers["X-Access-Token"] = api_key
+        letters = "".join("[-_]" if letter in "-_" else re.escape(letter) for letter in api_key)
+        self._key = re.compile(letters, re.IGNORECASE) if len(api_key) >= _SHORTEST_KEY else None
         self._ended: deque[float] = deque(maxlen=120)
 
     def send(
@@ -60,6 +63,9 @@ class Exchange:
         on_wire = allowed if isinstance(self._clock, SystemClock) else self._request_timeout
         limit = getattr(self._clock, "time_limit", nullcontext)
         started, status, outer = self._clock.monotonic(), None, sys.exception()
+        interrupted: BaseException | None = None
+        if method == "POST":
+            self._session.close()  # a new connection: nothing left over on an old one can pass for the answer
         try:
             with limit(allowed), self._session.request(
                 method,
@@ -74,10 +80,15 @@ class Exchange:
                 return self._read(what, response)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             sent, timed_out, reason = _diagnosis(error, outer)
+        except BaseException as error:
+            interrupted = error
         finally:
             self._ended.append(self._clock.monotonic())
         # Raised out here, without the content, so that neither what was read nor an exception of another library,
-        # with the key in its request, hangs on it.
+        # with the key in its request, hangs on it; nor the frames that hold them.
+        if interrupted is not None:
+            interrupted.__context__ = outer
+            raise interrupted.with_traceback(None)
         if timed_out or self._clock.monotonic() - started >= allowed:
             reason = f"no answer within {allowed:.3g} s"
         raise NoAnswerError(f"{what}: {reason}", sent=sent, status=status)
@@ -112,11 +123,13 @@ class Exchange:
         return self._clock.monotonic() - now
 
     def _without_key(self, raw: Any) -> Any:
-        """A text or list of an answer, without the key should the answer repeat it."""
-        key = str(self._session.headers["X-Access-Token"])
+        """A text, number or list of an answer, without the key should the answer repeat it, in whatever letters."""
         if isinstance(raw, list):
             return [self._without_key(item) for item in raw]
-        return raw.replace(key, "****") if isinstance(raw, str) and len(key) >= _SHORTEST_KEY else raw
+        if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal) or self._key is None:
+            return raw
+        hidden = self._key.sub("****", str(raw))
+        return raw if hidden == str(raw) else hidden
 
 
 def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tuple[bool, bool, str]:

@@ -6,8 +6,8 @@ run, so that durations within a run do not follow the wall clock's steps.
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from os import PathLike
@@ -15,11 +15,13 @@ from uuid import uuid4
 
 import pandas as pd
 
-from giftlib.client import Client
+from giftlib.arguments import check_id
+from giftlib.client import CLOCK_SKEW, Client
 from giftlib.clock import Moment
 from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
 from giftlib.frames import ORDERS, POLLS, intents_frame, orders_frame, polls_frame
 from giftlib.orders import Order
+from giftlib.poll import Poll
 
 SCHEMA_VERSION = 1
 
@@ -52,37 +54,6 @@ _LONGEST_REQUEST = timedelta(minutes=1)
 """How long after a purchase was sent, or given up, the API may still have made it."""
 
 
-@dataclass(frozen=True)
-class Poll:
-    """One look at one order: when it was sent and answered, and what came of it.
-
-    `attempt` counts the looks at the order in this wait from 1; `via` is "check" or "list"; `outcome` is a status,
-    an error code, "NO_ANSWER" or "INTERRUPTED"; `order` is what was seen, None if the look failed with `error`.
-    """
-
-    order_id: str
-    attempt: int
-    via: str
-    sent: Moment
-    received: Moment
-    outcome: str
-    http_status: int | None = None
-    retry_after_s: float | None = None
-    request_id: str | None = None
-    order: Order | None = field(default=None, repr=False)
-    error: GiftlibError | None = field(default=None, repr=False)
-
-    @property
-    def shows(self) -> str | None:
-        """Whether the look showed the order "open" or "final"; None if it showed nothing."""
-        return None if self.order is None else "final" if self.order.is_final else "open"
-
-    @property
-    def latency_s(self) -> float:
-        """Seconds from sending the request to having its answer."""
-        return self.received.monotonic - self.sent.monotonic
-
-
 class Journal:
     """Orders and looks, kept in memory or in a file that outlives the process; several processes may share a file.
 
@@ -91,7 +62,10 @@ class Journal:
 
     def __init__(self, path: str | PathLike[str] = ":memory:") -> None:
         self._run = uuid4().hex
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        try:
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        except (sqlite3.Error, TypeError) as error:
+            raise GiftlibError(f"{path} cannot be opened: {error}") from None
         self._db.row_factory = sqlite3.Row
         try:
             self._open()
@@ -127,60 +101,72 @@ class Journal:
 
     # What is written while orders are placed and watched.
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All that is written inside, or nothing. Raises GiftlibError if it cannot be written."""
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise GiftlibError(f"the journal cannot be written: {error}") from None
+
     def intend(self, product_id: str, type_id: str, quantity: int, sent: Moment) -> int:
         """Commit, before the request leaves, that an order is about to be placed; gives the intent's number."""
-        cursor = self._db.execute(
-            "INSERT INTO orders (state, product_id, type_id, quantity, run, sent_us, sent_s)"
-            " VALUES ('intended', ?, ?, ?, ?, ?, ?)",
-            (product_id, type_id, quantity, self._run, _us(sent.utc), sent.monotonic),
-        )
+        with self._writing():
+            cursor = self._db.execute(
+                "INSERT INTO orders (state, product_id, type_id, quantity, run, sent_us, sent_s)"
+                " VALUES ('intended', ?, ?, ?, ?, ?, ?)",
+                (product_id, type_id, quantity, self._run, _us(sent.utc), sent.monotonic),
+            )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
     def placed(self, intent: int, order_id: str, received: Moment) -> None:
         """The intent became this order; whatever else was taken for it is so no more."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(
-            "UPDATE orders SET state = 'unknown', order_id = NULL"
-            " WHERE order_id = ? AND intent != ? AND state != 'watched'",
-            (order_id, intent),
-        )
+        with self._writing():
+            self._db.execute(
+                "UPDATE orders SET state = 'unknown', order_id = NULL"
+                " WHERE order_id = ? AND intent != ? AND state != 'watched'",
+                (order_id, intent),
+            )
+            self._forget_watched(order_id)
+            self._settle(intent, "placed", received, order_id)
+
+    def _forget_watched(self, order_id: str) -> None:
         self._db.execute("DELETE FROM orders WHERE order_id = ? AND state = 'watched'", (order_id,))
-        self._settle(intent, "placed", received, order_id)
-        self._db.execute("COMMIT")
 
     def not_placed(self, intent: int, received: Moment) -> None:
         """The intent was refused; no order was made."""
-        self._settle(intent, "not placed", received)
+        with self._writing():
+            self._settle(intent, "not placed", received)
 
     def outcome_unknown(self, intent: int, received: Moment) -> None:
         """The answer was lost; the intent may have become an order."""
-        self._settle(intent, "unknown", received)
+        with self._writing():
+            self._settle(intent, "unknown", received)
 
     def reconcile(self, client: Client, *, tries: int = 1) -> pd.DataFrame:
         """Look for the purchases whose outcome is not known, and take each order that must be one of them.
 
-        Those are the intents of state "unknown", and the "intended" ones of other runs: a process that was killed
-        between the two leaves such a one. Where as many orders fit as there are purchases alike, or fewer, the
-        orders are theirs, in the order of time; where more fit, the API cannot tell which, and none is taken. No
-        order is taken that another intent holds.
+        Those are the intents of state "unknown", and the "intended" ones: a process that was killed leaves such a
+        one. Purchases alike (product, type, quantity) whose times cannot be told apart are looked for together.
+        Where as many orders fit as there are such purchases, or fewer, the orders are theirs, in the order of time;
+        where more fit, the API cannot tell which, and none is taken. No order is taken that another intent holds.
 
         Gives the rows of `intents()` that were looked for, as they are now, with `candidates`, the ids of the orders
         that fit (a list). `tries` and what is raised are those of `Client.find_order`.
         """
         lost = self._db.execute(
-            "SELECT * FROM orders WHERE state = 'unknown' OR (state = 'intended' AND run != ?) ORDER BY sent_us",
-            (self._run,),
+            "SELECT * FROM orders WHERE state IN ('unknown', 'intended')"
+            " ORDER BY product_id, type_id, quantity, sent_us"
         ).fetchall()
-        alike: dict[tuple[str, str, int], list[sqlite3.Row]] = {}
-        for row in lost:
-            alike.setdefault((row["product_id"], row["type_id"], row["quantity"]), []).append(row)
-        candidates: dict[int, list[str]] = {}
-        for purchase, rows in alike.items():
-            sent = [_moment(row["sent_us"]) for row in rows]
-            gave_up = [_moment(row["received_us"] or row["sent_us"]) + _LONGEST_REQUEST for row in rows]
+        candidates: dict[int, list[str | None]] = {}
+        for rows in _together(lost):
+            purchase = (rows[0]["product_id"], rows[0]["type_id"], rows[0]["quantity"])
+            begun, ended = _period(rows[0])[0], max(_period(row)[1] for row in rows)
             found = client.find_order(
-                OrderOutcomeUnknownError(*purchase, min(sent), max(gave_up)), known=self._known_ids(), tries=tries
+                OrderOutcomeUnknownError(*purchase, begun, ended), known=self._known_ids(), tries=tries
             )
             candidates |= {row["intent"]: [order.order_id for order in found] for row in rows}
             if len(found) <= len(rows):
@@ -191,16 +177,22 @@ class Journal:
         return intents.assign(candidates=[candidates[intent] for intent in intents["intent"]])
 
     def _known_ids(self) -> set[str]:
-        rows = self._db.execute("SELECT order_id FROM orders WHERE order_id IS NOT NULL")
+        rows = self._db.execute("SELECT order_id FROM orders WHERE order_id IS NOT NULL AND state != 'watched'")
         return {row["order_id"] for row in rows}
 
     def _claim(self, intent: int, order: Order) -> None:
+        """The intent became this order, unless its own process has settled it meanwhile, or another intent has it."""
+        if order.order_id is None:
+            return
         # When the purchase was answered is not known: the order's time is then counted from what the API tells.
-        self._db.execute(
-            "UPDATE OR IGNORE orders SET state = 'placed', order_id = ?, told_us = ?, received_us = NULL,"
-            " received_s = NULL WHERE intent = ?",
-            (order.order_id, _us(order.placed_at), intent),
-        )
+        with self._writing():
+            self._forget_watched(order.order_id)
+            self._db.execute(
+                "UPDATE OR IGNORE orders SET state = 'placed', order_id = ?, told_us = ?, received_us = NULL,"
+                " received_s = NULL WHERE intent = ? AND state IN ('unknown', 'intended')",
+                (order.order_id, _us(order.placed_at), intent),
+            )
+            self._remember([order.order_id])
 
     def _settle(self, intent: int, state: str, received: Moment, order_id: str | None = None) -> None:
         self._db.execute(
@@ -210,9 +202,10 @@ class Journal:
 
     def watch(self, *order_ids: str) -> None:
         """Remember orders that somebody else placed; no effect on those that are known."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._remember(order_ids)
-        self._db.execute("COMMIT")
+        for order_id in order_ids:
+            check_id("order_ids", order_id)
+        with self._writing():
+            self._remember(order_ids)
 
     def _remember(self, order_ids: Iterable[str]) -> None:
         self._db.executemany(
@@ -221,26 +214,25 @@ class Journal:
 
     def record(self, *polls: Poll) -> None:
         """Keep looks and what they told of their orders. An order once seen final stays as it was then."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._remember(poll.order_id for poll in polls)
-        self._db.executemany(
-            "INSERT INTO polls (order_id, via, run, sent_us, sent_s, received_us, received_s, outcome, shows,"
-            " http_status, retry_after_s, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(poll.order_id, poll.via, self._run, _us(poll.sent.utc), poll.sent.monotonic, _us(poll.received.utc),
-              poll.received.monotonic, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s,
-              poll.request_id) for poll in polls],
-        )  # fmt: skip
-        self._db.executemany(
-            "UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?),"
-            " type_id = COALESCE(type_id, ?), quantity = COALESCE(?, quantity), told_us = COALESCE(told_us, ?),"
-            " fulfilled_quantity = ?, fulfilled_amount = ?, price_per_card = ?, refunded_quantity = ?,"
-            " refunded_amount = ?, problems = ? WHERE order_id = ? AND NOT is_final",
-            [(str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
-              _us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
-              _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
-              json.dumps(order.problems), poll.order_id) for poll in polls if (order := poll.order) is not None],
-        )  # fmt: skip
-        self._db.execute("COMMIT")
+        with self._writing():
+            self._remember(poll.order_id for poll in polls)
+            self._db.executemany(
+                "INSERT INTO polls (order_id, via, run, sent_us, sent_s, received_us, received_s, outcome, shows,"
+                " http_status, retry_after_s, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(poll.order_id, poll.via, self._run, _us(poll.sent.utc), poll.sent.monotonic, _us(poll.received.utc),
+                  poll.received.monotonic, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s,
+                  poll.request_id) for poll in polls],
+            )  # fmt: skip
+            self._db.executemany(
+                "UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?),"
+                " type_id = COALESCE(type_id, ?), quantity = COALESCE(?, quantity), told_us = COALESCE(told_us, ?),"
+                " fulfilled_quantity = ?, fulfilled_amount = ?, price_per_card = ?, refunded_quantity = ?,"
+                " refunded_amount = ?, problems = ? WHERE order_id = ? AND NOT is_final",
+                [(str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
+                  _us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
+                  _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
+                  json.dumps(order.problems), poll.order_id) for poll in polls if (order := poll.order) is not None],
+            )  # fmt: skip
 
     # What is read.
 
@@ -285,6 +277,23 @@ class Journal:
         error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id.
         """
         return polls_frame(self._db.execute(POLLS).fetchall())
+
+
+def _together(rows: list[sqlite3.Row]) -> list[list[sqlite3.Row]]:
+    """The purchases, sorted by what was bought and when, in groups alike that may have been placed at the same time."""
+    groups: list[list[sqlite3.Row]] = []
+    for row in rows:
+        alike = groups and all(groups[-1][0][name] == row[name] for name in ("product_id", "type_id", "quantity"))
+        if alike and _period(row)[0] - CLOCK_SKEW <= max(_period(other)[1] for other in groups[-1]) + CLOCK_SKEW:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _period(row: sqlite3.Row) -> tuple[datetime, datetime]:
+    """When the purchase was sent, and when its order was made at the latest, by the clock here."""
+    return _moment(row["sent_us"]), _moment(row["received_us"] or row["sent_us"]) + _LONGEST_REQUEST
 
 
 def _moment(us: int) -> datetime:

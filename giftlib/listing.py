@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import count
 
 from giftlib.orders import Order
 from giftlib.resources import Page
@@ -30,11 +31,13 @@ class PageMemory:
             self._page_of.clear()
         strangers = missing - self._page_of.keys()
         remembered = {self._page_of[order_id] for order_id in missing - strangers}
-        number = 1
-        while missing and number <= self._pages:
-            if number in remembered or len(strangers & missing) > self._pages - number:
+        searching = True
+        for number in count(1):
+            searching = searching and len(strangers & missing) > self._pages - number
+            if not missing or number > self._pages or not (searching or number <= max(remembered, default=0)):
+                break
+            if searching or number in remembered:
                 yield number
-            number += 1
         for order_id in missing:
             self._page_of.pop(order_id, None)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from giftlib.errors import GiftlibError
-from giftlib.reading import as_amount, as_count, as_moment, as_text
+from giftlib.reading import as_amount, as_count, as_id, as_moment, as_name, as_text
 
 
 class OrderStatus(StrEnum):
@@ -41,19 +41,24 @@ class Card:
     __slots__ = ("_secrets",)
 
     def __init__(self, value: str | None, serial: str | None = None) -> None:
-        self._secrets = None if value is None else CardSecrets(value, serial)
+        secrets = None if value is None else CardSecrets(value, serial)
+        self._secrets = lambda: secrets  # what is in a function shows in no listing of attributes
 
     def reveal(self) -> CardSecrets:
         """The card's `(value, serial)` in clear. Raises GiftlibError on a card that came through pickle."""
-        if self._secrets is None:
+        secrets = self._secrets()
+        if secrets is None:
             raise GiftlibError("this card has no code: it was not delivered with one, or came through pickle")
-        return self._secrets
+        return secrets
 
     def __repr__(self) -> str:
         return "Card(****)"
 
     def __reduce__(self) -> tuple[type["Card"], tuple[None]]:
         return Card, (None,)
+
+    def __getstate__(self) -> None:
+        return None
 
     def __copy__(self) -> "Card":
         return self
@@ -212,8 +217,8 @@ class Order(Mapping[str, Any]):
 
 
 def as_card(raw: Any) -> Card | None:
-    """The card in `{value, serial}`; None if it has no code."""
-    fields = raw if isinstance(raw, dict) else {}
+    """The card in `{value, serial}`, or in a text that is the code; None if there is no code."""
+    fields = raw if isinstance(raw, dict) else {"value": raw} if isinstance(raw, str) else {}
     for card in (raw, fields.get("value")):
         if isinstance(card, Card):
             return card
@@ -234,8 +239,8 @@ def as_cards(raw: Any) -> tuple[Card, ...] | None:
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "_id": (as_text, "a text"),
-    "status": (as_text, "a text"),
+    "_id": (as_id, "an id"),
+    "status": (as_name, "a name"),
     "quantity": (as_count, "a whole number from 0 up"),
     "fulfilled_quantity": (as_count, "a whole number from 0 up"),
     "fulfilled_amount": (as_amount, "an amount from 0 up"),

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Callable
 
-from giftlib.arguments import check_count, check_id, check_seconds
+from giftlib.arguments import check_callable, check_count, check_id, check_kind, check_seconds
 from giftlib.client import Client
-from giftlib.clock import Moment, read
+from giftlib.clock import read
 from giftlib.connection import current_client
-from giftlib.errors import ApiError, GiftlibError, NoAnswerError, PollTimeoutError, asked_pause, may_pass
-from giftlib.journal import Journal, Poll
+from giftlib.errors import ApiError, NoAnswerError, PollTimeoutError, asked_pause, may_pass
+from giftlib.journal import Journal
 from giftlib.orders import Order, OrderStatus
+from giftlib.poll import Poll, failed_poll, seen_poll
 from giftlib.progress import progress_bar
 from giftlib.schedules import Look, Schedule, every
 
@@ -18,7 +19,7 @@ OnPoll = Callable[[Poll], object]
 
 def check_order_status(order_id: str, *, client: Client | None = None) -> Order:
     """One look at an order. Raises what `Client.check_order_status` raises."""
-    return (client or current_client()).check_order_status(order_id)
+    return current_client(client).check_order_status(order_id)
 
 
 def poll_order_until_complete(
@@ -46,13 +47,9 @@ def poll_order_until_complete(
     cannot end the wait. `progress` shows a bar: True, False, or None for "if a person waits in real time".
     """
     check_id("order_id", order_id)
-    check_count("max_attempts", max_attempts)
-    interval, timeout = check_seconds("interval", interval), check_seconds("timeout", timeout)
-    if schedule is None:
-        schedule = every(interval)
-    elif interval != 5.0:
-        raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")
-    client = client or current_client()
+    check_waiting(max_attempts, interval, timeout, schedule, on_poll)
+    schedule = every(interval) if schedule is None else schedule
+    client = current_client(client)
     looker = Looker(client, journal, on_poll)
     if journal is not None:
         journal.watch(order_id)
@@ -88,12 +85,25 @@ def poll_order_until_complete(
     raise PollTimeoutError(order_id, last_status, attempt, now() - started) from last_error
 
 
+def check_waiting(
+    max_attempts: int, interval: float, timeout: float, schedule: Schedule | None, on_poll: OnPoll | None
+) -> None:
+    """Raise ValueError unless an order can be waited for like that."""
+    check_count("max_attempts", max_attempts)
+    check_seconds("interval", interval)
+    check_seconds("timeout", timeout)
+    check_callable("schedule", schedule)
+    check_callable("on_poll", on_poll)
+    if schedule is not None and interval != 5.0:
+        raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")
+
+
 class Looker:
     """Looks at orders for a wait: records each look, tells the observer, and raises only what must end the wait."""
 
     def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
         self._client = client
-        self._journal = journal
+        self._journal = journal if journal is None else check_kind("journal", journal, Journal)
         self._on_poll = on_poll
         self._warned: set[str] = set()
 
@@ -134,17 +144,3 @@ class Looker:
         if about not in self._warned:
             self._warned.add(about)
             warnings.warn(message, stacklevel=4)
-
-
-def seen_poll(order_id: str, attempt: int, via: str, sent: Moment, received: Moment, order: Order) -> Poll:
-    """The look that showed this order."""
-    outcome = str(order.status) or "NO_STATUS"
-    return Poll(order_id, attempt, via, sent, received, outcome, 200, None, order.request_id, order=order)
-
-
-def failed_poll(order_id: str, attempt: int, via: str, sent: Moment, received: Moment, error: GiftlibError) -> Poll:
-    """The look that met this error."""
-    if isinstance(error, ApiError):
-        return Poll(order_id, attempt, via, sent, received, error.code, error.status, error.retry_after,
-                    error.request_id, error=error)  # fmt: skip
-    return Poll(order_id, attempt, via, sent, received, "NO_ANSWER", getattr(error, "status", None), error=error)

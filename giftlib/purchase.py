@@ -1,16 +1,16 @@
 """Placing an order, and what to do with it once it is final: the walkthrough of the vendor's guide."""
 
 from collections.abc import Callable
-from typing import Any
 
-from giftlib.arguments import check_count, check_id
+from giftlib.arguments import check_callable, check_count, check_id, check_kind
 from giftlib.client import Client
 from giftlib.clock import read
 from giftlib.connection import current_client
-from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
+from giftlib.errors import ApiError, GiftlibError, NoAnswerError
 from giftlib.journal import Journal
 from giftlib.orders import Card, Order, OrderStatus
-from giftlib.polling import poll_order_until_complete
+from giftlib.polling import OnPoll, check_waiting, poll_order_until_complete
+from giftlib.schedules import Schedule
 
 
 def place_order(
@@ -23,20 +23,24 @@ def place_order(
     check_id("product_id", product_id)
     check_id("type_id", type_id)
     quantity = check_count("quantity", quantity)
-    client = client or current_client()
+    client = current_client(client)
     if journal is None:
         return client.place_order(product_id, type_id, quantity)
+    check_kind("journal", journal, Journal)
     client.require_purchase_allowed()
     intent = journal.intend(product_id, type_id, quantity, read(client.clock))
     try:
         order_id = client.place_order(product_id, type_id, quantity)
-    except OrderOutcomeUnknownError:
-        journal.outcome_unknown(intent, read(client.clock))
-        raise
-    except GiftlibError:
+    except (ApiError, NoAnswerError):
         journal.not_placed(intent, read(client.clock))
         raise
-    journal.placed(intent, order_id, read(client.clock))
+    except BaseException:
+        journal.outcome_unknown(intent, read(client.clock))
+        raise
+    try:
+        journal.placed(intent, order_id, read(client.clock))
+    except GiftlibError as error:
+        raise GiftlibError(f"the order {order_id} was placed, but {error}") from error
     return order_id
 
 
@@ -46,25 +50,34 @@ def handle_order_result(order: Order, deliver: Callable[[Card], object] | None =
     What `deliver` raises ends the handling; the cards can be had again with `check_order_status`. Raises ValueError
     for an order that is not final.
     """
-    match order.status:
+    check_callable("deliver", deliver)
+    match check_kind("order", order, Order).status:
         case OrderStatus.FULFILLED:
-            print(f"✅ Success: {order.fulfilled_quantity} cards delivered")
+            _say(f"✅ Success: {order.fulfilled_quantity} cards delivered")
             print(f"Cost: {order.fulfilled_amount} DA")
             for number, card in enumerate(order.cards, start=1):
                 print(f"Card {number}: {card}")
         case OrderStatus.PARTIALLY_FILLED:
-            print(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
+            _say(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
             print(f"Charged: {order.fulfilled_amount} DA")
             print(f"Refunded: {order.refunded_amount} DA")
             for card in order.cards:
                 print(f"Delivered: {card}")
         case OrderStatus.REFUNDED:
-            print("❌ Order failed - full refund issued")
+            _say("❌ Order failed - full refund issued")
         case status:
             raise ValueError(f"order must be final, got one that is {status or 'without status'}")
     if deliver is not None:
         for card in order.cards:
             deliver(card)
+
+
+def _say(text: str) -> None:
+    """Print, also where the output cannot show every sign: a bought order must not be lost to that."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode())
 
 
 def process_order(
@@ -76,13 +89,22 @@ def process_order(
     client: Client | None = None,
     journal: Journal | None = None,
     deliver: Callable[[Card], object] | None = None,
-    **waiting: Any,
+    interval: float = 5.0,
+    timeout: float = 300.0,
+    schedule: Schedule | None = None,
+    on_poll: OnPoll | None = None,
+    progress: bool | None = None,
 ) -> Order:
-    """Place an order, wait for it, handle it: `waiting` goes to `poll_order_until_complete`."""
+    """Place an order, wait for it as `poll_order_until_complete` does, handle it as `handle_order_result` does."""
+    check_waiting(max_attempts, interval, timeout, schedule, on_poll)
+    check_callable("deliver", deliver)
     print("Placing order...")
     order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
     print(f"Order placed: {order_id}")
     print("Waiting for fulfillment...")
-    order = poll_order_until_complete(order_id, max_attempts, client=client, journal=journal, **waiting)
+    order = poll_order_until_complete(
+        order_id, max_attempts, interval=interval, timeout=timeout, schedule=schedule, client=client,
+        journal=journal, on_poll=on_poll, progress=progress,
+    )  # fmt: skip
     handle_order_result(order, deliver)
     return order

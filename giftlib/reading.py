@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from giftlib.arguments import check_id
+
 _MOST = 10**12
 """No count of cards and no amount in dinars is as large; what claims to be is not read."""
 
@@ -14,6 +16,19 @@ def as_text(raw: Any) -> str | None:
     if not isinstance(raw, str):
         return None
     return re.sub(r"\s+", " ", "".join(c if c.isprintable() else " " for c in raw[:200])).strip()
+
+
+def as_id(raw: Any) -> str | None:
+    """A text that can be asked for as an id."""
+    try:
+        return check_id("id", raw)
+    except ValueError:
+        return None
+
+
+def as_name(raw: Any) -> str | None:
+    """A status or the like: up to 40 letters, with underscores, hyphens and spaces between."""
+    return raw if isinstance(raw, str) and re.fullmatch(r"[A-Za-z][A-Za-z_ -]{0,39}", raw) else None
 
 
 def as_amount(raw: Any) -> Decimal | None:
@@ -35,12 +50,13 @@ def as_count(raw: Any) -> int | None:
 
 
 def as_moment(raw: Any) -> datetime | None:
-    """An ISO-8601 time in UTC; one without an offset is taken for UTC."""
+    """An ISO-8601 time of this century in UTC; one without an offset is taken for UTC."""
     try:
         moment = datetime.fromisoformat(raw)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
+    return moment if 2000 <= moment.year < 2100 else None
 
 
 def as_flag(raw: Any) -> bool | None:

@@ -14,10 +14,11 @@ from giftlib.errors import (
     asked_pause,
     may_pass,
 )
-from giftlib.journal import Journal, Poll
+from giftlib.journal import Journal
 from giftlib.listing import PageMemory
 from giftlib.orders import Order
-from giftlib.polling import Looker, OnPoll, failed_poll, seen_poll
+from giftlib.poll import failed_poll, seen_poll
+from giftlib.polling import Looker, OnPoll
 from giftlib.resources import Page
 
 _PROBES = 2
@@ -131,7 +132,7 @@ class OpenOrders:
                 return self._list_failed(missing, sent, error)
             self._pages.remember(page)
             missing -= self._shown(page, missing, sent, read(self._clock))
-            if not self._time_left():
+            if self._time_left() == 0:
                 break
         return missing
 
@@ -163,7 +164,7 @@ class OpenOrders:
             failed_poll(order_id, self._attempt(order_id), "list", sent, received, error)
             for order_id in self.deadlines if order_id in missing
         ))  # fmt: skip
-        if isinstance(error, NotFoundError):
+        if isinstance(error, NotFoundError | InvalidRequestError):
             return missing
         if not may_pass(error):
             raise error
@@ -174,7 +175,7 @@ class OpenOrders:
         self.requests += 1
         self._asked_singly[order_id] = self._clock.monotonic()
         try:
-            poll: Poll = self._looker.look(order_id, self._attempt(order_id), timeout=self._time_left())
+            poll = self._looker.look(order_id, self._attempt(order_id), timeout=self._time_left())
         except (NotFoundError, InvalidRequestError) as error:
             self.left[order_id] = error
             del self.deadlines[order_id]
@@ -203,10 +204,11 @@ class OpenOrders:
         self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
         return self._attempts[order_id]
 
-    def _time_left(self) -> float:
-        """Seconds until the last order's time is up."""
-        latest = max(self.deadlines.values(), default=inf)
-        return max(latest - self._clock.monotonic(), 0.0)
+    def _time_left(self) -> float | None:
+        """Seconds until the last order's time is up; None if no order is open."""
+        if not self.deadlines:
+            return None
+        return max(max(self.deadlines.values()) - self._clock.monotonic(), 0.0)
 
     def _placed_by_id(self, order_id: str) -> Moment | None:
         """The moment that the API's ids begin with (seconds since 1970, in hexadecimal), or None."""

@@ -11,16 +11,18 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.arguments import check_count, check_id, check_seconds
+from giftlib.arguments import check_callable, check_count, check_id, check_kind, check_seconds
 from giftlib.client import Client
 from giftlib.clock import Moment, read
 from giftlib.connection import current_client
 from giftlib.errors import (
+    AuthenticationError,
     GiftlibError,
     InvalidRequestError,
     NoAnswerError,
     OrderOutcomeUnknownError,
     OutOfStockError,
+    PermissionDeniedError,
     RateLimitError,
     asked_pause,
 )
@@ -65,8 +67,8 @@ def track_orders(
     are single ones, as many as fit, and `journal.orders()` trusts no list.
     """
     tracker = _Tracker(timeout, schedule, client, journal, on_poll)
-    if isinstance(order_ids, str):
-        raise ValueError(f"order_ids must be several ids, got the text {order_ids!r}")
+    if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
+        raise ValueError(f"order_ids must be several ids, got {order_ids!r}")
     if not isinstance(order_ids, Iterator | Queue):
         tracker.watch([check_id("order_ids", order_id) for order_id in order_ids])
         order_ids = iter(())
@@ -88,15 +90,20 @@ def process_orders(
     Each purchase is sent once. Those that are refused for themselves (invalid, out of stock, too many requests, no
     connection) are warned of at the end. Those whose answer was lost are looked for with `journal.reconcile`; what is
     found is waited for like the others, and what is not is warned of. After a failure that the next purchase would
-    meet as well (a bad key, no balance) nothing more is placed, the orders placed are waited for, and the failure is
-    raised. Otherwise as `track_orders`; `timeout` counts for each order from its placement.
+    meet as well (no balance) nothing more is placed, the orders placed are waited for, and the failure is raised; a
+    refused key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its placement.
     """
-    checked = deque(
-        (check_id("product_id", product_id), check_id("type_id", type_id), check_count("quantity", quantity))
-        for product_id, type_id, quantity in items
-    )
+    checked = deque(map(_checked_item, check_kind("items", items, Iterable)))
     tracker = _Tracker(timeout, schedule, client, journal, on_poll)
     return tracker.run(tracker.buy(checked), len(checked), progress)
+
+
+def _checked_item(item: tuple[str, str, int]) -> tuple[str, str, int]:
+    try:
+        product_id, type_id, quantity = item
+    except (TypeError, ValueError):
+        raise ValueError(f"items must be (product_id, type_id, quantity) each, got {item!r}") from None
+    return check_id("product_id", product_id), check_id("type_id", type_id), check_count("quantity", quantity)
 
 
 _Source = Callable[[], float]
@@ -113,10 +120,12 @@ class _Tracker:
         on_poll: OnPoll | None,
     ) -> None:
         self._timeout = check_seconds("timeout", timeout)
+        check_callable("schedule", schedule)
+        check_callable("on_poll", on_poll)
         self._schedule = schedule
-        self._client = client or current_client()
+        self._client = current_client(client)
         self._clock = self._client.clock
-        self._journal = Journal() if journal is None else journal
+        self._journal = Journal() if journal is None else check_kind("journal", journal, Journal)
         self._ceiling = self._client.pace()
         self._orders = OpenOrders(self._client, self._journal, on_poll)
         self._started = self._clock.monotonic()
@@ -158,6 +167,8 @@ class _Tracker:
             if place_free_at > self._clock.monotonic():
                 return place_free_at
             self._place(*items.popleft())
+            if isinstance(self._failure, AuthenticationError | PermissionDeniedError):
+                raise self._failure
             if self._failure is not None:
                 items.clear()
             return 0.0
@@ -177,14 +188,16 @@ class _Tracker:
                 bar.set_postfix(counts, refresh=False)
                 bar.update(counts["final"] + counts["failed"] - bar.n)
 
-            self._watch(take_up, show)
-            if self._lost:
-                self._find_lost()
-                self._watch(lambda: inf, show)
-            with suppress(GiftlibError):
-                self._orders.compare()
-        for message in self._warnings():
-            warnings.warn(message, stacklevel=3)
+            try:
+                self._watch(take_up, show)
+                if self._lost:
+                    self._find_lost()
+                    self._watch(lambda: inf, show)
+                with suppress(GiftlibError):
+                    self._orders.compare()
+            finally:
+                for message in self._warnings():
+                    warnings.warn(message, stacklevel=3)
         if self._failure is not None:
             raise self._failure
         return self._journal

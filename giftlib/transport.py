@@ -4,9 +4,13 @@ The time-outs of requests bound each read from the socket, so an answer that dri
 Here the time-out given to a request is what connecting, the head and the body may take together.
 """
 
+import errno
+import logging
 import os
 import socket
 import ssl
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from time import monotonic
 from typing import Any
@@ -21,19 +25,27 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
+LARGEST_ANSWER = 10 * 2**20
+_LARGEST_HEAD = 2**20
+
 
 class _BoundedReads:
-    """A socket whose reads end at `deadline` all together."""
+    """A socket whose reads end at `deadline` all together, and read at most `allowance` bytes."""
 
     deadline: float | None = None
+    allowance = LARGEST_ANSWER + _LARGEST_HEAD
 
     def recv_into(self, *args: Any) -> int:
+        if self.allowance < 0:
+            raise OSError(errno.EMSGSIZE, "an answer of more than 10 MiB")
         if self.deadline is not None:
             left = self.deadline - monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
             self.settimeout(left)
-        return super().recv_into(*args)
+        read = super().recv_into(*args)
+        self.allowance -= read
+        return read
 
 
 class _Socket(_BoundedReads, socket.socket):
@@ -72,7 +84,12 @@ class _BoundedExchange:
 
     def getresponse(self) -> Any:
         self.sock.deadline = monotonic() + self.timeout
-        return super().getresponse()
+        self.sock.allowance = LARGEST_ANSWER + _LARGEST_HEAD
+        response = super().getresponse()
+        if response.status < 200:
+            # What follows is the real answer; on a connection kept it would be taken for the next request's.
+            raise HTTPException("an interim answer")
+        return response
 
 
 class _Connection(_BoundedExchange, HTTPConnection):
@@ -117,6 +134,16 @@ class _Session(requests.Session):
         """No redirect is looked into: requests would read the whole answer at once, whatever its size."""
 
 
+class _WithoutHeaders(logging.Filter):
+    """Keeps headers that cannot be read out of the log: a server may have put the key or a code there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "Failed to parse headers" not in str(record.msg)
+
+
+logging.getLogger("urllib3.connection").addFilter(_WithoutHeaders())
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine, told from its name alone."""
     if host == "localhost":
@@ -136,7 +163,11 @@ def new_session(base_url: str) -> requests.Session:
     session.mount("http://", _Adapter())
     session.mount("https://", _Adapter())
     session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     if not is_loopback(urlsplit(base_url).hostname or ""):
         session.proxies = get_environ_proxies(base_url)
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and not os.path.exists(bundle):
+        raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}")
+    session.verify = bundle or True
     return session

@@ -119,7 +119,7 @@ def test_a_status_nobody_documented_is_not_final_and_named(status):
         ({"time": "yesterday"}, "time is not an ISO-8601 time"),
         ({"time": 1761699600}, "time is not an ISO-8601 time"),
         ({"time": "0001-01-01T00:00:00+14:00"}, "time is not an ISO-8601 time"),
-        ({"_id": 5}, "_id is not a text"),
+        ({"_id": 5}, "_id is not an id"),
     ],
 )
 def test_what_is_wrong_with_an_answer_is_named_and_the_rest_is_read(change, problem):
@@ -140,13 +140,19 @@ def test_an_answer_without_id_goes_by_the_id_that_was_asked_for():
     assert order.order_id == "asked" and "_id is missing" in order.problems
 
 
+@pytest.mark.parametrize("raw", ["HAND\x00LING\x1b[31m", "\ud800", "a\nb", "x" * 5000, "AAAA-BBBB-CCCC-0001", "a/../b"])
+def test_an_id_or_a_status_that_cannot_be_one_is_not_read(raw):
+    order = Order({"_id": f"{raw} ", "status": raw, "quantity": 1}, order_id="asked")
+    assert order.order_id == "asked" and order.status == ""
+    assert {"_id is not an id", "status is not a name"} <= set(order.problems)
+
+
 @pytest.mark.parametrize(
-    ("raw", "shown"),
-    [("HAND\x00LING\x1b[31m", "HAND LING [31m"), ("\ud800", ""), ("a\nb", "a b"), ("x" * 5000, "x" * 200)],
+    ("raw", "shown"), [("a\x00b\x1b[31m", "a b [31m"), ("\ud800", ""), ("a\nb", "a b"), ("x" * 5000, "x" * 200)]
 )
 def test_texts_of_an_answer_become_one_short_printable_line(raw, shown):
-    order = Order({"_id": raw, "status": raw, "quantity": 1})
-    assert order.order_id == shown and order.status == shown
+    order = Order({"_id": "an-id", "type": raw, "quantity": 1})
+    assert order.type_id == shown
     assert (repr(order) + "".join(order.problems)).isprintable()
     (repr(order) + "".join(order.problems)).encode()
 

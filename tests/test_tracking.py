@@ -118,7 +118,7 @@ def test_an_order_given_twice_is_one_order():
 
 
 def test_one_text_is_not_taken_for_many_ids():
-    with Sandbox() as sandbox, pytest.raises(ValueError, match="order_ids must be several ids, got the text 'abc'"):
+    with Sandbox() as sandbox, pytest.raises(ValueError, match="order_ids must be several ids, got 'abc'"):
         track_orders("abc", client=sandbox.client())
 
 
