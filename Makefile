@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help report test lab notebooks pins
+.PHONY: help report test bench lab notebooks pins
 help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
+	@echo "make bench      measure what the README's table of benchmarks says, in some minutes"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
@@ -22,6 +23,9 @@ report: $(READY)
 
 test: $(READY)
 	$(BIN) -m pytest
+
+bench: $(READY)
+	$(BIN) tests/benchmark.py
 
 lab: $(READY)
 	$(BIN) -m jupyterlab notebooks

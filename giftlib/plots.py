@@ -123,17 +123,27 @@ def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", 
     return _finish(ax, grid="x")
 
 
-def plot_schedule_tradeoff(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_schedule_tradeoff(
+    table: pd.DataFrame, *, front: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
     """What a schedule costs and what it buys: a labelled point for each row of `table`, whose columns are schedule
     (its name), requests_per_order and mean_delay_s (from the final state to the look that saw it). Nearer to the
-    lower left is better. Raises ValueError for a missing column."""
+    lower left is better; `front`, with the last two columns, is drawn as the line below which none can be. Raises
+    ValueError for a missing column."""
     columns = ["schedule", "requests_per_order", "mean_delay_s"]
     require_columns("table", table, columns)
+    if front is not None:
+        require_columns("front", front, columns[1:])
     ax = ax or _axes()
+    if front is not None:
+        best = front.sort_values("requests_per_order")
+        ax.plot(best["requests_per_order"], best["mean_delay_s"], color="0.35", linewidth=1.2, label="best possible")
     points = table[columns].itertuples(index=False)
-    for (name, x, y), marker, (color, _) in zip(points, cycle(_MARKERS), cycle(_GROUPS)):
+    ranks = table["requests_per_order"].rank(method="first")
+    for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_MARKERS), cycle(_GROUPS)):
         ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors="black", linewidths=0.6, zorder=3)
-        ax.annotate(str(name), (x, y), xytext=(8, 4), textcoords="offset points", fontsize=9)
+        offset = (8, 4) if rank % 2 else (8, -12)  # so that neighbours' names do not lie on each other
+        ax.annotate(str(name), (x, y), xytext=offset, textcoords="offset points", fontsize=9)
     ax.set(xlabel="requests per order", ylabel="mean delay in seconds",
            xlim=(0, max([*table["requests_per_order"], 0.1]) * 1.25),
            ylim=(0, max([*table["mean_delay_s"], 0.1]) * 1.15))

@@ -194,8 +194,15 @@ def test_each_schedule_is_a_point_with_its_name():
     assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
 
 
+def test_the_best_possible_is_a_line():
+    front = pd.DataFrame({"requests_per_order": [4.0, 2.0], "mean_delay_s": [1.5, 3.5]})
+    (line,) = plot_schedule_tradeoff(TRADEOFF, front=front).lines
+    assert [tuple(point) for point in line.get_xydata()] == [(2, 3.5), (4, 1.5)]
+
+
 @pytest.mark.parametrize("draw", [
     lambda: plot_poll_timelines(POLLS.drop(columns="outcome")),
+    lambda: plot_schedule_tradeoff(TRADEOFF, front=pd.DataFrame({"requests_per_order": [1.0]})),
     lambda: plot_poll_timelines(POLLS, ORDERS.drop(columns="done_by_s")),
     lambda: plot_poll_timelines(POLLS[:0]),
     lambda: plot_time_to_fulfilment(ORDERS[:0]),
