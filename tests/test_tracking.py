@@ -1,6 +1,7 @@
 from math import inf
 from queue import Queue
 
+import numpy as np
 import pytest
 
 from giftlib import (
@@ -41,6 +42,37 @@ def test_fifty_orders_of_somebody_else_are_watched_with_one_request_a_round():
     assert (orders["not_done_by_s"] < orders["order_id"].map(truth)).all()
     assert len(sandbox.requests) <= 0.5 * len(ids)
     assert not refusals(sandbox)
+
+
+def delays(journal, sandbox):
+    """Seconds from final to seen."""
+    orders = journal.orders()
+    return orders["done_by_s"] - orders["order_id"].map(sandbox.truth())
+
+
+def test_bursts_of_fifty_are_seen_soon_with_few_requests():
+    found = []
+    for seed in range(30):
+        with Sandbox(seed) as sandbox:
+            journal = track_orders(sandbox.add_orders(50), client=sandbox.client())
+            found.append((delays(journal, sandbox).mean(), len(sandbox.requests) / 50, len(refusals(sandbox))))
+    delay, requests_per_order, refused = np.mean(found, axis=0)
+    assert delay <= 2.7 and requests_per_order <= 0.25 and refused == 0
+
+
+def test_500_orders_go_through_one_key_at_45_a_minute_and_more():
+    with Sandbox() as sandbox:
+        journal = process_orders([(PRODUCT, "type_001", 1)] * 500, client=sandbox.client())
+        assert 500 / (sandbox.clock.monotonic() / 60) >= 45
+        assert delays(journal, sandbox).mean() <= 3
+        assert not refusals(sandbox)
+
+
+def test_a_bar_counts_what_is_final_open_and_failed(capfd):
+    with Sandbox(check_stock=True) as sandbox, pytest.warns(UserWarning, match="were not placed"):
+        items = [(PRODUCT, "type_001", 1)] * 2 + [(PRODUCT, "type_003", 1)]
+        process_orders(items, client=sandbox.client(), progress=True)
+    assert "final=2, open=0, failed=1" in capfd.readouterr().err
 
 
 def test_more_orders_than_a_page_holds_are_all_finished():
