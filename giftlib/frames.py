@@ -14,7 +14,8 @@ WITH done AS (SELECT order_id, MIN(id) AS first FROM polls WHERE shows = 'final'
 late AS (SELECT 1 FROM polls JOIN done USING (order_id) WHERE via = 'list' AND shows = 'open' AND id > first LIMIT 1),
 undone AS (
     SELECT polls.order_id, MAX(polls.id) AS last FROM polls LEFT JOIN done USING (order_id)
-    WHERE shows = 'open' AND (first IS NULL OR id < first) AND (via = 'check' OR NOT EXISTS (SELECT * FROM late))
+    WHERE shows = 'open' AND (first IS NULL OR id < first)
+    AND (via = 'check' OR (:trust_lists AND NOT EXISTS (SELECT * FROM late)))
     GROUP BY polls.order_id
 )
 SELECT orders.*,

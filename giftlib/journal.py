@@ -253,7 +253,7 @@ class Journal:
         rows = self._db.execute("SELECT * FROM orders WHERE state != 'watched' ORDER BY intent").fetchall()
         return intents_frame(rows)
 
-    def orders(self) -> pd.DataFrame:
+    def orders(self, *, trust_lists: bool = True) -> pd.DataFrame:
         """One row an order, in the order in which they were placed.
 
         Columns: order_id, product_id, type_id, quantity, placed_at (UTC), status (None before the first look),
@@ -263,10 +263,11 @@ class Journal:
         The seconds T from placement to the final state lie in `not_done_by_s < T <= done_by_s`: the last look that
         showed the order open was sent after the first, the first that showed it final was answered by the second
         (infinity while there is none). Both count from the placement request, itself a span of time. Of an order
-        that somebody else placed they count from the time the API tells, by the API's clock. Once a list has shown
-        an order open that was final before, what lists showed open bounds nothing in this journal.
+        that somebody else placed they count from the time the API tells, by the API's clock. Nobody has promised
+        that lists are never behind the orders themselves: once one has shown an order open that was final before,
+        what lists showed open bounds nothing in this journal, and with `trust_lists=False` it never does.
         """
-        return orders_frame(self._db.execute(ORDERS).fetchall())
+        return orders_frame(self._db.execute(ORDERS, {"trust_lists": trust_lists}).fetchall())
 
     def polls(self) -> pd.DataFrame:
         """One row a look, in the order in which they were made.

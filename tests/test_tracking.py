@@ -110,6 +110,17 @@ def test_once_a_list_was_late_no_list_bounds_an_order():
     assert set(orders.index[orders["not_done_by_s"] > 0]) == set(shown_open["order_id"])
 
 
+@pytest.mark.parametrize("lag", [0.5, 2, 5, 12])
+def test_without_trust_in_lists_every_bracket_holds_however_late_they_are(lag):
+    for seed in range(5):
+        with Sandbox(seed, list_lag_s=lag) as sandbox:
+            journal = track_orders(sandbox.add_orders(12), client=sandbox.client())
+            truth = sandbox.truth()
+        orders = journal.orders(trust_lists=False)
+        true = orders["order_id"].map(truth)
+        assert ((orders["not_done_by_s"] < true) & (true <= orders["done_by_s"])).all()
+
+
 def test_orders_may_be_added_by_an_iterator_between_the_looks():
     with Sandbox() as sandbox:
         client, ids = sandbox.client(), []
