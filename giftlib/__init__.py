@@ -30,6 +30,7 @@ from giftlib.plots import (
 )
 from giftlib.polling import check_order_status, poll_order_until_complete
 from giftlib.purchase import handle_order_result, place_order, process_order
+from giftlib.reconciliation import reconcile_refunds
 from giftlib.sandbox import Sandbox
 from giftlib.tracking import process_orders, track_orders
 
@@ -68,6 +69,7 @@ __all__ = [
     "poll_order_until_complete",
     "process_order",
     "process_orders",
+    "reconcile_refunds",
     "refund_totals",
     "time_to_fulfilment",
     "track_orders",

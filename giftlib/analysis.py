@@ -11,10 +11,10 @@ from math import inf
 import numpy as np
 import pandas as pd
 
+from giftlib.columns import FINAL_STATUSES, require_columns
 from giftlib.laws import LAWS, Fit, fit_law
 from giftlib.turnbull import Turnbull
 
-FINAL_STATUSES = ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
 REPLICATES = 200
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
@@ -194,13 +194,6 @@ def _exact_sum(amounts: pd.Series) -> Decimal:
 
     with localcontext(_EXACT):
         return sum(checked(), Decimal(0))
-
-
-def require_columns(name: str, frame: pd.DataFrame, columns: list[str]) -> None:
-    """ValueError unless `frame`, which the caller knows as `name`, has all the columns."""
-    if missing := [column for column in columns if column not in frame]:
-        given = ", ".join(map(str, frame)) or "no column"
-        raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> np.ndarray:

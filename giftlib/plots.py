@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import FuncFormatter
 
-from giftlib.analysis import FulfilmentCurve, refund_totals, require_columns, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, refund_totals, time_to_fulfilment
+from giftlib.columns import require_columns
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 GREY = "0.55"

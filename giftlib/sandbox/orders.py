@@ -18,6 +18,7 @@ SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 TEST_TYPES = ("TEST_REFUND", "TEST_PARTIAL")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATE_REFUND_S = 60.0
 _P95 = 1.6448536  # standard normal quantile
 
 
@@ -130,7 +131,7 @@ class Account:
         self._transactions = Timeline()
         self._transaction_count = 0
         self._balance = Decimal(settings.opening_balance)
-        self._refunds: list[tuple[float, int, int, Order]] = []
+        self._refunds: list[tuple[float, int, int, int, Order]] = []
         self._sample = Order(SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, 2, Decimal(490), 1761699600000, -inf)
 
     def place(self, product: str | None, type_id: str, quantity: int, now: Moment) -> str:
@@ -166,7 +167,9 @@ class Account:
         self._placed.add(ms, order)
         self._book("ORDER", -price * quantity, order.id, ms)
         if order.delivers < quantity and isfinite(duration):
-            heappush(self._refunds, (order.due, number, ms + int(1000 * duration), order))
+            late = _LATE_REFUND_S if settings.refunds == "late" else 0.0
+            for part in range({"missing": 0, "doubled": 2}.get(settings.refunds, 1)):
+                heappush(self._refunds, (order.due + late, number, part, ms + int(1000 * (duration + late)), order))
         return order.id
 
     def price(self, type_id: str) -> Decimal:
@@ -209,7 +212,7 @@ class Account:
     def _settle(self, now: float) -> None:
         """Credit what has not been delivered by `now`, oldest first."""
         while self._refunds and self._refunds[0][0] <= now:
-            _, _, ms, order = heappop(self._refunds)
+            *_, ms, order = heappop(self._refunds)
             self._book("REFUND-ORDER", (order.quantity - order.delivers) * order.price, order.id, ms)
 
     def _book(self, kind: str, change: Decimal, order_id: str, ms: int) -> None:

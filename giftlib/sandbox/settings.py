@@ -10,6 +10,7 @@ from typing import Any
 KEY_TYPES = ("SANDBOX", "PRODUCTION")
 KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
 ROUNDINGS = ("down", "up")
+REFUNDS = ("credited", "missing", "late", "doubled")
 BALANCE_CODES = ("INSUFFICIENT_BALANCE", "NO_BALANCE")
 
 
@@ -74,6 +75,9 @@ class Settings:
 
     opening_balance: Decimal = Decimal("10000000.00")
     """Balance of the account at the start, dinars; orders lower it. Unknown: chosen large."""
+    refunds: str = "credited"
+    """What becomes of refunds: `credited` as soon as the order is final (DOC: automatic), `missing`, `late` by 60 s, or
+    `doubled`; all but the first are errors of the service, to see that they are noticed."""
     balance_code: str = "INSUFFICIENT_BALANCE"
     """Code of the 403 for an order that the balance cannot pay, this or `NO_BALANCE` (DOC has both as one)."""
     sample_order: bool = True
@@ -122,6 +126,7 @@ class Settings:
             ("key_type", KEY_TYPES),
             ("key_scope", KEY_SCOPES),
             ("partial_rounding", ROUNDINGS),
+            ("refunds", REFUNDS),
             ("balance_code", BALANCE_CODES),
         ):
             _check(self, name, getattr(self, name) in accepted, " or ".join(accepted))
