@@ -42,3 +42,7 @@ def test_a_notebook_holds_no_code_no_serial_and_no_key(path):
 def test_code_cells_are_short(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert max(len(cell.source.splitlines()) for cell in code) <= 12
+
+
+def test_a_notebook_keeps_the_journal_that_the_report_takes_its_data_from(path):
+    assert any("journal = Journal()" in cell.source for cell in nbformat.read(path, as_version=4).cells)
