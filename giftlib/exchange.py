@@ -65,7 +65,7 @@ class Exchange:
         started, status, outer = self._clock.monotonic(), None, sys.exception()
         interrupted: BaseException | None = None
         if method == "POST":
-            self._session.close()  # a new connection: nothing left over on an old one can pass for the answer
+            self._session.close()  # a connection of its own: nothing left over on another can pass for the answer
         try:
             with limit(allowed), self._session.request(
                 method,
@@ -84,6 +84,8 @@ class Exchange:
             interrupted = error
         finally:
             self._ended.append(self._clock.monotonic())
+            if method == "POST":
+                self._session.close()
         # Raised out here, without the content, so that neither what was read nor an exception of another library,
         # with the key in its request, hangs on it; nor the frames that hold them.
         if interrupted is not None:
