@@ -1,6 +1,6 @@
 """Gift-card orders on the OneClickDZ API v3: place them, wait for them well, and report honestly on what happened."""
 
-from giftlib.analysis import FulfilmentCurve, refund_totals, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, time_to_fulfilment
 from giftlib.client import Client
 from giftlib.clock import SimulatedClock, SystemClock
 from giftlib.connection import connect
@@ -32,6 +32,7 @@ from giftlib.polling import check_order_status, poll_order_until_complete
 from giftlib.purchase import handle_order_result, place_order, process_order
 from giftlib.reconciliation import reconcile_refunds
 from giftlib.sandbox import Sandbox
+from giftlib.totals import refund_totals
 from giftlib.tracking import process_orders, track_orders
 
 __all__ = [

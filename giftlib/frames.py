@@ -21,7 +21,7 @@ undone AS (
 SELECT orders.*,
     (SELECT COUNT(*) FROM polls WHERE polls.order_id = orders.order_id) AS polls,
     u.run AS open_run, u.sent_us AS open_us, u.sent_s AS open_s,
-    f.run AS final_run, f.received_us AS final_us, f.received_s AS final_s
+    f.run AS final_run, f.received_us AS final_us, f.received_s AS final_s, f.received_s - f.sent_s AS final_look_s
 FROM orders
 LEFT JOIN undone USING (order_id) LEFT JOIN polls AS u ON u.id = undone.last
 LEFT JOIN done USING (order_id) LEFT JOIN polls AS f ON f.id = done.first
@@ -60,6 +60,7 @@ def orders_frame(rows: list[sqlite3.Row]) -> pd.DataFrame:
             "polls": _counts(rows, "polls"),
             "not_done_by_s": np.array([low for low, _ in brackets], dtype=float),
             "done_by_s": np.array([high for _, high in brackets], dtype=float),
+            "request_s": np.array([_request_s(row) for row in rows], dtype=float),
             "fulfilled_quantity": _counts(rows, "fulfilled_quantity"),
             "price_per_card": _amounts(rows, "price_per_card"),
             "fulfilled_amount": _amounts(rows, "fulfilled_amount"),
@@ -109,6 +110,13 @@ def _bracket(row: sqlite3.Row) -> tuple[float, float]:
     elif row["final_us"] is not None and row["told_us"] is not None:
         high = (row["final_us"] - row["told_us"]) / 1e6
     return max(low, 0.0), max(high, 0.0)
+
+
+def _request_s(row: sqlite3.Row) -> float | None:
+    """How much of the bracket is the final look's own time, and the placement's."""
+    if row["final_look_s"] is None or row["received_us"] is None:
+        return row["final_look_s"]
+    return row["final_look_s"] + row["received_s"] - row["sent_s"]
 
 
 def _elapsed(row: sqlite3.Row) -> float | None:

@@ -257,12 +257,13 @@ class Journal:
         """One row an order, in the order in which they were placed.
 
         Columns: order_id, product_id, type_id, quantity, placed_at (UTC), status (None before the first look),
-        polls, not_done_by_s, done_by_s, fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity,
-        refunded_amount (dinars, Decimal, None where unknown), problems (text).
+        polls, not_done_by_s, done_by_s, request_s, fulfilled_quantity, price_per_card, fulfilled_amount,
+        refunded_quantity, refunded_amount (dinars, Decimal, None where unknown), problems (text).
 
         The seconds T from placement to the final state lie in `not_done_by_s < T <= done_by_s`: the last look that
         showed the order open was sent after the first, the first that showed it final was answered by the second
-        (infinity while there is none). Both count from the placement request, itself a span of time. Of an order
+        (infinity while there is none). Both count from the placement request, itself a span of time; it and the
+        final look make `request_s` of the bracket (NaN while there is no final look). Of an order
         that somebody else placed they count from the time the API tells, by the API's clock. Nobody has promised
         that lists are never behind the orders themselves: once one has shown an order open that was final before,
         what lists showed open bounds nothing in this journal, and with `trust_lists=False` it never does.

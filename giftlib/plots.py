@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import FuncFormatter
 
-from giftlib.analysis import FulfilmentCurve, refund_totals, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, time_to_fulfilment
 from giftlib.columns import require_columns
+from giftlib.totals import refund_totals
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 GREY = "0.55"
@@ -67,18 +68,18 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
 
 
 def plot_time_to_fulfilment(
-    orders: pd.DataFrame, *, by: str | None = None, naive: bool = True, request_s: float = 0.0, ax: Axes | None = None
+    orders: pd.DataFrame, *, by: str | None = None, naive: bool = True, ax: Axes | None = None
 ) -> Axes:
     """The share of orders final against the seconds since placement, as far as the looks tell it.
 
-    A box is a class of `time_to_fulfilment(orders, by, request_s=request_s)`: the curve passes from its lower left
+    A box is a class of `time_to_fulfilment(orders, by)`: the curve passes from its lower left
     to its upper right corner, and the data do not say how. Pale behind it the 95 % band, from 30 orders up,
     without `by`; a dotted line at the share that became final, when some orders never did. Under the axis the
     brackets, a bar an order (of at most 150, evenly chosen), grey for open orders. With `naive`, and without `by`,
     a dashed step: the share that a poller has seen final, often mistaken for the curve. Raises what
     `time_to_fulfilment` raises.
     """
-    curves = time_to_fulfilment(orders, by, request_s=request_s)
+    curves = time_to_fulfilment(orders, by)
     curves = {"": curves} if by is None else curves
     ax = ax or _axes()
     finite = [end for curve in curves.values() for column in ("not_done_by_s", "done_by_s")

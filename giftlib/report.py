@@ -20,9 +20,10 @@ from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
-from giftlib.analysis import FulfilmentCurve, refund_totals, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, time_to_fulfilment
 from giftlib.journal import Journal
 from giftlib.notebooks import run_notebook
+from giftlib.totals import refund_totals
 
 _PACKAGES = ("giftlib", "jupyterlab", "matplotlib", "nbconvert", "numpy", "pandas", "requests", "scipy", "tornado")
 
@@ -111,7 +112,7 @@ def _page(chapters: Sequence[_Chapter], orders: pd.DataFrame, polls: pd.DataFram
         orders=len(orders),
         outcomes=outcomes["orders"].to_dict(),
         totals=refund_totals(orders).iloc[0],
-        times=_times(time_to_fulfilment(orders, request_s=polls["latency_s"].max())),
+        times=_times(time_to_fulfilment(orders)),
         dinars=_dinars,
         highlighting=Markup(HtmlFormatter(style="default").get_style_defs(".highlight")),
     )

@@ -12,13 +12,13 @@ class Turnbull:
     """Classes (starts, ends] and their positive masses, from distinct brackets (low, high] with counts.
 
     `cumulative` has one value more than there are classes: the share before the first, then after each. Where
-    `is_exact` holds, the class is the single time `ends`. `request_s` is explained at `time_to_fulfilment`.
+    `is_exact` holds, the class is the single time `ends`. `request` is explained at `time_to_fulfilment`.
     """
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, count: np.ndarray, request_s: float) -> None:
+    def __init__(self, low: np.ndarray, high: np.ndarray, request: np.ndarray, count: np.ndarray) -> None:
         exact = low == high
-        # The hundredth more keeps rounding from leaving an overlap.
-        stop = np.where(exact, high, np.maximum(high - 1.01 * request_s, (low + high) / 2))
+        # Twice: once for the request, once because looks meant for the same moment are not sent at quite the same.
+        stop = np.where(exact, high, np.maximum(high - 2 * request, (low + high) / 2))
         # An exact time t is the bracket from the float before t, so that all brackets are open at the left.
         start = np.where(exact, np.nextafter(low, -inf), low)
         # A class runs from a bracket's start to the next stop, with no other start or stop between the two.
@@ -46,9 +46,17 @@ class Turnbull:
 
     def quantile(self, p: float) -> tuple[float, float]:
         """The ends of the class in which the share reaches `p`."""
-        reached = np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0]
+        reached = self._reached(p)
         end = float(self.ends[reached])
         return (end if self.is_exact[reached] else float(self.starts[reached])), end
+
+    def within(self, p: float) -> float:
+        """How far into that class the share reaches `p`, of 1, were the class filled evenly."""
+        reached = self._reached(p)
+        return float(min(1.0, (p - self.cumulative[reached]) / self.mass[reached]))
+
+    def _reached(self, p: float) -> int:
+        return int(np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0])
 
 
 def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def test_the_frames_have_the_promised_columns_and_kinds_also_when_empty():
         one_order(sandbox, journal)
         full = journal.orders(), journal.polls()
     assert list(full[0].columns) == [
-        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s",
+        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s", "request_s",
         "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount", "problems",
     ]  # fmt: skip
     assert list(full[1].columns) == [

@@ -163,8 +163,8 @@ def test_groups_are_named_with_their_numbers_and_differ_in_line():
 
 
 def test_a_request_time_reaches_the_estimate():
-    aligned = pd.DataFrame({"not_done_by_s": [0.0, 5.0], "done_by_s": [5.2, 10.2]})
-    ax = plot_time_to_fulfilment(aligned, request_s=0.2)
+    aligned = pd.DataFrame({"not_done_by_s": [0.0, 5.0], "done_by_s": [5.2, 10.2], "request_s": 0.2})
+    ax = plot_time_to_fulfilment(aligned)
     assert len(drawn(ax, "estimate, its path\ninside a box unknown").get_paths()) == 2
 
 
