@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from giftlib.brackets import count_brackets, widen
+from giftlib.brackets import BOUNDS, count_brackets, widen
 from giftlib.columns import FINAL_STATUSES
 from giftlib.laws import LAWS, Fit, fit_law
 from giftlib.turnbull import Turnbull
@@ -140,14 +140,14 @@ class FulfilmentCurve:
 
     @cached_property
     def _replicates(self) -> list[Turnbull]:
-        *brackets, count = _columns(widen(self.brackets, MOST_RESAMPLED))
+        *brackets, count = _columns(widen(self.brackets, MOST_RESAMPLED)[0])
         samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES)
         return [Turnbull(*(column[drawn] for column in brackets), sample[drawn])
                 for sample in samples for drawn in [sample > 0]]
 
 
 def _columns(brackets: pd.DataFrame) -> list[np.ndarray]:
-    return [brackets[column].to_numpy(float) for column in ("not_done_by_s", "done_by_s", "request_s", "orders")]
+    return [brackets[column].to_numpy(float) for column in (*BOUNDS, "orders")]
 
 
 def _share(name: str, value: float) -> float:

@@ -11,7 +11,7 @@ from giftlib.columns import column_of, group_keys, require_columns
 from giftlib.parts import of_parts
 
 MOST_DISTINCT = 5_000
-_ENDS = ["not_done_by_s", "done_by_s", "request_s"]
+BOUNDS = ["not_done_by_s", "done_by_s", "request_s"]
 
 
 def count_brackets(orders: Any, by: str | None, end: str | None) -> dict[object, pd.DataFrame]:
@@ -19,41 +19,42 @@ def count_brackets(orders: Any, by: str | None, end: str | None) -> dict[object,
 
     With `end`, an order that ended otherwise is one that never gets there. See `time_to_fulfilment` for the rest.
     """
-    needed = [*_ENDS[:2], *(["status"] if end else []), *([column_of(by)] if by else [])]
+    needed = [*BOUNDS[:2], *(["status"] if end else []), *([column_of(by)] if by else [])]
     require_columns("orders", orders, needed)
-    columns = list(dict.fromkeys(needed + [name for name in _ENDS[2:] if name in orders.columns]))
+    columns = list(dict.fromkeys(needed + [name for name in BOUNDS[2:] if name in orders.columns]))
     counted = of_parts(orders, columns, lambda part: _count_part(part, by, end))
     if counted.empty:
         raise ValueError("orders must have at least one row, got an empty frame")
-    return {group: widen(rows.drop(columns="group")) for group, rows in counted.groupby("group")}
+    return {group: widen(rows, power=rows["power"].max())[0] for group, rows in counted.groupby("group")}
 
 
-def widen(brackets: pd.DataFrame, most: int = MOST_DISTINCT) -> pd.DataFrame:
-    """The distinct brackets with the sums of their `orders`: `most` of them, or fewer.
+def widen(brackets: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> tuple[pd.DataFrame, int]:
+    """The distinct brackets with the sums of their `orders`, `most` of them or fewer, and the power it took.
 
-    Where there are more, all are widened to multiples of the least power of two of milliseconds that leaves so few.
-    Each power's multiples are among those of the one before, so that widened parts widen to what the whole does.
+    Where there are more, all are widened to multiples of the least power of two of milliseconds, from `power` on, that
+    leaves so few; -1 stands for no widening. Each power's multiples are among those of the one before, so parts that
+    were widened first, put together and widened from their greatest power on, give what the whole gives.
     """
-    for power in count(-1):
+    for power in count(power):
         # A sample has no more distinct brackets than the whole, and is sooner counted.
         if len(_distinct(brackets[: 10 * most], power)) <= most and len(all_ := _distinct(brackets, power)) <= most:
-            return all_
+            return all_, power
     raise AssertionError
 
 
 def _distinct(brackets: pd.DataFrame, power: int) -> pd.DataFrame:
     if power >= 0:
         # To whole milliseconds first; the rounding keeps 1.001 s from being 1000.9999999999999 ms.
-        ms = (brackets[_ENDS] * 1000).round(6)
+        ms = (brackets[BOUNDS] * 1000).round(6)
         step = 2.0**power
-        floor, ceil = np.floor(np.floor(ms) / step) * step, np.ceil(np.ceil(ms) / step) * step
-        wider = floor[_ENDS[:1]].join(ceil[_ENDS[1:]]) / 1000
-        brackets = wider.assign(orders=brackets["orders"])
-    return brackets.groupby(_ENDS)["orders"].sum().reset_index()
+        wider = np.ceil(np.ceil(ms) / step) * step
+        wider["not_done_by_s"] = np.floor(np.floor(ms["not_done_by_s"]) / step) * step
+        brackets = (wider / 1000).assign(orders=brackets["orders"].to_numpy())
+    return brackets.groupby(BOUNDS)["orders"].sum().reset_index()
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.DataFrame:
-    low, high = (_seconds(orders, column) for column in _ENDS[:2])
+    low, high = (_seconds(orders, column) for column in BOUNDS[:2])
     if np.isinf(low).any():
         raise ValueError("not_done_by_s must be finite, got inf")
     if (crossed := low > high).any():
@@ -67,10 +68,9 @@ def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.Dat
         low, high = np.where(otherwise, inf, low), np.where(otherwise, inf, high)
         request = np.where(otherwise, 0.0, request)
     brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": high, "request_s": request, "orders": 1})
-    if by is None:
-        return widen(brackets).assign(group="all")
-    groups = [widen(rows).assign(group=group) for group, rows in brackets.groupby(group_keys(orders, by).to_numpy())]
-    return pd.concat(groups) if groups else brackets.assign(group=[])
+    keys = np.full(len(orders), "all", object) if by is None else group_keys(orders, by).to_numpy()
+    groups = [(group, *widen(rows)) for group, rows in brackets.groupby(keys)]
+    return pd.concat([brackets[:0], *(counted.assign(group=group, power=power) for group, counted, power in groups)])
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> np.ndarray:

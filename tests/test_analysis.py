@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from giftlib.analysis import time_to_fulfilment
+from giftlib.brackets import widen
 
 # A textbook case with ties, worked by hand.
 HAND = [(0, 1), (1, 2), (1, 3), (2, 3), (4, 5), (4, 6), (8, inf), (8, inf)]
@@ -260,3 +261,56 @@ def test_fits_tell_the_law_that_made_the_data():
 ], ids=["one bracket", "two classes", "nothing final", "an exact 0"])
 def test_too_little_to_fit_gives_no_fit(brackets):
     assert time_to_fulfilment(frame(brackets)).fits == {}
+
+
+def test_a_competing_end_rises_to_its_share_of_all_orders():
+    orders = frame([(0, 5), (0, 5), (5, 10), (5, 10)], status=["FULFILLED", "REFUNDED", "FULFILLED", "REFUNDED"])
+    fulfilled = time_to_fulfilment(orders, end="FULFILLED")
+    assert fulfilled.cdf(np.array([4, 5, 10, 100])) == pytest.approx([0, 0.25, 0.5, 0.5])
+    assert (fulfilled.n, fulfilled.n_final) == (4, 2)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
+def test_the_competing_ends_add_up_when_no_order_is_open(seed):
+    orders = looked_at(lognormal_durations(40, seed), every=5)
+    orders["status"] = np.random.default_rng(seed).choice(["FULFILLED", "PARTIALLY_FILLED", "REFUNDED"], 40)
+    seconds = np.arange(0.0, 200.0, 5.0)
+    ends = [time_to_fulfilment(orders, end=end).cdf(seconds) for end in orders["status"].unique()]
+    assert sum(ends) == pytest.approx(time_to_fulfilment(orders).cdf(seconds), abs=1e-6)
+
+
+def test_an_end_that_is_no_final_status_is_refused():
+    with pytest.raises(ValueError, match="end must be one of FULFILLED, PARTIALLY_FILLED, REFUNDED, got 'HANDLING'"):
+        time_to_fulfilment(frame(HAND, status="HANDLING"), end="HANDLING")
+
+
+def test_many_distinct_brackets_are_widened_and_still_hold_the_times():
+    durations = lognormal_durations(30_000, 0)
+    rng = np.random.default_rng(1)
+    low = np.maximum(durations - rng.uniform(0, 5, len(durations)), 0)
+    orders = frame(zip(low, durations + rng.uniform(0, 5, len(durations))))
+    curve = time_to_fulfilment(orders)
+    assert curve.brackets["orders"].sum() == 30_000 and len(curve.brackets) <= 5_000
+    low, high = curve.quantile(0.5)
+    assert low - 0.5 <= np.median(durations) <= high + 0.5
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.integers(1, 999))
+def test_widening_in_parts_is_widening_the_whole(seed, cut):
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 20, 1000)
+    brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": np.where(low < 19, low + rng.uniform(0, 5, 1000), inf),
+                             "request_s": rng.uniform(0, 0.3, 1000), "orders": 1})
+    parts, powers = zip(widen(brackets[:cut], 100), widen(brackets[cut:], 100))
+    whole, power = widen(brackets, 100)
+    assert len(whole) <= 100
+    again, its_power = widen(pd.concat(parts), 100, max(powers))
+    pd.testing.assert_frame_equal(again, whole)
+    assert its_power == power
+
+
+@pytest.mark.parametrize(("p", "expected"), [(0.0625, 0.5), (0.125, 1), (0.625, 4.5), (0.9, inf)])
+def test_a_point_lies_in_its_class_as_if_that_were_filled_evenly(p, expected):
+    assert time_to_fulfilment(frame(HAND)).point(p) == pytest.approx(expected)

@@ -43,8 +43,9 @@ def test_the_frames_have_the_promised_columns_and_kinds_also_when_empty():
         one_order(sandbox, journal)
         full = journal.orders(), journal.polls()
     assert list(full[0].columns) == [
-        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s", "request_s",
-        "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount", "problems",
+        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s",
+        "request_s", "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount",
+        "problems",
     ]  # fmt: skip
     assert list(full[1].columns) == [
         "order_id", "attempt", "via", "sent_at", "received_at", "latency_s", "elapsed_s", "outcome", "http_status",
@@ -53,6 +54,15 @@ def test_the_frames_have_the_promised_columns_and_kinds_also_when_empty():
     for without_rows, with_rows in zip(empty, full, strict=True):
         pd.testing.assert_series_equal(without_rows.dtypes, with_rows.dtypes)
     assert full[0]["placed_at"].dtype == "datetime64[us, UTC]"
+
+
+def test_what_of_a_bracket_is_the_requests_own_time_leaves_the_sending_of_the_final_look():
+    with Sandbox() as sandbox:
+        journal = Journal()
+        one_order(sandbox, journal)
+    order, final_look = journal.orders().iloc[0], journal.polls().iloc[-1]
+    assert order["request_s"] >= final_look["latency_s"]
+    assert order["done_by_s"] - order["request_s"] == pytest.approx(final_look["elapsed_s"])
 
 
 @pytest.mark.parametrize(
