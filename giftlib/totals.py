@@ -18,8 +18,9 @@ _AMOUNTS = {"charged": "fulfilled_amount", "refunded": "refunded_amount"}
 def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFrame:
     """What was ordered, delivered and refunded: one row a group, or the single row "all".
 
-    `orders` is a pandas or a Dask frame. `by` names a column, or several; "day" is the UTC day of `placed_at`, as
-    text. A missing group is "unknown".
+    `orders` is a pandas or a Dask frame; Dask makes texts of Decimals, which are refused, unless its setting
+    `dataframe.convert-string` is False. `by` names a column, or several; "day" is the UTC day of `placed_at`, as text.
+    A missing group is "unknown".
     Columns: orders, open_orders (not final), cards_ordered (open orders included), cards_delivered, cards_refunded,
     charged and refunded (exact Decimal dinars), refund_rate (cards refunded / cards ordered, final orders only; NaN
     without any). Open orders count no delivery, no refund and no money; an amount nobody knows counts nothing.
