@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from giftlib.columns import FINAL_STATUSES, column_of, group_keys, require_columns
 from giftlib.parts import of_parts
@@ -69,8 +70,7 @@ def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
 
 def _exact_sum(column: str, amounts: np.ndarray) -> Decimal:
     with localcontext(_EXACT):
-        known = amounts.tolist()
-        if set(map(type, known)) <= {Decimal} and (total := sum(known, _NOTHING)).is_finite():
+        if infer_dtype(amounts, skipna=False) == "decimal" and (total := amounts.sum()).is_finite():
             return total
         known = amounts[pd.notna(amounts)].tolist()
         for amount in known:
