@@ -21,6 +21,7 @@ from giftlib.clock import Moment
 from giftlib.errors import GiftlibError, OrderOutcomeUnknownError
 from giftlib.frames import ORDERS, POLLS, intents_frame, orders_frame, polls_frame
 from giftlib.orders import Order
+from giftlib.parquet import write_orders
 from giftlib.poll import Poll
 
 SCHEMA_VERSION = 1
@@ -52,6 +53,8 @@ CREATE INDEX polls_by_order ON polls (order_id, id);
 
 _LONGEST_REQUEST = timedelta(minutes=1)
 """How long after a purchase was sent, or given up, the API may still have made it."""
+
+_ORDERS_PER_FILE = 100_000
 
 
 class Journal:
@@ -269,6 +272,25 @@ class Journal:
         what lists showed open bounds nothing in this journal, and with `trust_lists=False` it never does.
         """
         return orders_frame(self._db.execute(ORDERS, {"trust_lists": trust_lists}).fetchall())
+
+    def to_parquet(self, directory: str | PathLike[str]) -> None:
+        """Write `orders()` to a new or empty directory, for `dask.dataframe.read_parquet(directory)`.
+
+        The files are partitioned by `day`, the UTC day of `placed_at` ("unknown" without one), and hold up to 100,000
+        orders each, so the journal may be larger than the memory. Amounts are exact: Arrow decimals with as many
+        places as the finest amount needs, two or more. Nothing is written unless all is.
+
+        Raises ValueError for a directory that holds something, GiftlibError if there is no order, if the files cannot
+        be written, or without pyarrow (`pip install 'giftlib[scale]'`).
+        """
+        amounts = self._db.execute(
+            "SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders"
+            " UNION SELECT refunded_amount FROM orders"
+        )
+        places = max(-Decimal(amount or 0).as_tuple().exponent for (amount,) in [*amounts, (None,)])
+        rows = self._db.execute(ORDERS, {"trust_lists": True})
+        chunks = iter(lambda: rows.fetchmany(_ORDERS_PER_FILE), [])
+        write_orders(map(orders_frame, chunks), directory, decimal_places=max(places, 2))
 
     def polls(self) -> pd.DataFrame:
         """One row a look, in the order in which they were made.
