@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help report test bench lab notebooks pins
+.PHONY: help report test bench study lab notebooks pins
 help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make bench      measure what the README's table of benchmarks says, in some minutes"
+	@echo "make study      measure how well the median is known, as the README says, in some minutes"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
@@ -26,6 +27,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN) tests/benchmark.py
+
+study: $(READY)
+	$(BIN) tests/study.py
 
 lab: $(READY)
 	$(BIN) -m jupyterlab notebooks

@@ -62,14 +62,14 @@ def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.Dat
     final = np.isfinite(high)
     request = np.zeros(len(orders))
     if "request_s" in orders:
-        request[final] = _seconds(orders[final], "request_s")
+        request[final] = _seconds(orders.loc[final, ["request_s"]], "request_s")
     if end is not None:
         otherwise = final & (orders["status"] != end).to_numpy()
         low, high = np.where(otherwise, inf, low), np.where(otherwise, inf, high)
         request = np.where(otherwise, 0.0, request)
     brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": high, "request_s": request, "orders": 1})
-    keys = np.full(len(orders), "all", object) if by is None else group_keys(orders, by).to_numpy()
-    groups = [(group, *widen(rows)) for group, rows in brackets.groupby(keys)]
+    parts = [("all", brackets)] if by is None else brackets.groupby(group_keys(orders, by).to_numpy())
+    groups = [(group, *widen(rows)) for group, rows in parts]
     return pd.concat([brackets[:0], *(counted.assign(group=group, power=power) for group, counted, power in groups)])
 
 

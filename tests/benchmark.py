@@ -2,21 +2,37 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from datetime import UTC, datetime
+from decimal import Decimal
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import requests
+from dask.distributed import Client as Cluster
+from dask.distributed import LocalCluster
 from scipy.stats import fisk, lognorm
 
-from giftlib import Client, Journal, Sandbox, poll_order_until_complete, process_orders, track_orders
+from giftlib import (
+    Client,
+    Journal,
+    Sandbox,
+    poll_order_until_complete,
+    process_orders,
+    refund_totals,
+    time_to_fulfilment,
+    track_orders,
+)
 from giftlib.loops import loop_for_each
 from giftlib.optimum import best_delay, optimum
+from giftlib.parquet import write_orders
 from giftlib.schedules import evaluate, every, learned, wait_then
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -139,6 +155,99 @@ def cost_of_tracking(orders):
     return seconds, peak
 
 
+def orders_frame(orders, seed, latency_s=0.0, first_look=lambda rng, n: 5.0):
+    """Made-up orders with the columns of `Journal.orders`, looked at each 5 s."""
+    rng = np.random.default_rng(seed)
+    first = first_look(rng, orders)
+    high = first + 5 * np.maximum(np.ceil((LAW.rvs(orders, random_state=rng) - first) / 5), 0)
+    request_s = latency_s * rng.uniform(0.2, 2, orders)
+    prices = np.array([Decimal(centimes).scaleb(-2) for centimes in range(10_000, 110_000, 100)])
+    price = prices[rng.integers(0, len(prices), orders)]
+    quantity = rng.integers(1, 10, orders)
+    delivered = np.where(rng.random(orders) < 0.8, quantity, rng.integers(0, 10, orders) % (quantity + 1))
+    status = np.select([delivered == quantity, delivered == 0], ["FULFILLED", "REFUNDED"], "PARTIALLY_FILLED")
+    days = pd.to_datetime("2026-01-01", utc=True) + pd.to_timedelta(seed, "D")
+    return pd.DataFrame(
+        {
+            "order_id": pd.array([f"6955b9{seed:06x}{number:012x}" for number in range(orders)], dtype="str"),
+            "product_id": PRODUCT,
+            "type_id": pd.array(rng.choice(["type_001", "type_002", "TEST_PARTIAL", "TEST_REFUND"], orders), dtype="str"),
+            "quantity": pd.array(quantity, dtype="Int64"),
+            "placed_at": (days + pd.to_timedelta(rng.integers(0, 86_400, orders), "s")).as_unit("us"),
+            "status": pd.array(status, dtype="str"),
+            "polls": pd.array(high // 5 + 1, dtype="Int64"),
+            "not_done_by_s": np.maximum(high - 5 - request_s, 0),
+            "done_by_s": high + request_s,
+            "request_s": 2 * request_s,
+            "fulfilled_quantity": pd.array(delivered, dtype="Int64"),
+            "price_per_card": price,
+            "fulfilled_amount": price * delivered,
+            "refunded_quantity": pd.array(quantity - delivered, dtype="Int64"),
+            "refunded_amount": price * (quantity - delivered),
+            "problems": "",
+        }
+    )
+
+
+def fastest(call, rounds=5):
+    taken = []
+    for _ in range(rounds):
+        begun = perf_counter()
+        call()
+        taken.append(perf_counter() - begun)
+    return min(taken)
+
+
+def a_million():
+    for name, latency_s, first_look in (
+        ("on one grid", 0.0, lambda rng, n: 5.0),
+        ("with latency", 0.15, lambda rng, n: 5.0),
+        ("from any moment on", 0.15, lambda rng, n: rng.uniform(0, 5, n)),
+    ):
+        orders = orders_frame(10**6, 0, latency_s, first_look)
+        ours = fastest(lambda: time_to_fulfilment(orders))
+        plain = fastest(lambda: orders.groupby(["not_done_by_s", "done_by_s"]).size())
+        row(f"`time_to_fulfilment`, a million orders looked at {name}, against `groupby().size()` of their brackets",
+            "at most 3", f"{ours / plain:.2f} ({1000 * ours:.0f} ms)")  # fmt: skip
+    columns = ["quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount", "refunded_amount"]
+    ours = fastest(lambda: refund_totals(orders))
+    plain = fastest(lambda: [orders[column].sum() for column in columns])
+    row("`refund_totals` of a million orders, against plain sums", "at most 2", f"{ours / plain:.2f} ({1000 * ours:.0f} ms)")
+    ours, plain = fastest(lambda: refund_totals(orders, "status")), fastest(lambda: orders.groupby("status")[columns].sum())
+    row("the same by status, against a plain `groupby`", "", f"{ours / plain:.2f} ({1000 * ours:.0f} ms)")
+
+
+def twenty_million():
+    """Through Parquet and Dask; the curve and the sums must be those of the frames that were written."""
+    with tempfile.TemporaryDirectory() as directory:
+        charged, within_10_s = Decimal(0), 0
+
+        def frames():
+            nonlocal charged, within_10_s
+            for seed in range(200):
+                frame = orders_frame(100_000, seed, 0.15)
+                charged += frame["fulfilled_amount"].sum()
+                within_10_s += (frame["done_by_s"] <= 10.5).sum()
+                yield frame
+
+        write_orders(frames(), f"{directory}/orders", decimal_places=2)
+        with (
+            LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="2GiB", dashboard_address=None) as workers,
+            Cluster(workers) as cluster,
+        ):
+            orders = dd.read_parquet(f"{directory}/orders")
+            begun = perf_counter()
+            curve = time_to_fulfilment(orders)
+            curve_s = perf_counter() - begun
+            assert curve.n == 20 * 10**6 and abs(curve.cdf(10.5) * curve.n - within_10_s) < 1
+            begun = perf_counter()
+            assert refund_totals(orders)["charged"].item() == charged
+            sums_s = perf_counter() - begun
+            peaks = cluster.run(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        row("20 million orders from Parquet, two Dask workers", "within 2 GiB a worker",
+            f"{max(peaks.values()) / 2**30:.2f} GiB, {curve_s:.0f} s the curve, {sums_s:.0f} s the sums")  # fmt: skip
+
+
 def row(what, claim, seen):
     print(f"| {what} | {claim} | {seen} |", flush=True)
 
@@ -184,6 +293,8 @@ def main():
     for orders in (500, 5000):
         seconds, peak = cost_of_tracking(orders)
         row(f"tracking a burst of {orders}, emulator included", "", f"{seconds:.1f} s of CPU, {peak:.0f} MB at the peak")
+    a_million()
+    twenty_million()
 
 
 if __name__ == "__main__":

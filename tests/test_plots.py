@@ -26,7 +26,8 @@ TRADEOFF = pd.DataFrame({"schedule": ["every 5 s", "every 10 s"], "requests_per_
 DRAWINGS = {
     "timelines": lambda **kw: plot_poll_timelines(POLLS, ORDERS, **kw),
     "fulfilment": lambda **kw: plot_time_to_fulfilment(ORDERS, **kw),
-    "fulfilment by": lambda **kw: plot_time_to_fulfilment(ORDERS, by="status", **kw),
+    "fulfilment-of-many": lambda **kw: plot_time_to_fulfilment(pd.concat([ORDERS] * 20), **kw),
+    "fulfilment-by": lambda **kw: plot_time_to_fulfilment(ORDERS, by="status", **kw),
     "refunds": lambda **kw: plot_refund_totals(ORDERS, **kw),
     "tradeoff": lambda **kw: plot_schedule_tradeoff(TRADEOFF, **kw),
 }
@@ -68,6 +69,13 @@ def test_a_drawing_without_axes_makes_its_own_and_the_legend_leaves_the_data_fre
     first.figure.draw_without_rendering()
     if legend := first.get_legend():
         assert not legend.get_window_extent().overlaps(first.get_window_extent())
+
+
+@pytest.mark.mpl_image_compare(style="default")
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_looks_as_it_did(draw):
+    """After a change that is meant: pytest tests/test_plots.py --mpl-generate-path=tests/baseline, and look at them."""
+    return draw().figure
 
 
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
