@@ -2,8 +2,9 @@
 
 "PSN Germany" and "PSN UK" with their ids and regions, and PSN Germany's type at 2000 dinars, stand in the vendor's
 captured samples; "PSN 500 DA" to "PSN 2000 DA" with price and stock in its checkProduct sample; the ids of the game
-products in public client code. The rest is chosen so that each case a client must handle occurs once: a product
-without a region, one that is not enabled, a type without stock.
+products, and a category "Mobile & Internet" of what are no gift cards, in public client code. The rest is chosen so
+that each case a client must handle occurs once: a product without a region, one that is not enabled, a type without
+stock.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Product:
 
 SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 
-CATEGORIES: dict[str, tuple[Product, ...]] = {
+_CATEGORIES: dict[str, tuple[Product, ...]] = {
     "PSN": (
         Product(
             "6126393c6f57860f925a1983",
@@ -67,8 +68,33 @@ CATEGORIES: dict[str, tuple[Product, ...]] = {
             enabled=False,
         ),
     ),
+    "Mobile & Internet": (
+        Product(
+            "600afdf2658904003143c7f0",
+            "Mobile credit",
+            (Type("600afdf2658904003143c7f1", "Credit 500 DA", Decimal(500), 1000),),
+        ),
+    ),
 }
 
-PRODUCTS = {product.id: product for products in CATEGORIES.values() for product in products}
-TYPES = {kind.id: kind for product in PRODUCTS.values() for kind in product.types}
-PRODUCT_OF_TYPE = {kind.id: product.id for product in PRODUCTS.values() for kind in product.types}
+
+class Catalog:
+    """The first `size` products by category; those past the named ones are made up.
+
+    `products` and `types` are by id, `product_of` gives a type's product.
+    """
+
+    def __init__(self, size: int) -> None:
+        named = [(title, product) for title, products in _CATEGORIES.items() for product in products]
+        made_up = [("Made up", _made_up(number)) for number in range(1, size - len(named) + 1)]
+        self.categories: dict[str, list[Product]] = {}
+        for title, product in (named + made_up)[:size]:
+            self.categories.setdefault(title, []).append(product)
+        self.products = {product.id: product for products in self.categories.values() for product in products}
+        self.types = {kind.id: kind for product in self.products.values() for kind in product.types}
+        self.product_of = {kind.id: product.id for product in self.products.values() for kind in product.types}
+
+
+def _made_up(number: int) -> Product:
+    kind = Type(f"{2 * number:024x}", f"Card {number}", Decimal(100 + number), 10)
+    return Product(f"{2 * number + 1:024x}", f"Product {number}", (kind,))

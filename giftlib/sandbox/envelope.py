@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
 from .faults import Fault
+from .orders import iso
+from .settings import Settings
 
 _CODES = {
     400: "ERR_VALIDATION",
@@ -67,50 +70,86 @@ def write_json(value: Any) -> str:
     return _write_plain(value)
 
 
-def success(data: dict[str, Any], totals: Mapping[str, int] | None = None, **beside: Any) -> Answer:
-    """A 200 in the API's envelope; `beside` is what this endpoint tells outside `data`."""
-    return _json(200, {"success": True, **(totals or {}), "data": data, **beside})
+class Envelope:
+    """How the API words successes and errors under the settings given."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def success(
+        self,
+        data: dict[str, Any],
+        request: Request,
+        *,
+        now_ms: int | None = None,
+        totals: Mapping[str, int] | None = None,
+        meta: Mapping[str, int] | None = None,
+        tells_id: bool = False,
+    ) -> Answer:
+        """A 200: `totals` stand beside `data`, `meta` and `now_ms` in `meta`; `tells_id` if the documentation's sample
+        has a request id."""
+        content: dict[str, Any] = {"success": True, **(totals or {}), "data": data}
+        if now_ms is not None:
+            content["meta"] = {**(meta or {}), "timestamp": iso(now_ms)}
+        if self._settings.request_id_in == "always" or (tells_id and self._settings.request_id_in == "documented"):
+            content["requestId"] = request.id
+        return _json(200, content)
+
+    def error(self, refusal: Refusal, request: Request) -> Answer:
+        """An error as the API itself answers it."""
+        error = {"code": refusal.code.replace("_", self._settings.code_separator), "message": refusal.message}
+        if refusal.details is not None:
+            error["details"] = refusal.details
+        beside = {"message": refusal.message} if self._settings.message_at == "top" else {}
+        content = {"success": False, "error": error, **beside, "requestId": request.id}
+        return _json(refusal.status, content, refusal.headers)
+
+    def faulty(self, fault: Fault, request: Request) -> Answer:
+        """The error that a fault with a status puts in the place of the endpoint's answer."""
+        if fault.status is None:
+            raise ValueError(f"fault must have a status, got {fault!r}")
+        status, text = fault.status, reason(fault.status)
+        if fault.body == "router":
+            return bare_error(status, text)
+        if fault.body == "html":
+            page = f"<html><head><title>{status} {text}</title></head><body><h1>{text}</h1></body></html>"
+            return Answer(status, page.encode(), {"Content-Type": "text/html"})
+        if fault.body == "empty":
+            return Answer(status, b"")
+        return self.error(Refusal(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
 
 
-def enveloped_error(refusal: Refusal, request: Request) -> Answer:
-    """An error as the API itself answers it."""
-    error = {"code": refusal.code, "message": refusal.message}
-    if refusal.details is not None:
-        error["details"] = refusal.details
-    return _json(refusal.status, {"success": False, "error": error, "requestId": request.id}, refusal.headers)
-
-
-def bare_error(status: int, message: str) -> Answer:
+def bare_error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
     """An error as the router before the API answers it."""
-    return _json(status, {"message": message, "error": reason(status), "statusCode": status})
-
-
-def faulty(fault: Fault, request: Request) -> Answer:
-    """The error that a fault with a status puts in the place of the endpoint's answer."""
-    status, text = fault.status, reason(fault.status)
-    if fault.body == "router":
-        return bare_error(status, text)
-    if fault.body == "html":
-        page = f"<html><head><title>{status} {text}</title></head><body><h1>{text}</h1></body></html>"
-        return Answer(status, page.encode(), {"Content-Type": "text/html"})
-    if fault.body == "empty":
-        return Answer(status, b"")
-    return enveloped_error(Refusal(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
+    return _json(status, {"message": message, "error": reason(status), "statusCode": status}, headers)
 
 
 def spoil(answer: Answer, fault: Fault) -> None:
     """Give an answer the headers and the body that the fault has for it."""
     answer.headers.update(fault.headers)
-    if fault.alter:
+    if isinstance(fault.body, bytes | int):
+        answer.body = fault.body
+    elif isinstance(answer.body, int):
+        raise ValueError(f"answer must have its bytes to be spoilt, got {answer.body} of them")
+    elif fault.alter:
         content = json.loads(answer.body, parse_float=Decimal)
         part = "data" if "data" in content else "error"
         answer.body = write_json(content | {part: fault.alter(content[part])}).encode()
-    elif isinstance(fault.body, (bytes, int)):
-        answer.body = fault.body
     elif fault.body == "truncated":
         answer.body = answer.body[: len(answer.body) // 2]
     elif fault.body == "garbled":
         answer.body = answer.body.replace(b':"', b':"\xff')
+
+
+def request_id(number: int, now: datetime, style: str) -> str:
+    """The id of the `number`-th request, in one of the two styles seen."""
+    if style == "req_time_number":
+        return f"req_{int(now.timestamp())}_{number:06x}"
+    letters = ""
+    while number:
+        number, digit = divmod(number, 36)
+        letters = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + letters
+    return f"req-{letters}"
 
 
 def body_size(body: bytes | int) -> int:

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf
-from numbers import Real
 from typing import Any
+
+from .kinds import FINITE_S
 
 ENDPOINTS = (
     "ping",
@@ -70,22 +70,22 @@ class Fault:
         self._check("times", type(self.times) is int and self.times >= 1, "a whole number from 1 up")
         self._check(
             "status",
-            self.status is None or type(self.status) is int and 200 <= self.status <= 599,
+            self.status is None or (type(self.status) is int and 200 <= self.status <= 599),
             "an HTTP status from 200 to 599, or None",
         )
         self._check(
             "body",
-            isinstance(self.body, bytes) or type(self.body) is int and self.body >= 0 or self.body in BODIES,
+            isinstance(self.body, bytes) or (type(self.body) is int and self.body >= 0) or self.body in BODIES,
             f"bytes, a number of bytes, or one of {', '.join(BODIES)}",
         )
         lengths = [value for name, value in self.headers.items() if name.lower() == "content-length"]
         digits = all(isinstance(n, str) and n.isascii() and n.isdecimal() for n in lengths)
         self._check("headers", digits, "texts, with no Content-Length but one of digits")
         self._check("cut", self.cut in CUTS, f"one of {', '.join(map(repr, CUTS))}")
-        self._check("reset", self.reset is False or self.reset is True and self.cut, "False, or True with a cut")
+        self._check("reset", self.reset is False or (self.reset is True and self.cut), "False, or True with a cut")
         for name in ("delay_s", "drip_s"):
             seconds = getattr(self, name)
-            self._check(name, isinstance(seconds, Real) and 0 <= seconds < inf, "finite seconds from 0 up")
+            self._check(name, FINITE_S.is_good(seconds), "finite seconds from 0 up")
         self._check("alter", self.alter is None or callable(self.alter), "a function of the data, or None")
         self._check("rate", self.rate is None or _is_probability(self.rate), "a probability from 0 to 1, or None")
         if self.rate is not None and (self.call, self.times) != (1, 1):
@@ -159,7 +159,7 @@ class FaultPlan:
             return
         chances = [*self._chances, fault]
         for endpoint in ENDPOINTS:
-            total = sum(chance.rate for chance in chances if chance.endpoint in ("*", endpoint))
+            total = sum(chance.rate or 0.0 for chance in chances if chance.endpoint in ("*", endpoint))
             if total > 1 + 1e-9:
                 raise ValueError(f"rate must be such that all for {endpoint} make at most 1, got {total:g} in all")
         self._chances = chances
@@ -181,11 +181,11 @@ class FaultPlan:
             drawn = random.Random(f"{self._seed}:fault:{self._requests}").random()
             for fault in self._chances:
                 if fault.endpoint in ("*", endpoint):
-                    if drawn < fault.rate:
+                    drawn -= fault.rate or 0.0
+                    if drawn < 0:
                         return fault
-                    drawn -= fault.rate
         return None
 
 
 def _is_probability(value: Any) -> bool:
-    return isinstance(value, Real) and 0 <= value <= 1
+    return FINITE_S.is_good(value) and bool(value <= 1)

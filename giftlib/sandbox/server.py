@@ -1,25 +1,30 @@
-"""The sandbox as a running server: its thread, its connections, its end."""
+"""The sandbox: a world, its clock and its faults behind a port."""
 
 import asyncio
 import random
-import socket
 import threading
-import uuid
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
+from decimal import Decimal
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from tornado.httpserver import HTTPServer
 
 from giftlib.clock import Clock, SimulatedClock, read
 
-from .envelope import Answer, Request, faulty, spoil
+from .control import Control
+from .envelope import Answer, Request, request_id, spoil
 from .faults import Fault, FaultPlan
 from .http import Api
-from .orders import Account, draw_lognormal
+from .keys import Key
+from .kinds import MONEY
+from .listener import Listener
+from .orders import draw_lognormal, iso
 from .settings import Settings
-from .wire import Connections, Exchange
+from .site import Site
+from .state import Past, StateFile, read_past, repeat, save
+from .wire import Exchange
+from .world import World
 
 if TYPE_CHECKING:
     from giftlib.client import Client
@@ -41,8 +46,13 @@ class Sandbox:
     `seed` settles the key, the ids, how long each order takes, how long each answer takes and which request a fault
     with a rate strikes; none of these changes another. `clock` is read for every time and is shared with the client;
     None is a new `SimulatedClock`. On a clock that has `spend`, latency moves the clock; on any other it is waited
-    for. `port` 0 is a free one; a taken one is an OSError. `faults` are `Fault`s; `settings` are the fields of
-    `Settings`.
+    for. `port` 0 is a free one; a taken one is an OSError. `faults` are `Fault`s; `settings` and, over them, `changes`
+    say what the service is like, by the names in `Settings`.
+
+    With `state` all that happens is kept in that file, and a sandbox made with the same file goes on from there, with
+    its seed and settings (ValueError if others are given); how often a key was wrong and how often it came are not
+    kept. With `control`, whoever can reach the port can also reset it, move its clock, inject faults and read its
+    truth under `/_sandbox/`.
     """
 
     def __init__(
@@ -53,32 +63,26 @@ class Sandbox:
         port: int = 0,
         host: str = "127.0.0.1",
         faults: Iterable[Fault] = (),
-        **settings: Any,
+        state: str | PathLike[str] | None = None,
+        control: bool = False,
+        settings: Settings | None = None,
+        **changes: Any,
     ) -> None:
-        self.settings = Settings.of(**settings)
-        self.clock: Clock = SimulatedClock() if clock is None else clock
-        self.api_key = str(uuid.UUID(bytes=random.Random(f"{seed}:key").randbytes(16), version=4))
-        self._account = Account(seed, self.settings)
-        self._api = Api(self.api_key, self.settings, self._account)
-        self._faults = FaultPlan(seed, faults)
-        self._latencies = random.Random(f"{seed}:latency")
-        self._records: list[RequestRecord] = []
-        self._request_count = 0
-        self._lock = threading.Lock()
-
-        ipv6 = ":" in host
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
-        self._address = listener.getsockname()
-        self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
-        started = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(listener, started)), name=f"giftlib sandbox {self.url}", daemon=True
-        )
-        self._thread.start()
-        started.wait()
+        self._listener = Listener(host, port, self._serve)
+        self.url = self._listener.url
+        try:
+            self._remember(seed, clock, (settings or Settings()).but(**changes), faults, state)
+        except BaseException:
+            self._listener.close()
+            raise
+        self.api_key = self._world.first_key.key
+        self._pages: list[Callable[[Request], Answer | None]] = [Site(self, control=control).answer]
+        if control:
+            self._pages.append(Control(self).answer)
+        self._listener.start()
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self.url} {'open' if self._thread.is_alive() else 'closed'}>"
+        return f"<Sandbox {self.url} {'open' if self._listener.is_open else 'closed'}>"
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -88,26 +92,51 @@ class Sandbox:
 
     def close(self) -> None:
         """Stop listening and close all connections. A second call does nothing."""
-        if self._thread.is_alive():
-            try:
-                self._loop.call_soon_threadsafe(self._end.set)
-            except RuntimeError:  # the loop ended in the meantime
-                pass
-            self._thread.join()
+        self._listener.close()
+        if self._state:
+            self._state.close(read(self.clock))
 
-    def client(self) -> "Client":
-        """A client of this sandbox, on its clock."""
+    def client(self, api_key: str | None = None) -> "Client":
+        """A client of this sandbox with that key, or the first one, on its clock."""
         from giftlib.client import Client
 
-        return Client(self.api_key, self.url, clock=self.clock)
+        return Client(api_key or self.api_key, self.url, clock=self.clock)
+
+    def add_key(
+        self,
+        type: str = "SANDBOX",
+        scope: str = "READ-WRITE",
+        *,
+        allowed_ips: tuple[str, ...] = (),
+        enabled: bool = True,
+    ) -> str:
+        """A further access key. All keys of a type share an account, and each has its own ceiling."""
+        with self._lock:
+            return self._world.add_key(type=type, scope=scope, allowed_ips=allowed_ips, enabled=enabled).key
+
+    @property
+    def keys(self) -> "list[Key]":
+        """All keys with their properties, the first one first."""
+        with self._lock:
+            return list(self._world.gate.keys.values())
 
     def truth(self) -> dict[str, float]:
         """Order id -> seconds from the placement to the final state; `math.inf` if it is never reached."""
         with self._lock:
-            return dict(self._account.durations)
+            return {order.id: order.duration for order in self._world.orders}
+
+    def latest_orders(self, most: int = 20) -> list[dict[str, str]]:
+        """The newest orders of all environments without their cards: id, type, quantity, status and time of each."""
+        with self._lock:
+            now, orders = self.clock.monotonic(), self._world.orders.page(1, most, None, None)[0]
+            return [
+                {"id": order.id, "type": order.type, "quantity": str(order.quantity), "status": order.status(now),
+                 "time": iso(order.ms)}
+                for order in orders
+            ]  # fmt: skip
 
     def add_orders(self, n: int, type_id: str = "type_001", quantity: int = 1) -> list[str]:
-        """Ids of `n` orders that somebody else places with the same account at this moment; no request is made.
+        """Ids of `n` orders that somebody else places with the first key's account at this moment; no request is made.
 
         They count like all others: they are listed, cost what they cost, and take a time drawn from the seed. Raises
         ValueError if the account cannot pay.
@@ -116,8 +145,27 @@ class Sandbox:
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
         with self._lock:
-            now = read(self.clock)
-            return [self._account.place(None, type_id, quantity, now) for _ in range(n)]
+            now, environment = read(self.clock), self.settings.key_type
+            return [self._world.place(environment, None, type_id, quantity, now).id for _ in range(n)]
+
+    def deposit(self, amount: Decimal) -> None:
+        """Credit dinars to the first key's account, as a transaction `DEPOSIT`."""
+        if not MONEY.is_good(amount):
+            raise ValueError(f"amount must be {MONEY.accepted}, got {amount!r}")
+        with self._lock:
+            self._world.deposit(self.settings.key_type, amount, read(self.clock))
+
+    def reset(self) -> None:
+        """Begin anew: no order, no fault, the first key alone; the clock goes on. OSError with a state that is kept."""
+        with self._lock:
+            if self._state:
+                raise OSError("a sandbox whose state is kept in a file is not reset: begin a new file")
+            self._begin()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the state to a file from which `Sandbox(state=path)` goes on."""
+        with self._lock:
+            save(path, self._world, self._world.history(), read(self.clock))
 
     def inject(self, fault: Fault) -> None:
         """Plan a fault; its `call` is counted from now on."""
@@ -130,44 +178,44 @@ class Sandbox:
         with self._lock:
             return list(self._records)
 
-    @contextmanager
-    def refusing(self) -> Iterator[None]:
+    def refusing(self) -> AbstractContextManager[None]:
         """Nobody listens until the block ends: open connections are closed, new ones are refused.
 
         Requests are not counted meanwhile. It is no `Fault`, since a request that finds nobody cannot end it.
         """
-        self._on_loop(self._hang_up)
-        held = _hold(self._address)  # else a new connection of anybody could be given the port
-        try:
-            yield
-        finally:
-            if self._thread.is_alive():
-                held.listen()
-                self._on_loop(self._listen, held)
-            else:
-                held.close()
+        return self._listener.refusing()
 
-    def _on_loop(self, act: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run `act` in the server's thread, if that still runs, and wait for its end."""
-        if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(act(*args), self._loop).result()
+    def _remember(
+        self,
+        seed: Any,
+        clock: Clock | None,
+        given: Settings,
+        faults: Iterable[Fault],
+        state: str | PathLike[str] | None,
+    ) -> None:
+        """Begin, where the file of an earlier sandbox ended if there is one."""
+        past = None if state is None else read_past(state)
+        if past is not None:
+            _check_same_world(past, seed, given)
+            seed, given = past.seed, past.settings
+        self.settings = given
+        self.clock: Clock = clock or (SimulatedClock() if past is None else SimulatedClock(past.end()))
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._begin(faults)
+        if past is not None:
+            repeat(past, self._world, read(self.clock))
+        self._state = None if state is None else StateFile(state, self._world, read(self.clock), past)
+        if self._state:
+            self._world.tell = self._state.add
 
-    async def _run(self, listener: socket.socket, started: threading.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        await self._listen(listener)
-        started.set()
-        await self._end.wait()
-        await self._hang_up()
-
-    async def _listen(self, listener: socket.socket) -> None:
-        listener.setblocking(False)
-        self._server = HTTPServer(Connections(self._serve))
-        self._server.add_socket(listener)
-
-    async def _hang_up(self) -> None:
-        self._server.stop()
-        await self._server.close_all_connections()
+    def _begin(self, faults: Iterable[Fault] = ()) -> None:
+        self._world = World(self._seed, self.settings)
+        self._api = Api(self._world)
+        self._faults = FaultPlan(self._seed, faults)
+        self._latencies = random.Random(f"{self._seed}:latency")
+        self._records: list[RequestRecord] = []
+        self._request_count = 0
 
     def _arrive(self) -> tuple[str, float]:
         """An id for a request and the seconds that its answer takes."""
@@ -176,11 +224,11 @@ class Sandbox:
         latency = settings.latency_s
         if latency is None:
             latency = draw_lognormal(self._latencies, settings.latency_median_s, settings.latency_p95_s)
-        return f"req_{int(self.clock.now_utc().timestamp())}_{self._request_count:06x}", latency
+        return request_id(self._request_count, self.clock.now_utc(), settings.request_id_style), latency
 
     async def _pass_time(self, seconds: float) -> bool:
         """Let time pass on the clock; False if the client has given up meanwhile."""
-        spend = getattr(self.clock, "spend", None)
+        spend: Callable[[float], bool] | None = getattr(self.clock, "spend", None)
         if spend is not None:
             return spend(seconds)
         await asyncio.sleep(seconds)
@@ -193,15 +241,19 @@ class Sandbox:
             reached = self._api.admit(request, now)
             if isinstance(reached, Answer):
                 return reached, None
-            fault = self._faults.strike(reached)
+            fault = self._faults.strike(reached.endpoint)
             if fault and fault.cut == "before":
                 return None, fault
             if fault and fault.status is not None:
-                return faulty(fault, request), fault
-            return self._api.carry_out(request, now), fault
+                return self._api.envelope.faulty(fault, request), fault
+            return self._api.carry_out(reached, request, now), fault
 
     async def _serve(self, exchange: Exchange) -> None:
         """See one request through, from its arrival to the last byte of its answer."""
+        for page in self._pages:
+            if shown := page(exchange.request("")):
+                await exchange.send_plainly(shown)
+                return
         arrived = self.clock.now_utc()
         request_id, latency = self._arrive()
         request = exchange.request(request_id)
@@ -212,27 +264,26 @@ class Sandbox:
                 spoil(answer, fault)
             in_time = await self._pass_time(latency / 2 + (fault.delay_s if fault else 0)) and in_time
         cut = fault.cut if fault else None
-        answered = in_time and cut not in ("before", "after")
-        status = answer.status if answered else None
+        sent = answer if in_time and cut not in ("before", "after") else None
+        status = sent.status if sent else None
         order_id = answer.order_id if answer else None
         with self._lock:
             self._records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
-        if answered:
+        goes_on = False
+        if sent:
             drip_s = fault.drip_s if fault else 0.0
-            answered = await exchange.send(
-                answer, request, half=cut == "within", drip_s=drip_s, pass_time=self._pass_time
-            )
-        if answered and cut is None:
+            goes_on = await exchange.send(sent, request, half=cut == "within", drip_s=drip_s, pass_time=self._pass_time)
+        if goes_on and cut is None:
             exchange.end()
         else:
-            exchange.drop(reset=bool(fault) and (fault.reset or cut == "before"))
+            exchange.drop(reset=fault is not None and (fault.reset or cut == "before"))
 
 
-def _hold(address: tuple[Any, ...]) -> socket.socket:
-    """A socket that has the address and does not listen yet."""
-    held = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last connections linger in TIME_WAIT
-    if held.family == socket.AF_INET6:
-        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    held.bind(address)
-    return held
+def _check_same_world(past: Past, seed: Any, given: Settings) -> None:
+    """A state goes on with the seed and the settings that it was begun with, or with none given."""
+    if seed not in (0, past.seed):
+        raise ValueError(f"seed must be {past.seed!r}, with which the state was begun, got {seed!r}")
+    before = past.settings.changes()
+    for name, value in given.changes().items():
+        if before.get(name) != value:
+            raise ValueError(f"{name} must be {getattr(past.settings, name)!r}, as the state was begun, got {value!r}")

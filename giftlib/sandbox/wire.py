@@ -24,7 +24,7 @@ class Connections(HTTPServerConnectionDelegate):
     def __init__(self, serve: Callable[["Exchange"], Awaitable[None]]) -> None:
         self._serve = serve
 
-    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+    def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
         return Exchange(self._serve, request_conn)
 
 
@@ -91,6 +91,13 @@ class Exchange(HTTPMessageDelegate):
         if told > size and not half:
             await pass_time(IDLE_S)
         return told == size and not half
+
+    async def send_plainly(self, answer: Answer) -> None:
+        """Send a page that is no answer of the API: with its own headers alone, whole."""
+        headers = HTTPHeaders({"Content-Length": str(body_size(answer.body)), **answer.headers})
+        line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
+        self._connection.write_headers(line, headers, b"" if self._start_line.method == "HEAD" else answer.body)
+        self.end()
 
     def end(self) -> None:
         """Keep the connection for the next request, if the client wants to."""

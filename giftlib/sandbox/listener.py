@@ -1,0 +1,94 @@
+"""A port and the thread that serves it."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+
+from .wire import Connections, Exchange
+
+
+class Listener:
+    """Listens at `url` from `start` to `close`; `serve` sees each request through, in a thread of its own.
+
+    A port that is taken is an OSError of the constructor; port 0 is a free one.
+    """
+
+    def __init__(self, host: str, port: int, serve: Callable[[Exchange], Awaitable[None]]) -> None:
+        ipv6 = ":" in host
+        self._serve = serve
+        self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
+        self._address = self._socket.getsockname()
+        self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
+        self._started = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run()), name=f"giftlib sandbox {self.url}", daemon=True
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are served."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+        self._started.wait()
+
+    def close(self) -> None:
+        """Stop listening and close all connections. Whoever comes second does nothing."""
+        if self.is_open:
+            with suppress(RuntimeError):  # the loop ended in the meantime
+                self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+        self._socket.close()
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Nobody listens until the block ends: open connections are closed, new ones are refused."""
+        self._on_loop(self._hang_up)
+        held = _hold(self._address)  # else a new connection of anybody could be given the port
+        try:
+            yield
+        finally:
+            if self.is_open:
+                held.listen()
+                self._on_loop(self._listen, held)
+            else:
+                held.close()
+
+    def _on_loop(self, act: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Run `act` in the thread, if that still runs, and wait for its end."""
+        if self.is_open:
+            asyncio.run_coroutine_threadsafe(act(*args), self._loop).result()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        await self._listen(self._socket)
+        self._started.set()
+        await self._end.wait()
+        await self._hang_up()
+
+    async def _listen(self, listening: socket.socket) -> None:
+        listening.setblocking(False)
+        self._server = HTTPServer(Connections(self._serve))
+        self._server.add_socket(listening)
+
+    async def _hang_up(self) -> None:
+        self._server.stop()
+        await self._server.close_all_connections()
+
+
+def _hold(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that has the address and does not listen yet."""
+    held = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last connections linger in TIME_WAIT
+    if held.family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    held.bind(address)
+    return held

@@ -1,0 +1,125 @@
+"""The control surface, and that it is shut unless it is asked for."""
+
+import math
+
+import pytest
+import requests
+
+from giftlib import SystemClock
+from giftlib.sandbox import Sandbox
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(4, control=True, latency_s=0, fulfilment_s=math.inf) as sandbox:
+        yield sandbox
+
+
+def press(sandbox, name, **given):
+    return requests.post(f"{sandbox.url}/_sandbox/{name}", json=given, timeout=5)
+
+
+def read(sandbox, name):
+    return requests.get(f"{sandbox.url}/_sandbox/{name}", timeout=5).json()
+
+
+@pytest.mark.parametrize("name", ["truth", "settings", "reset", "advance"])
+def test_without_being_asked_for_it_is_not_there(name):
+    with Sandbox() as sandbox:
+        for method in ("GET", "POST"):
+            answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json={"seconds": 1}, timeout=5)
+            assert answer.status_code == 404
+        assert sandbox.clock.monotonic() < 5
+
+
+def test_it_tells_the_truth_the_settings_and_the_requests(sandbox):
+    order_ids = press(sandbox, "orders", n=2, type_id="TEST_REFUND", quantity=3).json()["order_ids"]
+    sandbox.client().balance()
+    assert read(sandbox, "truth") == dict.fromkeys(order_ids)
+    assert read(sandbox, "settings") == {"fulfilment_s": "inf", "latency_s": 0}
+    assert [(row["path"], row["status"]) for row in read(sandbox, "requests")] == [("/v3/account/balance", 200)]
+
+
+def test_it_moves_the_simulated_clock(sandbox):
+    before = sandbox.clock.monotonic()
+    answer = press(sandbox, "advance", seconds=90.5)
+    assert sandbox.clock.monotonic() == before + 90.5
+    assert answer.json() == {"now": sandbox.clock.now_utc().isoformat()}
+
+
+def test_nobody_moves_the_system_clock():
+    with Sandbox(clock=SystemClock(), control=True) as sandbox:
+        answer = press(sandbox, "advance", seconds=1)
+    assert (answer.status_code, answer.json()["error"]) == (
+        409,
+        "the sandbox is on the system clock, which nobody can move",
+    )
+
+
+def test_it_injects_a_fault(sandbox):
+    assert press(sandbox, "faults", endpoint="balance", status=503, times=1).status_code == 200
+    client = sandbox.client()
+    with pytest.raises(Exception, match="503"):
+        client.balance()
+    assert client.balance() > 0
+
+
+def test_it_deposits_and_it_resets(sandbox):
+    press(sandbox, "deposit", amount="0.25")
+    assert str(sandbox.client().balance()) == "10000000.25"
+    press(sandbox, "orders")
+    press(sandbox, "reset")
+    assert read(sandbox, "truth") == {}
+    assert str(sandbox.client().balance()) == "10000000"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("advance", {}, "seconds"),
+        ("advance", {"seconds": -1}, "seconds must be a number from 0 to 1e9, got -1"),
+        ("advance", {"seconds": "1"}, "seconds must be"),
+        ("advance", {"seconds": math.inf}, ""),
+        ("faults", {"endpoint": "nowhere"}, "endpoint must be"),
+        ("faults", {"alter": "x"}, "unknown field 'alter'; accepted are "),
+        ("orders", {"n": -1}, "n must be a whole number"),
+        ("orders", {"type_id": 7}, "type_id must be a text"),
+        ("orders", {"n": 1, "quantity": 10**6, "type_id": "type_001"}, "holds 10000000 dinars"),
+        ("deposit", {"amount": "1.005"}, "amount must be dinars"),
+        ("reset", {"now": True}, "unexpected keyword argument 'now'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_changes_nothing(sandbox, name, given, told):
+    answer = requests.post(
+        f"{sandbox.url}/_sandbox/{name}", data=requests.compat.json.dumps(given), timeout=5,
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 400 and told in answer.json()["error"]
+    assert sandbox.truth() == {} and sandbox.clock.monotonic() == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "headers", "status"),
+    [
+        ("POST", "reset", {"Content-Type": "text/plain"}, 415),
+        ("POST", "reset", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ("POST", "reset", {"Content-Type": "application/json", "Host": "evil.example"}, 403),
+        ("GET", "truth", {"Host": "evil.example:80"}, 403),
+        ("GET", "reset", {}, 405),
+        ("POST", "truth", {"Content-Type": "application/json"}, 405),
+        ("OPTIONS", "reset", {}, 405),
+        ("GET", "nothing", {}, 404),
+    ],
+)
+def test_a_page_of_another_site_cannot_press_its_buttons(sandbox, method, name, headers, status):
+    sandbox.add_orders(1)
+    answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", data=b"{}", headers=headers, timeout=5)
+    assert answer.status_code == status
+    assert not any(header.startswith("Access-Control") for header in answer.headers)
+    assert len(sandbox.truth()) == 1
+
+
+def test_it_is_no_part_of_the_api(sandbox):
+    press(sandbox, "faults", status=503, times=3)
+    assert read(sandbox, "truth") == {}
+    assert read(sandbox, "requests") == []

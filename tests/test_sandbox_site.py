@@ -1,0 +1,239 @@
+"""The index page as a reader without scripts sees it, and its lines as a shell runs them."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from base64 import b64encode
+from contextlib import contextmanager
+from hashlib import sha256
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from giftlib.sandbox import Sandbox
+
+ENDPOINTS = [
+    "ping",
+    "validate",
+    "catalog",
+    "checkProduct",
+    "placeOrder",
+    "checkOrder",
+    "list",
+    "balance",
+    "transactions",
+]
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+@contextmanager
+def quiet_sandbox(**settings):
+    with Sandbox(5, **{"latency_s": 0, "ceiling_per_minute": None} | settings) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox():
+    with quiet_sandbox() as sandbox:
+        yield sandbox
+
+
+def get(sandbox, path="/"):
+    return requests.get(sandbox.url + path, timeout=5)
+
+
+def text_of(page):
+    """What a reader sees of it."""
+    bare = re.sub(r"<style>.*?</style>|<script>.*?</script>|<[^>]*>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(bare).split())
+
+
+def lines_of(page):
+    """The lines for a shell, by what stands above each."""
+    found = re.findall(r"<dt>(.*?)</dt>\s*<dd><pre>(.*?)</pre>", page, re.DOTALL)
+    return {name: html.unescape(line) for name, line in found}
+
+
+def run(line):
+    """The status and the content that a line gives in a shell."""
+    command = f"{line} --noproxy '*' --silent --write-out '\\n%{{http_code}}'"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=20)
+    content, _, status = done.stdout.rpartition("\n")
+    return int(status), json.loads(content)
+
+
+# Its lines
+
+
+@needs_curl
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"path_style": "hyphens", "order_ref": "required", "unknown_body_keys": "refused"},
+        {"key_style": "sk", "key_type": "PRODUCTION", "sample_order": False, "catalog_products": 1},
+    ],
+)
+def test_each_endpoint_has_a_line_that_works_as_it_stands(settings):
+    with quiet_sandbox(**settings) as sandbox:
+        sandbox.add_orders(1)
+        lines = lines_of(get(sandbox).text)
+        assert list(lines) == ENDPOINTS
+        for name, line in lines.items():
+            status, content = run(line)
+            assert (status, content["success"]) == (200, True), name
+        assert len(sandbox.truth()) == 2
+        assert len(sandbox.requests) == len(ENDPOINTS)
+
+
+@needs_curl
+def test_the_buttons_have_lines_that_work_as_they_stand():
+    with quiet_sandbox(control=True) as sandbox:
+        lines = {name: line for name, line in lines_of(get(sandbox, "/").text).items() if name not in ENDPOINTS}
+        told = get(sandbox, "/_sandbox/").json()["error"]
+        assert list(lines) == re.findall(r"\b[a-z]+\b", told.removeprefix("there are "))
+        for name, line in lines.items():
+            assert run(line)[0] == 200, name
+
+
+def test_the_buttons_have_no_lines_where_they_are_off(sandbox):
+    page = get(sandbox).text
+    assert list(lines_of(page)) == ENDPOINTS
+    assert "are off" in text_of(page)
+
+
+# What it tells
+
+
+def test_all_keys_are_shown_with_what_they_may(sandbox):
+    production = sandbox.add_key("PRODUCTION", allowed_ips=("203.0.113.7", "203.0.113.8"))
+    disabled = sandbox.add_key(scope="READ-ONLY", enabled=False)
+    text = text_of(get(sandbox).text)
+    assert f"{sandbox.api_key} SANDBOX READ-WRITE yes any" in text
+    assert f"{production} PRODUCTION READ-WRITE yes 203.0.113.7, 203.0.113.8" in text
+    assert f"{disabled} SANDBOX READ-ONLY no any" in text
+
+
+@pytest.mark.parametrize("partial_of_one", ["as counted", "PARTIALLY_FILLED"])
+@pytest.mark.parametrize("partial_rounding", ["down", "up"])
+@pytest.mark.parametrize("partial_status", ["PARTIALLY_FILLED", "FULFILLED"])
+def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, partial_of_one):
+    partial = {"partial_status": partial_status, "partial_rounding": partial_rounding}
+    with quiet_sandbox(fulfilment_s=0, partial_of_one=partial_of_one, **partial) as sandbox:
+        for type_id, quantity in (("TEST_REFUND", 2), ("TEST_PARTIAL", 5), ("TEST_PARTIAL", 1), ("other", 1)):
+            sandbox.add_orders(1, type_id, quantity)
+        other, one, half, refund = [order["status"] for order in sandbox.latest_orders()]
+        text = text_of(get(sandbox).text)
+    assert f"TEST_REFUND {refund}" in text
+    assert f"TEST_PARTIAL {half}, with half of the cards, an odd number rounded {partial_rounding}" in text
+    assert f"an order of one card ends {one}" in text
+    assert f"any other {other}" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "HANDLING for 10 s (the median; 95 % take 30 s at most)"),
+        ({"fulfilment_s": 7}, "HANDLING for 7 s."),
+        ({"fulfilment_s": float("inf")}, "HANDLING for ever."),
+        ({"test_type_price": 250}, "A card costs 250 dinars"),
+        ({"prices": {"TEST_REFUND": 12}}, "A card costs 12 dinars"),
+        ({"unknown_type_price": 33}, "costs 33 dinars a card"),
+        ({"production_test_types": "ordinary"}, "With a production key it is like any other."),
+        ({"partial_rounding": "up"}, 'partial_rounding "up" How many of an odd number'),
+        ({"allowed_ips": ("203.0.113.7",)}, 'allowed_ips ["203.0.113.7"] Addresses that may'),
+    ],
+)
+def test_settings_are_told(settings, told):
+    with quiet_sandbox(**settings) as sandbox:
+        assert told in text_of(get(sandbox).text)
+
+
+def test_the_latest_orders_are_shown_newest_first_without_their_cards(sandbox):
+    first, second = sandbox.add_orders(1, quantity=3) + sandbox.add_orders(1, "TEST_REFUND")
+    sandbox.clock.sleep(1000)
+    page = get(sandbox).text
+    assert f"REFUNDED TEST_REFUND 1 {second} 2026-01-01T00:00:00.000Z FULFILLED type_001 3 {first}" in text_of(page)
+    assert "SANDBOX-" not in page
+
+
+def test_without_an_order_it_says_so(sandbox):
+    assert "None yet." in text_of(get(sandbox).text)
+
+
+# Safety
+
+
+@given(st.text(min_size=1))
+def test_a_type_id_is_text_whatever_is_in_it(type_id):
+    with quiet_sandbox() as sandbox:
+        sandbox.add_orders(1, type_id)
+        page = get(sandbox).content.decode()
+    [shown] = re.findall("<bdi>(.*?)</bdi>", page, re.DOTALL)
+    assert not re.search("[<>\"']", shown)
+    wanted = type_id if len(type_id) <= 40 else type_id[:39] + "…"
+    assert html.unescape(shown) == wanted
+
+
+@pytest.mark.parametrize("type_id", ["\ud800", "<script>1</script>", "'\"><img src=x onerror=alert(1)>", "x" * 100_000])
+def test_a_hostile_type_id_leaves_the_page_whole(sandbox, type_id):
+    before = len(get(sandbox).content)
+    sandbox.add_orders(1, type_id)
+    page = get(sandbox).content.decode()
+    assert page.count("<script>") == page.count("</script>") == 1
+    assert "<img" not in page
+    assert len(page) < before + 1000
+
+
+def test_the_page_needs_nothing_else_and_may_do_nothing_else(sandbox):
+    answer = get(sandbox)
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    for tag in ("style", "script"):
+        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+        assert f"{tag}-src 'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" in policy
+    assert {"default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+    assert re.findall(r"""(?:src|href)=["'](.*?)["']""", answer.text) == ["data:,", "/openapi.json"]
+    assert not re.findall(r"""@import|url\(| style=| on\w+=""", answer.text)
+    assert set(re.findall(r"https?://[^/\s]+", answer.text)) == {sandbox.url}
+
+
+def test_no_other_site_may_read_the_page_and_nobody_keeps_it(sandbox):
+    headers = get(sandbox).headers
+    assert "Access-Control-Allow-Origin" not in headers
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+# Its place beside the API
+
+
+@pytest.mark.parametrize("path", ["/", "/openapi.json"])
+def test_looking_at_a_page_is_no_request_of_the_api(path):
+    with Sandbox() as sandbox:
+        before = sandbox.clock.monotonic()
+        assert get(sandbox, path).status_code == 200
+        assert sandbox.requests == []
+        assert sandbox.clock.monotonic() == before
+
+
+@pytest.mark.parametrize("path", ["/", "/openapi.json"])
+def test_head_gives_the_headers_alone_and_the_connection_lives_on(sandbox, path):
+    with requests.Session() as session:
+        head = session.head(sandbox.url + path, timeout=5)
+        page = session.get(sandbox.url + path, timeout=5)
+    assert head.content == b""
+    assert head.headers == page.headers
+    assert int(page.headers["Content-Length"]) == len(page.content)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/"), ("DELETE", "/openapi.json"), ("GET", "/index.html"), ("GET", "//"), ("GET", "/v3")],
+)
+def test_what_is_no_page_is_the_routers_to_answer(sandbox, method, path):
+    answer = requests.request(method, sandbox.url + path, timeout=5)
+    assert answer.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}

@@ -1,0 +1,152 @@
+"""A sandbox's state in a file: saved, gone on with, and kept while it runs."""
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from giftlib import SimulatedClock
+from giftlib.sandbox import Sandbox
+
+PLAIN = {"latency_s": 0, "ceiling_per_minute": None, "production_ceiling_per_minute": None}
+
+
+def seen(sandbox):
+    """All that a client can see of both environments, and the truth."""
+    shown = [sandbox.truth(), [key.key for key in sandbox.keys], sandbox.clock.now_utc()]
+    for key in sandbox.keys:
+        for path in ("account/balance", "account/transactions?pageSize=100", "gift-cards/list?pageSize=100"):
+            answer = requests.get(f"{sandbox.url}/v3/{path}", headers={"X-Access-Token": key.key}, timeout=5)
+            shown.append(answer.json()["data"])
+    return shown
+
+
+def live_a_little(sandbox):
+    client = sandbox.client(sandbox.add_key("PRODUCTION"))
+    client.allow_production = True
+    for type_id, quantity, pause in (("TEST_PARTIAL", 4, 3.25), ("type_001", 2, 0.0004), ("TEST_REFUND", 1, 40)):
+        sandbox.add_orders(2, type_id, quantity)
+        client.place_order("507f1f77bcf86cd799439011", type_id, quantity)
+        sandbox.deposit(Decimal("12.34"))
+        sandbox.clock.sleep(pause)
+    sandbox.add_orders(3, "TEST_REFUND")
+
+
+def test_a_saved_sandbox_goes_on_as_if_it_had_never_stopped(tmp_path):
+    with Sandbox(3, partial_rounding="up", **PLAIN) as sandbox:
+        live_a_little(sandbox)
+        sandbox.save(tmp_path / "state.jsonl")
+        before = seen(sandbox)
+        sandbox.add_orders(2)
+        sandbox.clock.sleep(30)
+        later = seen(sandbox)
+    with Sandbox(state=tmp_path / "state.jsonl") as sandbox:
+        assert seen(sandbox) == before
+        sandbox.add_orders(2)
+        sandbox.clock.sleep(30)
+        assert seen(sandbox) == later
+
+
+def test_a_kept_state_outlives_a_sandbox_that_was_never_closed(tmp_path):
+    path = tmp_path / "state.jsonl"
+    killed = Sandbox(3, state=path, **PLAIN)
+    live_a_little(killed)
+    orders = list(killed.truth())
+    content = path.read_bytes()
+    killed.close()
+    path.write_bytes(content + b'["order", "SANDB')  # half a line, as of a process that died
+    with Sandbox(state=path) as sandbox:
+        assert list(sandbox.truth()) == orders
+        [new] = sandbox.add_orders(1)
+    with Sandbox(state=path) as sandbox:
+        assert list(sandbox.truth()) == [*orders, new]
+
+
+def test_time_that_passes_between_two_sandboxes_passes_for_the_orders_too(tmp_path):
+    clock = SimulatedClock()
+    with Sandbox(clock=clock, state=tmp_path / "state", fulfilment_s=60, **PLAIN) as sandbox:
+        [order_id] = sandbox.add_orders(1)
+    for pause, status in ((59, "HANDLING"), (2, "FULFILLED")):
+        clock = SimulatedClock(clock.now_utc() + timedelta(seconds=pause))
+        with Sandbox(clock=clock, state=tmp_path / "state") as sandbox:
+            assert sandbox.client().check_order_status(order_id).status == status
+
+
+moves = st.lists(
+    st.tuples(
+        st.sampled_from(["type_001", "TEST_PARTIAL", "TEST_REFUND", "other"]), st.integers(1, 5), st.floats(0, 100)
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(), moves=moves)
+def test_whatever_has_happened_happens_again(tmp_path_factory, seed, moves):
+    path = tmp_path_factory.mktemp("state") / "state"
+    with Sandbox(seed, **PLAIN) as sandbox:
+        for type_id, quantity, pause in moves:
+            sandbox.add_orders(1, type_id, quantity)
+            sandbox.clock.sleep(pause)
+        sandbox.save(path)
+        before = seen(sandbox)
+    with Sandbox(state=path) as again:
+        after = seen(again)
+    assert abs(before.pop(2) - after.pop(2)) < timedelta(milliseconds=1)
+    assert after == before
+
+
+def test_a_state_goes_on_with_its_own_seed_and_settings_only(tmp_path):
+    path = tmp_path / "state"
+    Sandbox(3, state=path, partial_rounding="up").close()
+    for other, told in (
+        ({"seed": 4}, "seed must be 3"),
+        ({"partial_of_one": "PARTIALLY_FILLED"}, "partial_of_one must be 'as counted'"),
+    ):
+        with pytest.raises(ValueError, match=f"{told}, .*begun, got"):
+            Sandbox(state=path, **other)
+    with Sandbox(3, state=path, partial_rounding="up") as sandbox:
+        assert sandbox.settings.partial_rounding == "up"
+
+
+@pytest.mark.parametrize("content", ["nonsense\n", "{}\n", '{"format": "giftlib sandbox state 9"}\n', "[1]\n"])
+def test_another_file_is_left_alone(tmp_path, content):
+    path = tmp_path / "state"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="state is no sandbox state: "):
+        Sandbox(state=path)
+    assert path.read_text() == content
+
+
+def test_a_seed_that_no_file_can_hold_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="seed must be a number or a text"):
+        Sandbox(object(), state=tmp_path / "state")
+
+
+def test_a_state_holds_no_key_and_no_code(tmp_path):
+    with Sandbox(3, state=tmp_path / "state", **PLAIN) as sandbox:
+        live_a_little(sandbox)
+        keys = [key.key for key in sandbox.keys]
+    content = (tmp_path / "state").read_text()
+    assert not any(key in content for key in keys) and "SANDBOX-" not in content
+    assert all(json.loads(line) for line in content.splitlines())
+
+
+def test_a_reset_sandbox_tells_the_story_of_its_seed_again():
+    with Sandbox(3, **PLAIN) as sandbox:
+        first = list(sandbox.truth().values()), sandbox.api_key
+        live_a_little(sandbox)
+        sandbox.reset()
+        assert (list(sandbox.truth().values()), sandbox.api_key) == first
+        assert sandbox.client().balance() == sandbox.settings.opening_balance
+        assert len(sandbox.keys) == 1 and len(sandbox.requests) == 1
+
+
+def test_a_kept_state_is_not_reset(tmp_path):
+    with Sandbox(state=tmp_path / "state") as sandbox:
+        with pytest.raises(OSError, match="not reset"):
+            sandbox.reset()
