@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from giftlib import (
@@ -48,30 +50,15 @@ def test_an_order_that_is_not_final_is_not_handled():
             handle_order_result(check_order_status(order_id, client=sandbox.client()))
 
 
-GUIDE_USAGE = """
-order = check_order_status(order_id)
+GUIDES_ORDER = "6901616fe9e88196b4eb64b3"
 
-print(f"Status: {order['status']}")
-print(f"Quantity: {order['quantity']}")
 
-if 'cards' in order:
-    print(f"Cards delivered: {len(order['cards'])}")
-
-try:
-    order = poll_order_until_complete(order_id)
-
-    if order['status'] == 'FULFILLED':
-        print(f"Success! Cards: {len(order['cards'])}")
-    elif order['status'] == 'PARTIALLY_FILLED':
-        print(f"Partial delivery: {order['fulfilled_quantity']}/{order['quantity']}")
-    else:
-        print('Order failed and refunded')
-except Exception as e:
-    print(f"Error: {e}")
-
-handle_order_result(order)
-"""
-"""The usage part of the vendor's Python samples, as it stands there."""
+def guides_usage(order_id):
+    """The usage part of the vendor's Python samples, for this order."""
+    guide = Path(__file__).parent / "guide"
+    samples = [(guide / name).read_text(encoding="utf-8") for name in ("status_check.py", "poll.py")]
+    usage = "".join(sample.partition("# Usage\n")[2] for sample in samples)
+    return usage.replace(GUIDES_ORDER, order_id) + "handle_order_result(order)\n"
 
 
 @pytest.mark.parametrize(
@@ -85,9 +72,9 @@ handle_order_result(order)
 )
 def test_the_guides_own_example_runs_with_its_functions_replaced(type_id, said, capsys):
     connect()
-    order_id = place_order(PRODUCT, type_id, 4) if type_id else "6901616fe9e88196b4eb64b3"
+    order_id = place_order(PRODUCT, type_id, 4) if type_id else GUIDES_ORDER
     functions = (check_order_status, poll_order_until_complete, handle_order_result)
-    exec(GUIDE_USAGE, {"order_id": order_id} | {function.__name__: function for function in functions})
+    exec(guides_usage(order_id), {function.__name__: function for function in functions})
     out = capsys.readouterr().out
     assert out.startswith("Status: HANDLING\nQuantity: 4\n" if type_id else "Status: FULFILLED\nQuantity: 2\n")
     assert said in out
