@@ -28,6 +28,8 @@ _MOST_ROWS = 10_000
 _LARGE = 10**9
 """A number as large is no balance and no count; it may be a code."""
 
+_HEADER_NAME = re.compile("(?=.{1,40}$)[A-Za-z]+(-[A-Za-z]+)*")
+
 _WITH_CARDS = ("GET /v3/gift-cards/checkOrder/", "GET /v3/gift-cards/list")
 """Answers that may hold codes; what they say in free text is not repeated."""
 
@@ -47,10 +49,20 @@ class Answer(NamedTuple):
     fields: dict[str, Any]
     request_id: str | None
     retry_after: float | None
+    header_names: tuple[str, ...] = ()
+    """In small letters and sorted; only names made of words are told."""
+    latency_s: float = 0.0
+    """Seconds from the sending of the request to the end of the answer."""
 
     @property
     def data(self) -> dict[str, Any]:
-        return self.fields["data"]
+        data: dict[str, Any] = self.fields["data"]
+        return data
+
+    @property
+    def code(self) -> str | None:
+        """The error's code as giftlib writes it, in capitals and underscores; None if the answer has none."""
+        return _known_form(as_dict(self.fields.get("error")).get("code"))
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The objects in that list of the data; NoAnswerError if there is no such list."""
@@ -73,7 +85,8 @@ def read_answer(
     """The answer to the request `what`; never raises, whatever was sent."""
     fields = _decode(content, without_key)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
-    return Answer(what, status, fields, request_id, _retry_after(headers, now))
+    names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
+    return Answer(what, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
 
 
 def raise_for_error(answer: Answer) -> None:
@@ -91,7 +104,7 @@ def raise_for_error(answer: Answer) -> None:
 
 def _raise_api_error(answer: Answer) -> NoReturn:
     error, status = as_dict(answer.fields.get("error")), answer.status
-    code = _known_form(error.get("code")) or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
+    code = answer.code or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
     traced = f" (request {answer.request_id})" if answer.request_id else ""
     may_hold_cards = answer.what.startswith(_WITH_CARDS)
     told = ""
@@ -117,7 +130,9 @@ def _known_form(code: Any) -> str | None:
 def _plain(details: Any, *, texts: bool) -> Any:
     """What an error tells in detail: small numbers by name, and a list of texts if they are wanted; nothing deeper."""
     if isinstance(details, dict):
-        amounts = {name: as_amount(item) for name, item in details.items() if as_name(name) and not isinstance(item, str)}
+        amounts = {
+            name: as_amount(item) for name, item in details.items() if as_name(name) and not isinstance(item, str)
+        }
         return {name: amount for name, amount in amounts.items() if amount is not None and abs(amount) < _LARGE}
     return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 

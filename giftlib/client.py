@@ -183,6 +183,25 @@ class Client:
                 f"pass allow_production=True to place it all the same"
             )
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """The answer to a GET or POST of a path below `/v3/`, whatever it says: no error is raised for it.
+
+        NoAnswerError if none comes. A POST is sent once, and only where `place_order` would send one.
+        """
+        if method not in ("GET", "POST"):
+            raise ValueError(f"method must be GET or POST, got {method!r}")
+        path = "/".join(_path_part("path", part) for part in path.split("/"))
+        if method == "POST":
+            self.require_purchase_allowed()
+        return self._exchange.send(method, path, params=params, body=body)
+
     def check_order_status(self, order_id: str, *, timeout: float | None = None) -> Order:
         """One look at an order, taking at most `timeout` seconds (the client's `request_timeout` if None)."""
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
@@ -204,9 +223,7 @@ class Client:
         """One page (at most 100) of the orders placed from `since` to `until` (aware datetimes, given together)."""
         return self._page("gift-cards/list", Order, page, page_size, since, until, timeout=timeout)
 
-    def find_order(
-        self, lost: OrderOutcomeUnknownError, *, known: Collection[str] = (), tries: int = 1
-    ) -> list[Order]:
+    def find_order(self, lost: OrderOutcomeUnknownError, *, known: Collection[str] = (), tries: int = 1) -> list[Order]:
         """The orders that may be the lost purchase: same product, type and quantity, placed about then.
 
         `known` are ids that belong to other purchases. None found: it was not made, or does not show yet. More
@@ -230,7 +247,9 @@ class Client:
         number, pages, seen = 1, 1, set[str | None]()
         while number <= pages:
             if number > _MOST_PAGES:
-                raise NoAnswerError(f"GET /v3/gift-cards/list: no end of the list after {_MOST_PAGES} pages", status=200)
+                raise NoAnswerError(
+                    f"GET /v3/gift-cards/list: no end of the list after {_MOST_PAGES} pages", status=200
+                )
             page = self._read_patiently(number, since, until, tries)
             fresh = [order for order in page if order.order_id not in seen]
             yield from fresh
@@ -291,7 +310,11 @@ class Client:
 def _checked_url(base_url: str | None) -> str:
     url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
     parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
-    if not parts or int((parts[3] or ":0")[1:]) > 65535 or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]"))):
+    if (
+        not parts
+        or int((parts[3] or ":0")[1:]) > 65535
+        or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]")))
+    ):
         raise ValueError(
             "base_url must be https:// and a host (plain http only for this machine), without /v3 or anything else "
             "(value not shown, it may hold a secret)"

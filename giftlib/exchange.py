@@ -67,17 +67,21 @@ class Exchange:
         if method == "POST":
             self._session.close()  # a connection of its own: nothing left over on another can pass for the answer
         try:
-            with limit(allowed), self._session.request(
-                method,
-                f"{self._base_url}/v3/{path}",
-                params=params,
-                json=body,
-                timeout=Timeout(total=min(max(on_wire, 0.001), _LONGEST_WAIT)),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with (
+                limit(allowed),
+                self._session.request(
+                    method,
+                    f"{self._base_url}/v3/{path}",
+                    params=params,
+                    json=body,
+                    timeout=Timeout(total=min(max(on_wire, 0.001), _LONGEST_WAIT)),  # type: ignore[arg-type]  # not in the stubs
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 status = response.status_code
-                return self._read(what, response)
+                answer = self._read(what, response)
+                return answer._replace(latency_s=self._clock.monotonic() - started)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             sent, timed_out, reason = _diagnosis(error, outer)
         except BaseException as error:
