@@ -23,21 +23,25 @@ def connect(
     """A client for the API, its key checked once.
 
     With `ONECLICKDZ_API_KEY` in the environment: the vendor's API on the system clock, at `ONECLICKDZ_BASE_URL` if
-    that is not blank; `seed` and `sandbox_settings` then have no effect. Without: an emulator of its own
-    (`giftlib.sandbox`) with that seed and those settings, on a simulated clock, that ends with the client.
+    that is not blank; `seed` and all settings then have no effect. Without: an emulator of its own (`giftlib.sandbox`)
+    with that seed, on a simulated clock, that ends with the client. Its settings are `sandbox_settings`, over those of
+    the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not blank.
 
-    The functions that take `client=None` use the client given here last. Raises AuthenticationError for a bad key.
+    The functions that take `client=None` use the client given here last. Raises AuthenticationError for a bad key,
+    ValueError for a file that holds no settings.
     """
     global _current, _environment
+    described: dict[str, Any]
     key = os.environ.get("ONECLICKDZ_API_KEY", "").strip()
     if key:
         url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
         client = Client(key, url, clock=clock, request_timeout=request_timeout, allow_production=allow_production)
         described = {"environment": "vendor", "base_url": url}
     else:
-        from giftlib.sandbox import Sandbox  # the emulator and its web server are not needed with a key
+        from giftlib.sandbox import Sandbox, Settings  # the emulator and its web server are not needed with a key
 
-        sandbox = Sandbox(seed, clock, **sandbox_settings)
+        path = os.environ.get("GIFTLIB_SANDBOX_SETTINGS", "").strip()
+        sandbox = Sandbox(seed, clock, settings=Settings.read(path) if path else None, **sandbox_settings)
         client = Client(
             sandbox.api_key,
             sandbox.url,
@@ -46,7 +50,7 @@ def connect(
             allow_production=allow_production,
         )
         weakref.finalize(client, sandbox.close)
-        described = {"environment": "emulator", "seed": seed, "settings": sandbox_settings}
+        described = {"environment": "emulator", "seed": seed, "settings": sandbox.settings.to_json()}
     client.validate()
     _current, _environment = client, described | {"key_type": client.key_type}
     return client

@@ -1,121 +1,274 @@
-"""The report: all notebooks run afresh, as one page that needs no network, with the data beside it."""
+"""The report: notebooks run afresh, or a journal recorded before, as one page that needs no network, with its data."""
 
-import hashlib
 import json
-import platform
 import tempfile
-from collections.abc import Sequence
-from decimal import Decimal
-from importlib.metadata import version
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
+from itertools import accumulate, takewhile
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nbformat
 import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
-from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
 from giftlib.analysis import FulfilmentCurve, time_to_fulfilment
+from giftlib.chapters import Chapter, chapter_of
+from giftlib.errors import GiftlibError
 from giftlib.journal import Journal
-from giftlib.notebooks import run_notebook
+from giftlib.manifest import provenance, sha256, source_revision
+from giftlib.notebooks import parameters_of, run_notebook
+from giftlib.plots import dinars
+from giftlib.recording import copy_journal, note_of, record
+from giftlib.sandbox import Settings
 from giftlib.totals import refund_totals
 
-_PACKAGES = ("giftlib", "jupyterlab", "matplotlib", "nbconvert", "numpy", "pandas", "requests", "scipy", "tornado")
+_JOURNAL_NOTEBOOK = Path(str(files("giftlib") / "journal_report.ipynb"))
 
 # Runs in each notebook's own kernel, after its last cell.
 _KEEP = """
 import json, pathlib
 from giftlib.connection import environment
 journal.save({journal!r})
-pathlib.Path({environment!r}).write_text(json.dumps(environment() or {{"environment": "emulator"}}, default=str))
+pathlib.Path({environment!r}).write_text(json.dumps(environment() or {{"environment": "emulator"}}))
 """
 
 
-class _Chapter(NamedTuple):
-    name: str
-    title: str
-    body: Markup
-    environment: dict[str, Any]
+def find_notebooks(folder: Path) -> list[Path]:
+    """The numbered notebooks of a folder, in reading order. Raises ValueError if there are none."""
+    notebooks = sorted(folder.glob("[0-9]*.ipynb"), key=lambda path: (_number(path), path.name))
+    if not notebooks:
+        raise ValueError(f"no numbered notebooks in {folder}")
+    return notebooks
+
+
+def choose_notebooks(notebooks: Sequence[Path], numbers: Collection[int]) -> list[Path]:
+    """Those whose names begin with one of the numbers. Raises ValueError for a number that no notebook has."""
+    there = {_number(path) for path in notebooks}
+    if unknown := sorted(set(numbers) - there):
+        raise ValueError(f"there is no notebook {unknown[0]}, only {', '.join(map(str, sorted(there)))}")
+    return [path for path in notebooks if _number(path) in numbers]
+
+
+def _number(path: Path) -> int:
+    return int("".join(takewhile(str.isdecimal, path.name)))
+
+
+def write_report(
+    notebooks: Sequence[Path],
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    settings: Path | None = None,
+) -> Path:
+    """Run the notebooks and write the report of them into the folder `out`; gives the page's path.
+
+    `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every look,
+    `figures/` the pictures; `manifest.json` tells what all was made from. Two runs write the same bytes, but for the
+    manifest's `provenance`. Each notebook keeps its orders in a variable `journal`. `parameters` are set in the
+    notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
+
+    Raises NotebookError when a cell fails, GiftlibError if there is no order, and ValueError for a parameter that no
+    notebook has and for a file that holds no settings; then nothing is written.
+    """
+    parameters = parameters or {}
+    _require_parameters(notebooks, parameters)
+    surroundings = {}
+    if settings is not None:
+        Settings.read(settings)
+        surroundings["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder)
+        journals = {path.stem: kept / f"{path.stem}.sqlite" for path in notebooks}
+        environment = kept / "environment.json"
+        chapters, made_from = [], []
+        for path in tqdm(notebooks, desc="report", unit="notebook", disable=None):
+            keep = _KEEP.format(journal=str(journals[path.stem]), environment=str(environment))
+            run = run_notebook(path, parameters=parameters, surroundings=surroundings, then=keep)
+            chapters.append(chapter_of(path.stem, run))
+            made_from.append(
+                _described_notebook(path, parameters)
+                | json.loads(environment.read_text())
+                | {"orders": _count_orders(journals[path.stem])}
+            )
+        journal = kept / "journal.sqlite"
+        record(journals, made_from, journal)
+        data = _Data.of(journal)
+        return _write(
+            out,
+            data,
+            chapters,
+            worlds=_worlds(made_from, data.orders),
+            manifest={"notebooks": made_from, "parameters": dict(parameters)},
+        )
+
+
+def rebuild_report(journal: Path, out: Path) -> Path:
+    """Write the report of a recorded journal into the folder `out`, as `write_report` does, and buy nothing.
+
+    The journal's file stays as it is. Raises GiftlibError for a file that is no journal or holds no order.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "journal.sqlite"
+        copy_journal(journal, kept)
+        data = _Data.of(kept)
+        there = out / "journal.sqlite"
+        if there.exists() and there.samefile(journal) and journal.read_bytes() != data.journal:
+            raise GiftlibError(f"{journal} is not all in one file; a report of it must go to another folder")
+        digest, recorded = sha256(journal.read_bytes()), note_of(kept)
+        unknown = _World("Where that was, it does not tell.", data.orders)
+        run = run_notebook(_JOURNAL_NOTEBOOK, folder=kept.parent)
+        return _write(
+            out,
+            data,
+            [chapter_of(_JOURNAL_NOTEBOOK.stem, run)],
+            worlds=_worlds(recorded, data.orders) if recorded else [unknown],
+            journal=f"Journal: rebuilt from what was recorded before (SHA-256 {digest[:12]}…).",
+            manifest={
+                "notebooks": [_described_notebook(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
+                "journal": {"sha256": digest, "recorded": recorded},
+            },
+        )
+
+
+def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
+    known = {name for path in notebooks for name in parameters_of(path)}
+    for name in parameters:
+        if name not in known:
+            chosen = ", ".join(path.stem for path in notebooks)
+            raise ValueError(f"no parameter {name} in {chosen}, only {', '.join(sorted(known)) or 'none at all'}")
+
+
+def _described_notebook(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    taken = {name: parameters.get(name, default) for name, default in parameters_of(path).items()}
+    return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
+
+
+class _World(NamedTuple):
+    """The API or emulator that some of the orders were placed with, in words."""
+
+    told: str
+    orders: pd.DataFrame
+
+
+def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[_World]:
+    """The worlds in which the notebooks ran, each with the orders placed there; `orders` has them in that order."""
+    of_world: dict[str, list[int]] = {}
+    for number, notebook in enumerate(notebooks):
+        of_world.setdefault(_told(notebook), []).append(number)
+    ends = list(accumulate((notebook["orders"] for notebook in notebooks), initial=0))
+    worlds = []
+    for told, numbers in of_world.items():
+        if len(of_world) > 1:
+            told += f" Notebooks: {', '.join(str(_number(Path(notebooks[number]['name']))) for number in numbers)}."
+        frames = [orders.iloc[ends[number] : ends[number + 1]] for number in numbers]
+        worlds.append(_World(told, pd.concat(frames)))
+    return [world for world in worlds if len(world.orders)]
+
+
+def _told(notebook: Mapping[str, Any]) -> str:
+    if notebook["environment"] == "vendor":
+        kind = str(notebook["key_type"]).lower()
+        return f"Vendor {kind}: measured on the API at {notebook['base_url']} with a {kind} key."
+    told = "Emulator: measured on the embedded emulator and its simulated clock; not the vendor's figures."
+    changed = ", ".join(f"{name} = {value}" for name, value in (notebook.get("settings") or {}).items())
+    return f"{told} It was set to {changed}." if changed else told
+
+
+def _count_orders(path: Path) -> int:
+    journal = Journal(path)
+    orders = len(journal.orders())
+    journal.close()
+    return orders
+
+
+class _Data(NamedTuple):
+    journal: bytes
     orders: pd.DataFrame
     polls: pd.DataFrame
 
+    @classmethod
+    def of(cls, path: Path) -> "_Data":
+        journal = Journal(path)
+        orders, polls = journal.orders(), journal.polls()
+        journal.close()
+        if orders.empty:
+            raise GiftlibError("there is no order to report")
+        return cls(path.read_bytes(), orders, polls)
 
-def write_report(notebooks: Sequence[Path], out: Path) -> Path:
-    """Run the notebooks and write `index.html`, `orders.csv`, `polls.csv` and `manifest.json` into `out`.
 
-    Each notebook keeps its orders in a variable `journal`. Gives the page's path. Raises
-    nbclient.exceptions.CellExecutionError when a cell fails; then nothing is written.
-    """
-    with tempfile.TemporaryDirectory() as kept:
-        bar = tqdm(notebooks, desc="report", unit="notebook")
-        chapters = [_chapter(path, Path(kept)) for path in bar if not bar.set_postfix_str(path.stem)]
-    orders = pd.concat([chapter.orders for chapter in chapters], ignore_index=True)
-    polls = pd.concat([chapter.polls for chapter in chapters], ignore_index=True)
-
-    out.mkdir(parents=True, exist_ok=True)
-    written = {
-        "index.html": _page(chapters, orders, polls),
-        "orders.csv": _csv(orders),
-        "polls.csv": _csv(polls),
+def _write(
+    out: Path,
+    data: _Data,
+    chapters: Sequence[Chapter],
+    *,
+    worlds: Sequence[_World],
+    manifest: Mapping[str, Any],
+    journal: str = "",
+) -> Path:
+    content = {
+        "index.html": _page(chapters, worlds, journal).encode(),
+        "orders.csv": _csv(data.orders).encode(),
+        "polls.csv": _csv(data.polls).encode(),
+        "journal.sqlite": data.journal,
+        **{f"figures/{figure.name}": figure.content for chapter in chapters for figure in chapter.figures},
     }
-    for name, text in written.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    manifest = {
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    _remove_figures(out)
+    for name, written in content.items():
+        if not (out / name).exists() or (out / name).read_bytes() != written:
+            (out / name).write_bytes(written)
+    about = {
         "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
-        "notebooks": [
-            {"name": path.name, "sha256": _sha256(path.read_bytes()), **chapter.environment}
-            for path, chapter in zip(notebooks, chapters, strict=True)
-        ],
-        "files": {name: _sha256(text.encode()) for name, text in written.items()},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "environment": " ".join(filter(None, [journal, *(world.told for world in worlds)])),
+        **manifest,
+        "source": source_revision(),
+        "files": {name: sha256(written) for name, written in content.items()},
+        "provenance": provenance(),
     }
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8", newline="\n")
+    (out / "manifest.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8", newline="\n")
     return out / "index.html"
 
 
-def _chapter(path: Path, kept: Path) -> _Chapter:
-    journal_file, environment_file = kept / f"{path.stem}.sqlite", kept / f"{path.stem}.json"
-    notebook = run_notebook(
-        path, then=_KEEP.format(journal=str(journal_file), environment=str(environment_file))
-    )
-    journal = Journal(journal_file)
-    frames = [frame.assign(notebook=path.stem) for frame in (journal.orders(), journal.polls())]
-    journal.close()
-    orders, polls = (frame[["notebook", *frame.columns.drop("notebook")]] for frame in frames)
-    environment = json.loads(environment_file.read_text())
-    return _Chapter(path.stem, _title(notebook), _body(notebook), environment, orders, polls)
+def _remove_figures(out: Path) -> None:
+    """Those of the report that was there before."""
+    try:
+        before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return
+    for figure in (out / "figures").iterdir():
+        if f"figures/{figure.name}" in before:
+            figure.unlink()
 
 
-def _title(notebook: nbformat.NotebookNode) -> str:
-    return notebook.cells[0].source.splitlines()[0].lstrip("# ")
-
-
-def _body(notebook: nbformat.NotebookNode) -> Markup:
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-    body, _ = exporter.from_notebook_node(notebook)
-    return Markup(body)
-
-
-def _page(chapters: Sequence[_Chapter], orders: pd.DataFrame, polls: pd.DataFrame) -> str:
+def _page(chapters: Sequence[Chapter], worlds: Sequence[_World], journal: str) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("giftlib").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
-    outcomes = refund_totals(orders, by="status")
     return template.render(
         chapters=chapters,
-        environments=sorted({_described(chapter.environment) for chapter in chapters}),
-        orders=len(orders),
-        outcomes=outcomes["orders"].to_dict(),
-        totals=refund_totals(orders).iloc[0],
-        times=_times(time_to_fulfilment(orders)),
-        dinars=_dinars,
-        highlighting=Markup(HtmlFormatter(style="default").get_style_defs(".highlight")),
+        journal=journal,
+        worlds=[
+            {
+                "told": world.told,
+                "orders": len(world.orders),
+                "outcomes": refund_totals(world.orders, by="status")["orders"].to_dict(),
+                "totals": refund_totals(world.orders).iloc[0],
+                "times": _times(time_to_fulfilment(world.orders)),
+            }
+            for world in worlds
+        ],
+        dinars=dinars,
+        light=_highlighting("default"),
+        dark=_highlighting("github-dark"),
     )
+
+
+def _highlighting(style: str) -> Markup:
+    return Markup(HtmlFormatter(style=style).get_style_defs(".highlight"))  # type: ignore[no-untyped-call]
 
 
 def _times(curve: FulfilmentCurve) -> list[dict[str, str]]:
@@ -136,27 +289,5 @@ def _between(low: float, high: float) -> str:
     return f"{low:.1f} to {high:.1f} s" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} s"
 
 
-def _described(environment: dict[str, Any]) -> str:
-    if environment["environment"] == "emulator":
-        return "the embedded emulator, on a simulated clock: no figure here is the vendor's"
-    return f"the vendor's API at {environment['base_url']} with a {environment['key_type']} key"
-
-
-def _dinars(amount: Decimal) -> str:
-    return f"{amount:,} DA"
-
-
 def _csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def find_notebooks(folder: Path) -> list[Path]:
-    """The numbered notebooks of a folder, in reading order. Raises ValueError if there are none."""
-    notebooks = sorted(folder.glob("[0-9]*.ipynb"))
-    if not notebooks:
-        raise ValueError(f"no numbered notebooks in {folder}")
-    return notebooks

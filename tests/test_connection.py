@@ -4,8 +4,17 @@ import warnings
 import pytest
 import requests
 
-from giftlib import AuthenticationError, ProductionKeyError, SimulatedClock, SystemClock, connect, place_order
-from giftlib import check_order_status, poll_order_until_complete
+from giftlib import (
+    AuthenticationError,
+    ProductionKeyError,
+    SimulatedClock,
+    SystemClock,
+    check_order_status,
+    connect,
+    place_order,
+    poll_order_until_complete,
+)
+from giftlib.connection import environment
 from giftlib.sandbox import Sandbox
 
 ORDER = ("507f1f77bcf86cd799439011", "type_001", 1)
@@ -87,3 +96,27 @@ def test_the_emulator_ends_with_its_client():
         gc.collect()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{url}/v3/ping", timeout=1)
+
+
+def test_a_file_of_settings_is_for_every_emulator_and_arguments_win_over_it(tmp_path, monkeypatch):
+    (tmp_path / "settings.json").write_text('{"fulfilment_s": 200, "test_type_price": "5"}')
+    monkeypatch.setenv("GIFTLIB_SANDBOX_SETTINGS", str(tmp_path / "settings.json"))
+    client = connect(fulfilment_s=10)
+    order = poll_order_until_complete(place_order(ORDER[0], "TEST_PARTIAL", 2))
+    assert order.refunded_amount == 5
+    assert 10 < client.clock.monotonic() < 100
+    assert environment()["settings"] == {"fulfilment_s": 10, "test_type_price": "5"}
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_blank_name_of_a_settings_file_counts_as_unset(monkeypatch, value):
+    monkeypatch.setenv("GIFTLIB_SANDBOX_SETTINGS", value)
+    connect()
+    assert environment()["settings"] == {}
+
+
+def test_a_file_without_settings_is_told(tmp_path, monkeypatch):
+    (tmp_path / "settings.json").write_text('{"no_such": 1}')
+    monkeypatch.setenv("GIFTLIB_SANDBOX_SETTINGS", str(tmp_path / "settings.json"))
+    with pytest.raises(ValueError, match="no_such"):
+        connect()

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from giftlib.notebooks import parameters_of
 from giftlib.report import find_notebooks
 from giftlib.sandbox import Sandbox
 
@@ -31,10 +32,11 @@ def test_a_notebook_holds_nothing_that_changes_from_run_to_run(path):
 
 def test_a_notebook_holds_no_code_no_serial_and_no_key(path):
     text = path.read_text(encoding="utf-8")
-    seeds = {int(seed) for seed in re.findall(r"(?:connect|Sandbox)\(seed=(\d+)", text)}
-    assert seeds
-    for seed in seeds:
-        with Sandbox(seed) as sandbox:
+    seed = parameters_of(path)["seed"]
+    further = {int(number) for number in re.findall(r"seed=seed \+ (\d+)", text)}
+    assert not re.findall(r"seed=(?!seed\b)", text)
+    for number in {0} | further:
+        with Sandbox(seed + number) as sandbox:
             assert sandbox.api_key not in text
     assert not re.search(r"SANDBOX-(CARD-)?\d", text)
 
@@ -46,3 +48,9 @@ def test_code_cells_are_short(path):
 
 def test_a_notebook_keeps_the_journal_that_the_report_takes_its_data_from(path):
     assert any("journal = Journal()" in cell.source for cell in nbformat.read(path, as_version=4).cells)
+
+
+def test_prose_stays_true_when_there_are_more_orders(path):
+    number = parameters_of(path).get("n_orders")
+    prose = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    assert number is None or not re.search(rf"\b{number} orders", prose)
