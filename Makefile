@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+NOTEBOOKS := notebooks
+LAB_OPTIONS :=
 
-.PHONY: help report test bench study lab notebooks pins
+.PHONY: help report test test-browser lint bench study lab notebooks pins
 help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
+	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
+	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure what the README's table of benchmarks says, in some minutes"
 	@echo "make study      measure how well the median is known, as the README says, in some minutes"
 	@echo "make lab        open JupyterLab on notebooks/"
@@ -25,6 +29,15 @@ report: $(READY)
 test: $(READY)
 	$(BIN) -m pytest
 
+test-browser: $(READY)
+	$(BIN) -m pytest --numprocesses=0 tests/browser/page.py tests/browser/lab.py
+
+lint: $(READY)
+	$(BIN) -m ruff check
+	$(BIN) -m ruff format --check
+	$(BIN) -m mypy
+	$(BIN) -m giftlib notebooks --check
+
 bench: $(READY)
 	$(BIN) tests/benchmark.py
 
@@ -32,12 +45,12 @@ study: $(READY)
 	$(BIN) tests/study.py
 
 lab: $(READY)
-	$(BIN) -m jupyterlab notebooks
+	$(BIN) -m jupyterlab $(LAB_OPTIONS) $(NOTEBOOKS)
 
 notebooks: $(READY)
 	$(BIN) -m giftlib notebooks
 
-pins:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+pins: $(READY)
+	$(BIN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
 	    --custom-compile-command "make pins" -o requirements.txt
 	echo "-e ." >> requirements.txt

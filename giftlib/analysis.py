@@ -5,7 +5,7 @@ A poll only brackets the moment of an order's final state, so times are interval
 
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -13,15 +13,19 @@ import pandas as pd
 from giftlib.brackets import BOUNDS, count_brackets, widen
 from giftlib.columns import FINAL_STATUSES
 from giftlib.laws import LAWS, Fit, fit_law
-from giftlib.turnbull import Turnbull
+from giftlib.turnbull import Floats, Turnbull
 
 REPLICATES = 200
 MOST_RESAMPLED = 1_000
 
 
+@overload
+def time_to_fulfilment(orders: Any, by: None = None, *, end: str | None = None) -> "FulfilmentCurve": ...
+@overload
+def time_to_fulfilment(orders: Any, by: str, *, end: str | None = None) -> "dict[Any, FulfilmentCurve]": ...
 def time_to_fulfilment(
     orders: Any, by: str | None = None, *, end: str | None = None
-) -> "FulfilmentCurve | dict[object, FulfilmentCurve]":
+) -> "FulfilmentCurve | dict[Any, FulfilmentCurve]":
     """The distribution of T, the seconds from an order's placement to its final state, whichever that is.
 
     `orders` is a pandas or a Dask frame, of which `not_done_by_s` and `done_by_s` are read: `not_done_by_s < T <=
@@ -71,11 +75,16 @@ class FulfilmentCurve:
 
     def __repr__(self) -> str:
         low, high = self.quantile(0.5)
-        median = (f"{low:.1f} s" if low == high else f"after {low:.1f} s" if high == inf
-                  else f"between {low:.1f} and {high:.1f} s")
+        median = (
+            f"{low:.1f} s"
+            if low == high
+            else f"after {low:.1f} s"
+            if high == inf
+            else f"between {low:.1f} and {high:.1f} s"
+        )
         return f"FulfilmentCurve({self.n} orders, {self.n_final} final, median {median})"
 
-    def cdf(self, seconds: float | np.ndarray) -> float | np.ndarray:
+    def cdf(self, seconds: float | Floats) -> float | Floats:
         """The share of orders certainly final by `seconds`: a class' mass counts at its right end, mass without a
         right end never. A float for a number, an array for an array. NaN raises ValueError."""
         at = np.asarray(seconds, dtype=float)
@@ -107,25 +116,35 @@ class FulfilmentCurve:
         classes = self.frame()
         seconds = np.unique(classes[["from_s", "to_s"]].to_numpy())
         seconds = seconds[np.isfinite(seconds)]
-        return pd.DataFrame({
-            "seconds": seconds,
-            "low": np.quantile([r.surely_by(seconds) for r in self._replicates], tail, axis=0, method="lower"),
-            "high": np.quantile([r.perhaps_by(seconds) for r in self._replicates], 1 - tail, axis=0, method="higher"),
-        })
+        return pd.DataFrame(
+            {
+                "seconds": seconds,
+                "low": np.quantile([r.surely_by(seconds) for r in self._replicates], tail, axis=0, method="lower"),
+                "high": np.quantile(
+                    [r.perhaps_by(seconds) for r in self._replicates], 1 - tail, axis=0, method="higher"
+                ),
+            }
+        )
 
     def quantile_band(self, p: float, level: float = 0.95) -> tuple[float, float]:
         """Confidence limits, in seconds, of the p-quantile, from the samples of `band`; the upper one may be inf."""
         tail = (1 - _share("level", level)) / 2
-        lows, highs = zip(*(r.quantile(_share("p", p)) for r in self._replicates))
-        return (float(np.quantile(lows, tail, method="lower")),
-                float(np.quantile(highs, 1 - tail, method="higher")))
+        lows, highs = zip(*(r.quantile(_share("p", p)) for r in self._replicates), strict=True)
+        return (float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher")))
 
     def frame(self) -> pd.DataFrame:
         """The classes, one row each: from_s, to_s (equal for an exact time, inf for orders not final while looked
         at), mass, cdf_low and cdf_high (the share final before and after the class)."""
         e = self._estimate
-        return pd.DataFrame({"from_s": np.where(e.is_exact, e.ends, e.starts), "to_s": e.ends, "mass": e.mass,
-                             "cdf_low": e.cumulative[:-1], "cdf_high": e.cumulative[1:]})
+        return pd.DataFrame(
+            {
+                "from_s": np.where(e.is_exact, e.ends, e.starts),
+                "to_s": e.ends,
+                "mass": e.mass,
+                "cdf_low": e.cumulative[:-1],
+                "cdf_high": e.cumulative[1:],
+            }
+        )
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
@@ -140,13 +159,16 @@ class FulfilmentCurve:
 
     @cached_property
     def _replicates(self) -> list[Turnbull]:
-        *brackets, count = _columns(widen(self.brackets, MOST_RESAMPLED)[0])
-        samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES)
-        return [Turnbull(*(column[drawn] for column in brackets), sample[drawn])
-                for sample in samples for drawn in [sample > 0]]
+        low, high, request, count = _columns(widen(self.brackets, MOST_RESAMPLED)[0])
+        samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES).astype(float)
+        return [
+            Turnbull(low[drawn], high[drawn], request[drawn], sample[drawn])
+            for sample in samples
+            for drawn in [sample > 0]
+        ]
 
 
-def _columns(brackets: pd.DataFrame) -> list[np.ndarray]:
+def _columns(brackets: pd.DataFrame) -> list[Floats]:
     return [brackets[column].to_numpy(float) for column in (*BOUNDS, "orders")]
 
 

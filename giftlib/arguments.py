@@ -25,14 +25,16 @@ def check_id(name: str, value: Any) -> str:
 
 def check_count(name: str, value: Any, *, most: int = 10**9) -> int:
     """A whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= most:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not 1 <= value <= most:
         raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
     return int(value)
 
 
 def check_seconds(name: str, value: Any) -> float:
     """A time above 0 that ends in this millennium."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= 1e9:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < value <= 1e9:
         raise ValueError(f"{name} must be a finite number of seconds above 0, at most 1e9, got {value!r}")
     return float(value)
 

@@ -1,5 +1,6 @@
 """Brackets low < T <= high in seconds, checked and counted: what the estimate needs of millions of orders."""
 
+from collections.abc import Iterable
 from itertools import count
 from math import inf
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 
 from giftlib.columns import column_of, group_keys, require_columns
 from giftlib.parts import of_parts
+from giftlib.turnbull import Floats
 
 MOST_DISTINCT = 5_000
 BOUNDS = ["not_done_by_s", "done_by_s", "request_s"]
@@ -35,21 +37,21 @@ def widen(brackets: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) ->
     leaves so few; -1 stands for no widening. Each power's multiples are among those of the one before, so parts that
     were widened first, put together and widened from their greatest power on, give what the whole gives.
     """
-    for power in count(power):
+    for tried in count(power):
         # A sample has no more distinct brackets than the whole, and is sooner counted.
-        if len(_distinct(brackets[: 10 * most], power)) <= most and len(all_ := _distinct(brackets, power)) <= most:
-            return all_, power
+        if len(_distinct(brackets[: 10 * most], tried)) <= most and len(all_ := _distinct(brackets, tried)) <= most:
+            return all_, tried
     raise AssertionError
 
 
 def _distinct(brackets: pd.DataFrame, power: int) -> pd.DataFrame:
     if power >= 0:
         # To whole milliseconds first; the rounding keeps 1.001 s from being 1000.9999999999999 ms.
-        ms = (brackets[BOUNDS] * 1000).round(6)
+        ms = (brackets[BOUNDS].to_numpy(float) * 1000).round(6)
         step = 2.0**power
         wider = np.ceil(np.ceil(ms) / step) * step
-        wider["not_done_by_s"] = np.floor(np.floor(ms["not_done_by_s"]) / step) * step
-        brackets = (wider / 1000).assign(orders=brackets["orders"].to_numpy())
+        wider[:, 0] = np.floor(np.floor(ms[:, 0]) / step) * step
+        brackets = pd.DataFrame(wider / 1000, columns=BOUNDS).assign(orders=brackets["orders"].to_numpy())
     return brackets.groupby(BOUNDS)["orders"].sum().reset_index()
 
 
@@ -68,12 +70,15 @@ def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.Dat
         low, high = np.where(otherwise, inf, low), np.where(otherwise, inf, high)
         request = np.where(otherwise, 0.0, request)
     brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": high, "request_s": request, "orders": 1})
-    parts = [("all", brackets)] if by is None else brackets.groupby(group_keys(orders, by).to_numpy())
-    groups = [(group, *widen(rows)) for group, rows in parts]
-    return pd.concat([brackets[:0], *(counted.assign(group=group, power=power) for group, counted, power in groups)])
+    parts: Iterable[Any] = [("all", brackets)] if by is None else brackets.groupby(group_keys(orders, by).to_numpy())
+    counted = [brackets[:0]]
+    for group, rows in parts:
+        distinct, power = widen(rows)
+        counted.append(distinct.assign(group=group, power=power))
+    return pd.concat(counted)
 
 
-def _seconds(orders: pd.DataFrame, column: str) -> np.ndarray:
+def _seconds(orders: pd.DataFrame, column: str) -> Floats:
     try:
         seconds = orders[column].to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):

@@ -27,7 +27,7 @@ class GiftlibError(Exception):
     """The root of the tree. Every error can be pickled and copied with its attributes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self), *self.args), vars(self)
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]  # in no stub
 
 
 class ApiError(GiftlibError):
@@ -126,9 +126,7 @@ class OrderOutcomeUnknownError(GiftlibError):
     `Client.find_order` needs to look for it; what went wrong is the `__cause__`.
     """
 
-    def __init__(
-        self, product_id: str, type_id: str, quantity: int, sent_at: datetime, gave_up_at: datetime
-    ) -> None:
+    def __init__(self, product_id: str, type_id: str, quantity: int, sent_at: datetime, gave_up_at: datetime) -> None:
         super().__init__(
             f"the purchase of {quantity} x {type_id} of product {product_id} was sent at "
             f"{sent_at:%Y-%m-%d %H:%M:%S} UTC and its answer lost: it may have been made. Do not send it again; "

@@ -93,8 +93,8 @@ def polls_frame(rows: list[sqlite3.Row]) -> pd.DataFrame:
 def _span(row: sqlite3.Row, start: str, end: str, start_run: str, end_run: str) -> float:
     """Seconds between two events: by the monotonic clock within a run, by UTC across runs."""
     if row[start_run] == row[end_run]:
-        return row[f"{end}_s"] - row[f"{start}_s"]
-    return (row[f"{end}_us"] - row[f"{start}_us"]) / 1e6
+        return float(row[f"{end}_s"] - row[f"{start}_s"])
+    return float(row[f"{end}_us"] - row[f"{start}_us"]) / 1e6
 
 
 def _bracket(row: sqlite3.Row) -> tuple[float, float]:
@@ -114,9 +114,10 @@ def _bracket(row: sqlite3.Row) -> tuple[float, float]:
 
 def _request_s(row: sqlite3.Row) -> float | None:
     """How much of the bracket is the final look's own time, and the placement's."""
-    if row["final_look_s"] is None or row["received_us"] is None:
-        return row["final_look_s"]
-    return row["final_look_s"] + row["received_s"] - row["sent_s"]
+    look: float | None = row["final_look_s"]
+    if look is None or row["received_us"] is None:
+        return look
+    return look + float(row["received_s"] - row["sent_s"])
 
 
 def _elapsed(row: sqlite3.Row) -> float | None:

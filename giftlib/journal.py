@@ -23,6 +23,7 @@ from giftlib.frames import ORDERS, POLLS, intents_frame, orders_frame, polls_fra
 from giftlib.orders import Order
 from giftlib.parquet import write_orders
 from giftlib.poll import Poll
+from giftlib.reading import decimals
 
 SCHEMA_VERSION = 1
 
@@ -89,9 +90,7 @@ class Journal:
         self._db.execute("COMMIT")
 
     def __repr__(self) -> str:
-        orders, final = self._db.execute(
-            "SELECT COUNT(order_id), COALESCE(SUM(is_final), 0) FROM orders"
-        ).fetchone()
+        orders, final = self._db.execute("SELECT COUNT(order_id), COALESCE(SUM(is_final), 0) FROM orders").fetchone()
         return f"Journal({orders} orders, {final} final)"
 
     def close(self) -> None:
@@ -177,7 +176,7 @@ class Journal:
                     self._claim(row["intent"], order)
         intents = self.intents()
         intents = intents[intents["intent"].isin(list(candidates))].reset_index(drop=True)
-        return intents.assign(candidates=[candidates[intent] for intent in intents["intent"]])
+        return intents.assign(candidates=intents["intent"].map(candidates))
 
     def _known_ids(self) -> set[str]:
         rows = self._db.execute("SELECT order_id FROM orders WHERE order_id IS NOT NULL AND state != 'watched'")
@@ -287,7 +286,7 @@ class Journal:
             "SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders"
             " UNION SELECT refunded_amount FROM orders"
         )
-        places = max(-Decimal(amount or 0).as_tuple().exponent for (amount,) in [*amounts, (None,)])
+        places = max(decimals(Decimal(amount or 0)) for (amount,) in [*amounts, (None,)])
         rows = self._db.execute(ORDERS, {"trust_lists": True})
         chunks = iter(lambda: rows.fetchmany(_ORDERS_PER_FILE), [])
         write_orders(map(orders_frame, chunks), directory, decimal_places=max(places, 2))

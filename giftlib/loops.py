@@ -8,9 +8,7 @@ from giftlib.journal import Journal
 from giftlib.polling import Looker
 
 
-def loop_for_each(
-    order_ids: Iterable[str], *, client: Client, every: float = 5.0, spacing: float = 0.0
-) -> Journal:
+def loop_for_each(order_ids: Iterable[str], *, client: Client, every: float = 5.0, spacing: float = 0.0) -> Journal:
     """The journal of as many loops as there are orders, each with a pause of `every` seconds, until all are final.
 
     They are played in one thread, a look when it is due and `spacing` seconds after the look before, so answers

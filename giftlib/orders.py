@@ -25,6 +25,7 @@ class OrderStatus(StrEnum):
 
 FINAL = frozenset({OrderStatus.FULFILLED, OrderStatus.PARTIALLY_FILLED, OrderStatus.REFUNDED})
 
+
 class CardSecrets(NamedTuple):
     """The code that spends a card, and its serial."""
 
@@ -42,7 +43,9 @@ class Card:
 
     def __init__(self, value: str | None, serial: str | None = None) -> None:
         secrets = None if value is None else CardSecrets(value, serial)
-        self._secrets = lambda: secrets  # what is in a function shows in no listing of attributes
+        self._secrets: Callable[[], CardSecrets | None] = lambda: (
+            secrets
+        )  # what is in a function shows in no listing of attributes
 
     def reveal(self) -> CardSecrets:
         """The card's `(value, serial)` in clear. Raises GiftlibError on a card that came through pickle."""
@@ -146,7 +149,8 @@ class Order(Mapping[str, Any]):
     @property
     def cards(self) -> tuple[Card, ...]:
         """The delivered cards."""
-        return self._fields.get("cards", ())
+        cards: tuple[Card, ...] = self._fields.get("cards", ())
+        return cards
 
     @property
     def product_id(self) -> str | None:
@@ -196,7 +200,7 @@ class Order(Mapping[str, Any]):
             OrderStatus.PARTIALLY_FILLED: 0 < delivered < ordered,
             OrderStatus.REFUNDED: delivered == 0,
         }
-        if not agrees[self.status]:
+        if not agrees[OrderStatus(self.status)]:
             self._problems.append(f"{self.status} with {delivered} of {ordered} cards delivered")
         if cards != delivered:
             self._problems.append(f"{delivered} cards delivered, {cards} in the answer")

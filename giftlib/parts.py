@@ -11,6 +11,8 @@ def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame],
     frame = frame[columns]
     if isinstance(frame, pd.DataFrame):
         return summarise(frame)
-    import dask
+    from dask.base import compute
+    from dask.delayed import delayed
 
-    return pd.concat(dask.compute(*map(dask.delayed(summarise), frame.to_delayed())), ignore_index=True)
+    summaries: tuple[pd.DataFrame, ...] = compute(*map(delayed(summarise), frame.to_delayed()))
+    return pd.concat(summaries, ignore_index=True)

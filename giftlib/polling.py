@@ -132,7 +132,7 @@ class Looker:
             if poll.order is not None and poll.order.status not in OrderStatus.__members__:
                 self._warn_once(
                     poll.outcome,
-                    f"order {poll.order_id} has a status that giftlib does not know, taken as not final: {poll.outcome}",
+                    f"order {poll.order_id} has a status that giftlib does not know, taken for open: {poll.outcome}",
                 )
             if self._on_poll is not None:
                 try:

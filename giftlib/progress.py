@@ -2,13 +2,14 @@
 
 import os
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
 from giftlib.clock import Clock, SystemClock
 
 
-def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[None]":
+def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[Any]":
     """A bar that shows itself if `progress` is True, or None and a person waits in real time.
 
     A notebook that is run for a report counts as nobody: there `TQDM_DISABLE` is set.

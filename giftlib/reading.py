@@ -39,8 +39,13 @@ def as_amount(raw: Any) -> Decimal | None:
         number = Decimal(raw)
     except InvalidOperation:
         return None
-    fits = number.is_finite() and -_MOST < number < _MOST and number.as_tuple().exponent >= -12
+    fits = number.is_finite() and -_MOST < number < _MOST and decimals(number) <= 12
     return number if fits else None
+
+
+def decimals(number: Decimal) -> int:
+    """How many places a finite number is written with behind its point; negative for whole tens and so on."""
+    return -int(number.as_tuple().exponent)
 
 
 def as_count(raw: Any) -> int | None:

@@ -49,7 +49,7 @@ def _rows(transactions: "Iterable[Transaction] | pd.DataFrame") -> list[dict[str
     """The transactions, each once, oldest first."""
     if isinstance(transactions, pd.DataFrame):
         require_columns("transactions", transactions, list(Transaction.__dataclass_fields__))
-        rows = transactions.astype(object).where(transactions.notna(), None).to_dict("records")
+        rows: list[dict[Any, Any]] = transactions.astype(object).where(transactions.notna(), None).to_dict("records")
     else:
         rows = [asdict(transaction) for transaction in transactions]
     once = {row["transaction_id"] or number: row for number, row in enumerate(rows)}

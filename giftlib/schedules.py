@@ -73,11 +73,11 @@ def growing(first: float, *, factor: float, most: float, initial: float = 0.0) -
     if not 1 <= factor < inf:
         raise ValueError(f"factor must be a finite number from 1 up, got {factor!r}")
 
-    def pause(elapsed: float, looks: Sequence[Look]) -> float:
+    def pause(_: float, looks: Sequence[Look]) -> float:
         if not looks:
             return initial
         steps = min(len(looks) - 1, 1000 / max(factor - 1, 1e-3))  # a power beyond every float is far beyond `most`
-        return float(min(first * min(np.exp(steps * np.log(factor)), 1e300), most))
+        return float(min(first * np.exp(min(steps * np.log(factor), 690.0)), most))
 
     options = f", initial={initial:g}" if initial else ""
     return Schedule(f"growing({first:g}, factor={factor:g}, most={most:g}{options})", pause)
@@ -94,7 +94,7 @@ def fixed(moments: Sequence[float]) -> Schedule:
 
 
 def with_jitter(schedule: Schedule, share: float, *, seed: int = 0) -> Schedule:
-    """The same, each pause longer by a random share of it, from 0 to `share`; the seed and the look's number settle it."""
+    """The same, each pause longer by a random share of it, 0 to `share`; the seed and the look's number settle it."""
     share = _check_share("share", share, 10.0)
 
     def pause(elapsed: float, looks: Sequence[Look]) -> float:

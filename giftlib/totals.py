@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
 from giftlib.columns import FINAL_STATUSES, column_of, group_keys, require_columns
@@ -48,30 +49,35 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     )
     rows = pd.DataFrame(
         dict(zip(_COUNTS, [1, ~final, ordered, delivered * final, refunded * final, ordered * final], strict=True))
-        | {name: np.where(final, orders[column].to_numpy(object), _NOTHING) for name, column in _AMOUNTS.items()}
+        | {
+            name: np.where(final, orders[column].to_numpy(object), np.array(_NOTHING))
+            for name, column in _AMOUNTS.items()
+        }
     )
     keys = pd.DataFrame({f"by {name}": group_keys(orders, name).to_numpy() for name in names})
     return _sums(rows, keys).reset_index(drop=not names)
 
 
 def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """The counts and amounts of the rows, summed by equal keys, which become the sorted index; all if there are none."""
-    groups = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(rows))}
+    """The rows' counts and amounts, summed by equal keys, which become the sorted index; all if there are none."""
+    groups: dict[Any, Any] = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(rows))}
     counts, amounts = rows[_COUNTS].to_numpy(int), {name: rows[name].to_numpy() for name in _AMOUNTS}
     sums = [
         [*counts[at].sum(axis=0), *(_exact_sum(_AMOUNTS[name], amounts[name][at]) for name in _AMOUNTS)]
         for at in groups.values()
     ]
-    index = (pd.MultiIndex.from_tuples(groups, names=list(keys)) if len(keys.columns) > 1
+    index = (pd.MultiIndex.from_tuples(list(groups), names=list(keys)) if len(keys.columns) > 1
              else pd.Index(list(groups), dtype=object, name=next(iter(keys), None)))  # fmt: skip
     totals = pd.DataFrame(sums, index=index, columns=[*_COUNTS, *_AMOUNTS])
     return totals.astype(dict.fromkeys(_COUNTS, "int64") | dict.fromkeys(_AMOUNTS, object))
 
 
-def _exact_sum(column: str, amounts: np.ndarray) -> Decimal:
+def _exact_sum(column: str, amounts: NDArray[np.object_]) -> Decimal:
     with localcontext(_EXACT):
-        if infer_dtype(amounts, skipna=False) == "decimal" and (total := amounts.sum()).is_finite():
-            return total
+        if infer_dtype(amounts, skipna=False) == "decimal":
+            total: Decimal = amounts.sum()
+            if total.is_finite():
+                return total
         known = amounts[pd.notna(amounts)].tolist()
         for amount in known:
             if not (isinstance(amount, Decimal) and amount.is_finite()):

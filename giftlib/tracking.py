@@ -91,7 +91,8 @@ def process_orders(
     connection) are warned of at the end. Those whose answer was lost are looked for with `journal.reconcile`; what is
     found is waited for like the others, and what is not is warned of. After a failure that the next purchase would
     meet as well (no balance) nothing more is placed, the orders placed are waited for, and the failure is raised; a
-    refused key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its placement.
+    refused key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its
+    placement.
     """
     checked = deque(map(_checked_item, check_kind("items", items, Iterable)))
     tracker = _Tracker(timeout, schedule, client, journal, on_poll)

@@ -29,7 +29,7 @@ LARGEST_ANSWER = 10 * 2**20
 _LARGEST_HEAD = 2**20
 
 
-class _BoundedReads:
+class _BoundedReads(socket.socket):
     """A socket whose reads end at `deadline` all together, and read at most `allowance` bytes."""
 
     deadline: float | None = None
@@ -48,26 +48,22 @@ class _BoundedReads:
         return read
 
 
-class _Socket(_BoundedReads, socket.socket):
-    pass
-
-
 class _TLSSocket(_BoundedReads, ssl.SSLSocket):
     pass
 
 
-class _BoundedExchange:
+class _Connection(HTTPConnection):
     """A connection that hands what is left of the time-out to its socket, from the first address to the body."""
 
     def _new_conn(self) -> socket.socket:
         """A connection to the first of the host's addresses that takes one; they share the time-out evenly."""
-        deadline, failure = monotonic() + self.timeout, OSError("the host has no address")
+        deadline, failure = monotonic() + float(self.timeout or 0), OSError("the host has no address")
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise NameResolutionError(self.host, self, error) from error
+            raise NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
         for number, (family, kind, protocol, _, address) in enumerate(found):
-            bounded = _Socket(family, kind, protocol)
+            bounded = _BoundedReads(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     bounded.setsockopt(*option)
@@ -83,8 +79,9 @@ class _BoundedExchange:
         raise NewConnectionError(self, "no connection was made") from failure
 
     def getresponse(self) -> Any:
-        self.sock.deadline = monotonic() + self.timeout
-        self.sock.allowance = LARGEST_ANSWER + _LARGEST_HEAD
+        bounded: Any = self.sock
+        bounded.deadline = monotonic() + float(self.timeout or 0)
+        bounded.allowance = LARGEST_ANSWER + _LARGEST_HEAD
         response = super().getresponse()
         if response.status < 200:
             # What follows is the real answer; on a connection kept it would be taken for the next request's.
@@ -92,11 +89,7 @@ class _BoundedExchange:
         return response
 
 
-class _Connection(_BoundedExchange, HTTPConnection):
-    pass
-
-
-class _TLSConnection(_BoundedExchange, HTTPSConnection):
+class _TLSConnection(_Connection, HTTPSConnection):
     pass
 
 

@@ -6,6 +6,10 @@ Work and memory depend on the number of distinct brackets, not on the number of 
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 
 class Turnbull:
@@ -15,7 +19,7 @@ class Turnbull:
     `is_exact` holds, the class is the single time `ends`. `request` is explained at `time_to_fulfilment`.
     """
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, request: np.ndarray, count: np.ndarray) -> None:
+    def __init__(self, low: Floats, high: Floats, request: Floats, count: Floats) -> None:
         exact = low == high
         # Twice: once for the request, once because looks meant for the same moment are not sent at quite the same.
         stop = np.where(exact, high, np.maximum(high - 2 * request, (low + high) / 2))
@@ -36,13 +40,15 @@ class Turnbull:
         self.cumulative = np.minimum(np.append(0.0, np.cumsum(self.mass)), 1.0)
         self.is_exact = np.nextafter(self.ends, -inf) == self.starts
 
-    def surely_by(self, seconds: np.ndarray) -> np.ndarray:
+    def surely_by(self, seconds: Floats) -> Floats:
         """The share final by `seconds` wherever inside its class the mass lies."""
-        return self.cumulative[np.searchsorted(self.ends[np.isfinite(self.ends)], seconds, "right")]
+        share: Floats = self.cumulative[np.searchsorted(self.ends[np.isfinite(self.ends)], seconds, "right")]
+        return share
 
-    def perhaps_by(self, seconds: np.ndarray) -> np.ndarray:
+    def perhaps_by(self, seconds: Floats) -> Floats:
         """The share that could be final by `seconds`."""
-        return self.cumulative[np.searchsorted(self.starts, seconds, "left")]
+        share: Floats = self.cumulative[np.searchsorted(self.starts, seconds, "left")]
+        return share
 
     def quantile(self, p: float) -> tuple[float, float]:
         """The ends of the class in which the share reaches `p`."""
@@ -59,7 +65,7 @@ class Turnbull:
         return int(np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0])
 
 
-def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int) -> np.ndarray:
+def _npmle(first: Indices, stop: Indices, count: Floats, classes: int) -> Floats:
     """The masses that maximise sum(count * log(mass[first:stop].sum())), until the gap to the
     best log-likelihood is below 1e-9 an order.
 
@@ -69,17 +75,19 @@ def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int)
     """
     n = count.sum()
 
-    def covered(mass: np.ndarray) -> np.ndarray:
-        total = np.append(0.0, np.cumsum(mass))
-        return total[stop] - total[first]
+    def covered(mass: Floats) -> Floats:
+        total: Floats = np.append(0.0, np.cumsum(mass))
+        share: Floats = total[stop] - total[first]
+        return share
 
-    def gradient(mass: np.ndarray) -> np.ndarray:
+    def gradient(mass: Floats) -> Floats:
         weight = count / covered(mass)
-        return np.cumsum(np.bincount(first, weight, classes + 1) - np.bincount(stop, weight, classes + 1))[:-1]
+        slopes: Floats = np.cumsum(np.bincount(first, weight, classes + 1) - np.bincount(stop, weight, classes + 1))
+        return slopes[:-1]
 
-    def gain(mass: np.ndarray) -> float:
+    def gain(mass: Floats) -> float:
         share = covered(mass)
-        return count @ np.log(share) - n * mass.sum() if share.min() > 0 else -inf
+        return float(count @ np.log(share) - n * mass.sum()) if share.min() > 0 else -inf
 
     mass = np.full(classes, 1 / classes)
     for step_number in range(10_000):
@@ -95,9 +103,10 @@ def _npmle(first: np.ndarray, stop: np.ndarray, count: np.ndarray, classes: int)
         size = len(free)
         rank = np.searchsorted(free, np.arange(classes + 1))
         cell = rank[first] * (size + 1) + rank[stop]
-        weight = np.bincount(cell, count / covered(mass) ** 2, (size + 1) ** 2).reshape(size + 1, size + 1)
+        weights: Floats = np.bincount(cell, count / covered(mass) ** 2, (size + 1) ** 2).astype(float)
+        weight = weights.reshape(size + 1, size + 1)
         # hessian[j, k] sums the weight of the brackets that begin by min(j, k) and stop after max(j, k).
-        upper = np.cumsum(np.cumsum(weight, axis=0)[:-1, :0:-1], axis=1)[:, ::-1]
+        upper: Floats = np.cumsum(np.cumsum(weight, axis=0)[:-1, :0:-1], axis=1)[:, ::-1]
         hessian = np.triu(upper) + np.triu(upper, 1).T
         hessian[np.diag_indices(size)] *= 1 + 1e-10
         step = np.zeros(classes)

@@ -3,16 +3,21 @@
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import tracemalloc
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
+from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
 
 import dask.dataframe as dd
+import nbformat
 import numpy as np
 import pandas as pd
 import requests
@@ -31,15 +36,20 @@ from giftlib import (
     track_orders,
 )
 from giftlib.loops import loop_for_each
+from giftlib.notebooks import tidied
 from giftlib.optimum import best_delay, optimum
 from giftlib.parquet import write_orders
+from giftlib.report import find_notebooks
 from giftlib.schedules import evaluate, every, learned, wait_then
 
+ROOT = Path(__file__).parent.parent
 PRODUCT = "507f1f77bcf86cd799439011"
 LAW = lognorm(np.log(3) / 1.6448536, scale=10)
 LOG_LOGISTIC = fisk(np.log(19) / np.log(3), scale=10)
 SERVER = """
-import threading
+import os, sys, threading
+if len(sys.argv) > 1:
+    os.sched_setaffinity(0, {int(sys.argv[1])})
 from giftlib.sandbox import Sandbox
 from giftlib.clock import SystemClock
 sandbox = Sandbox(clock=SystemClock(), latency_s=0, ceiling_per_minute=None, fulfilment_s=0)
@@ -143,6 +153,41 @@ def cpu_per_check(rounds=9, checks=200):
     return [median(seconds) for seconds in taken]
 
 
+def load_on_one_core(checks=5000):
+    """Looks a second and their slowest percent in ms, emulator and a keep-alive `requests.Session` sharing a core."""
+    everywhere, core = os.sched_getaffinity(0), max(os.sched_getaffinity(0))
+    with subprocess.Popen([sys.executable, "-c", SERVER, str(core)], stdout=subprocess.PIPE, text=True) as server:
+        url, key, order_id = server.stdout.readline().split()
+        session, full = requests.Session(), f"{url}/v3/gift-cards/checkOrder/{order_id}"
+        session.headers["X-Access-Token"] = key
+        os.sched_setaffinity(0, {core})
+        taken = [timed(lambda: session.get(full).json()) for _ in range(checks)][200:]
+        os.sched_setaffinity(0, everywhere)
+        server.kill()
+    return len(taken) / sum(taken), float(np.quantile(taken, 0.99)) * 1000
+
+
+def emulator_of_a_million():
+    """Seconds to start and to stop a sandbox with a million orders, and GiB at the peak; wants its own process."""
+    begun = perf_counter()
+    sandbox = Sandbox(latency_s=0, opening_balance=10**12)
+    started = perf_counter() - begun
+    for _ in range(10):
+        sandbox.add_orders(100_000, "TEST_PARTIAL", 2)
+    sandbox.clock.sleep(10**6)
+    client = sandbox.client()
+    assert len(client.list_orders(5000, 100)) == 100 == len(client.transactions(15_000, 100))
+    begun = perf_counter()
+    sandbox.close()
+    return started, perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def timed(call):
+    begun = perf_counter()
+    call()
+    return perf_counter() - begun
+
+
 def cost_of_tracking(orders):
     """CPU seconds, and MB at the peak, of tracking a burst; measured in runs of their own, memory slows."""
     begun = process_time()
@@ -171,7 +216,9 @@ def orders_frame(orders, seed, latency_s=0.0, first_look=lambda rng, n: 5.0):
         {
             "order_id": pd.array([f"6955b9{seed:06x}{number:012x}" for number in range(orders)], dtype="str"),
             "product_id": PRODUCT,
-            "type_id": pd.array(rng.choice(["type_001", "type_002", "TEST_PARTIAL", "TEST_REFUND"], orders), dtype="str"),
+            "type_id": pd.array(
+                rng.choice(["type_001", "type_002", "TEST_PARTIAL", "TEST_REFUND"], orders), dtype="str"
+            ),
             "quantity": pd.array(quantity, dtype="Int64"),
             "placed_at": (days + pd.to_timedelta(rng.integers(0, 86_400, orders), "s")).as_unit("us"),
             "status": pd.array(status, dtype="str"),
@@ -190,12 +237,7 @@ def orders_frame(orders, seed, latency_s=0.0, first_look=lambda rng, n: 5.0):
 
 
 def fastest(call, rounds=5):
-    taken = []
-    for _ in range(rounds):
-        begun = perf_counter()
-        call()
-        taken.append(perf_counter() - begun)
-    return min(taken)
+    return min(timed(call) for _ in range(rounds))
 
 
 def a_million():
@@ -212,8 +254,15 @@ def a_million():
     columns = ["quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount", "refunded_amount"]
     ours = fastest(lambda: refund_totals(orders))
     plain = fastest(lambda: [orders[column].sum() for column in columns])
-    row("`refund_totals` of a million orders, against plain sums", "at most 2", f"{ours / plain:.2f} ({1000 * ours:.0f} ms)")
-    ours, plain = fastest(lambda: refund_totals(orders, "status")), fastest(lambda: orders.groupby("status")[columns].sum())
+    row(
+        "`refund_totals` of a million orders, against plain sums",
+        "at most 2",
+        f"{ours / plain:.2f} ({1000 * ours:.0f} ms)",
+    )
+    ours, plain = (
+        fastest(lambda: refund_totals(orders, "status")),
+        fastest(lambda: orders.groupby("status")[columns].sum()),
+    )
     row("the same by status, against a plain `groupby`", "", f"{ours / plain:.2f} ({1000 * ours:.0f} ms)")
 
 
@@ -248,16 +297,44 @@ def twenty_million():
             f"{max(peaks.values()) / 2**30:.2f} GiB, {curve_s:.0f} s the curve, {sums_s:.0f} s the sums")  # fmt: skip
 
 
+def notebooks_under_nbval(rounds=3):
+    """Seconds of strict nbval on two cores: our notebooks, and as many that only import pandas and pyplot."""
+    ours = find_notebooks(ROOT / "notebooks")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in ours:
+            cell = nbformat.v4.new_code_cell("import matplotlib.pyplot as plt\nimport pandas as pd", execution_count=1)
+            nbformat.write(tidied(nbformat.v4.new_notebook(cells=[cell])), Path(folder) / path.name)
+        shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
+        command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
+        taken = [
+            [timed(lambda: subprocess.run([*command, where], cwd=ROOT, check=True, capture_output=True))
+             for where in (str(ROOT / "notebooks"), folder)]
+            for _ in range(rounds)
+        ]  # fmt: skip
+    return [min(seconds) for seconds in zip(*taken, strict=True)]
+
+
 def row(what, claim, seen):
     print(f"| {what} | {claim} | {seen} |", flush=True)
 
 
 def main():
-    print(f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
+    print(
+        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {platform.machine()}, "
+        f"{os.cpu_count()} cores\n"
+    )
     print("| what | aimed at | seen |\n|---|---|---|")
     ours, bare, guide = cpu_per_check()
     row("CPU a check, against a bare `Session.get(...).json()`", "at most 1.15", f"{ours / bare:.2f} ({ours:.0f} µs)")
     row("the same, against the guide's `requests.get`", "", f"{ours / guide:.2f}")
+
+    rate, slowest = load_on_one_core()
+    row("the emulator, checkOrder by a keep-alive session, both on one core", "1,000 a second, 99 % under 10 ms",
+        f"{rate:,.0f} a second, 99 % under {slowest:.1f} ms")  # fmt: skip
+    with ProcessPoolExecutor(1, get_context("spawn")) as aside:
+        start, stop, peak = aside.submit(emulator_of_a_million).result()
+    row("the emulator with a million orders", "start and stop under 0.2 s each, under 1.5 GiB",
+        f"{1000 * start:.0f} ms, {1000 * stop:.0f} ms, {peak:.2f} GiB")  # fmt: skip
 
     patient, loop = evaluate(wait_then(7, every=5), LAW), evaluate(every(5), LAW)
     row("`wait_then(7, every=5)`, exact", "2.65 requests, 2.6 s", f"{patient[0]:.2f} requests, {patient[1]:.2f} s")
@@ -271,7 +348,11 @@ def main():
         aims = ("at most 25 %", "at most 5 %") if name != "slow tail" else ("", "")
         for orders, aim in zip((5, 20), aims, strict=True):
             mean, worst = excess(law, orders, 20)
-            row(f"`learned`, {orders} past orders, {name}: over the optimum", aim, f"{mean:.1%}, worst of 20 {worst:.1%}")
+            row(
+                f"`learned`, {orders} past orders, {name}: over the optimum",
+                aim,
+                f"{mean:.1%}, worst of 20 {worst:.1%}",
+            )
     millions = LAW.rvs(10**6, random_state=0)
     begun = process_time()
     evaluate(every(5), millions)
@@ -292,9 +373,14 @@ def main():
         row(f"burst of 50, {name}", "", f"{delay:.1f} s, {per_order:.2f} requests, {refusals} × 429")
     for orders in (500, 5000):
         seconds, peak = cost_of_tracking(orders)
-        row(f"tracking a burst of {orders}, emulator included", "", f"{seconds:.1f} s of CPU, {peak:.0f} MB at the peak")
+        row(
+            f"tracking a burst of {orders}, emulator included", "", f"{seconds:.1f} s of CPU, {peak:.0f} MB at the peak"
+        )
     a_million()
     twenty_million()
+    ours, empty = notebooks_under_nbval()
+    row("all notebooks under strict nbval, two cores, against as many that only import pandas and pyplot",
+        "at most 1.6", f"{ours / empty:.2f} ({ours:.1f} s)")  # fmt: skip
 
 
 if __name__ == "__main__":

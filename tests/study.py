@@ -32,7 +32,9 @@ def repetition(seed, latency_s):
         "first final answer (naive)": orders["done_by_s"].median(),
         "nonparametric, `curve.point(0.5)`": curve.point(0.5),
         "lognormal fit": curve.fits["lognormal"].quantile(0.5),
-        "`curve.band()` at the end of a class nearest to the median": band["low"][end] <= LAW.cdf(end) <= band["high"][end],
+        "`curve.band()` at the end of a class nearest to the median": band["low"][end]
+        <= LAW.cdf(end)
+        <= band["high"][end],
         "`curve.quantile_band(0.5)`": first <= MEDIAN_S <= last,
     }
 

@@ -14,7 +14,8 @@ from giftlib.brackets import widen
 HAND = [(0, 1), (1, 2), (1, 3), (2, 3), (4, 5), (4, 6), (8, inf), (8, inf)]
 BRACKETS = st.lists(
     st.tuples(st.integers(0, 6), st.one_of(st.integers(0, 6), st.just(inf))).map(lambda b: (b[0], b[0] + b[1])),
-    min_size=1, max_size=9,
+    min_size=1,
+    max_size=9,
 )
 
 
@@ -43,12 +44,14 @@ def test_masses_and_shares_are_those_worked_by_hand():
     curve = time_to_fulfilment(frame(HAND))
     assert masses(curve) == [(0, 1, 0.125), (1, 2, 0.1875), (2, 3, 0.1875), (4, 5, 0.25), (8, inf, 0.25)]
     assert curve.cdf(np.array([0, 0.999, 1, 2, 3, 4, 5, 100, inf])) == pytest.approx(
-        [0, 0, 0.125, 0.3125, 0.5, 0.5, 0.75, 0.75, 0.75])
+        [0, 0, 0.125, 0.3125, 0.5, 0.5, 0.75, 0.75, 0.75]
+    )
     assert (curve.n, curve.n_final) == (8, 6)
 
 
-@pytest.mark.parametrize(("p", "expected"), [(0.1, (0, 1)), (0.125, (0, 1)), (0.13, (1, 2)), (0.5, (2, 3)),
-                                             (0.75, (4, 5)), (0.76, (8, inf))])
+@pytest.mark.parametrize(
+    ("p", "expected"), [(0.1, (0, 1)), (0.125, (0, 1)), (0.13, (1, 2)), (0.5, (2, 3)), (0.75, (4, 5)), (0.76, (8, inf))]
+)
 def test_a_quantile_is_the_interval_where_the_curve_reaches_it(p, expected):
     assert time_to_fulfilment(frame(HAND)).quantile(p) == expected
 
@@ -77,8 +80,10 @@ def test_exact_and_censored_times_give_kaplan_meier(times):
 
 
 def log_likelihood(brackets, points, weights):
-    return sum(log(max(sum(w for t, w in zip(points, weights) if t == low == high or low < t <= high), 1e-300))
-               for low, high in brackets)
+    return sum(
+        log(max(sum(w for t, w in zip(points, weights) if t == low == high or low < t <= high), 1e-300))
+        for low, high in brackets
+    )
 
 
 @settings(max_examples=20)
@@ -109,8 +114,7 @@ def test_a_thousand_different_brackets_meet_the_optimality_condition(kind):
     classes = time_to_fulfilment(frame(zip(low, high))).frame()
     # The gradient at any time may not exceed the number of orders, and equals it where there is mass.
     start, stop = classes["from_s"].to_numpy(), classes["to_s"].to_numpy()
-    covers = np.where((low == high)[:, None], stop == high[:, None],
-                      (start >= low[:, None]) & (stop <= high[:, None]))
+    covers = np.where((low == high)[:, None], stop == high[:, None], (start >= low[:, None]) & (stop <= high[:, None]))
     weight = 1 / (covers @ classes["mass"].to_numpy())
     assert weight @ covers[:, classes["mass"] > 1e-6] == pytest.approx(1000, abs=1e-3)
     for t in np.append(high[np.isfinite(high)], low.max() + 1):
@@ -121,8 +125,9 @@ def test_a_thousand_different_brackets_meet_the_optimality_condition(kind):
 @given(BRACKETS, st.randoms())
 def test_the_order_of_the_rows_does_not_matter(brackets, random):
     shuffled = random.sample(brackets, len(brackets))
-    pd.testing.assert_frame_equal(time_to_fulfilment(frame(brackets)).frame(),
-                                  time_to_fulfilment(frame(shuffled)).frame())
+    pd.testing.assert_frame_equal(
+        time_to_fulfilment(frame(brackets)).frame(), time_to_fulfilment(frame(shuffled)).frame()
+    )
 
 
 @settings(max_examples=30)
@@ -140,11 +145,14 @@ def test_the_curve_rises_from_0_to_at_most_1(brackets):
     assert shares[0] == 0 and (np.diff(shares) >= 0).all() and shares[-1] <= 1
 
 
-@pytest.mark.parametrize(("brackets", "expected"), [
-    ([(4, 9)], "FulfilmentCurve(1 orders, 1 final, median between 4.0 and 9.0 s)"),
-    ([(4, 4)], "FulfilmentCurve(1 orders, 1 final, median 4.0 s)"),
-    ([(4, inf), (9, inf)], "FulfilmentCurve(2 orders, 0 final, median after 9.0 s)"),
-])
+@pytest.mark.parametrize(
+    ("brackets", "expected"),
+    [
+        ([(4, 9)], "FulfilmentCurve(1 orders, 1 final, median between 4.0 and 9.0 s)"),
+        ([(4, 4)], "FulfilmentCurve(1 orders, 1 final, median 4.0 s)"),
+        ([(4, inf), (9, inf)], "FulfilmentCurve(2 orders, 0 final, median after 9.0 s)"),
+    ],
+)
 def test_a_curve_names_what_it_knows(brackets, expected):
     assert repr(time_to_fulfilment(frame(brackets))) == expected
 
@@ -153,19 +161,25 @@ def test_groups_have_their_own_curves_and_the_missing_one_is_unknown():
     orders = frame([(0, 1), (2, 3), (4, 5), (6, inf)], type_id=["b", "a", None, "a"])
     curves = time_to_fulfilment(orders, by="type_id")
     assert {group: curve.quantile(0.4) for group, curve in curves.items()} == {
-        "a": (2, 3), "b": (0, 1), "unknown": (4, 5)}
+        "a": (2, 3),
+        "b": (0, 1),
+        "unknown": (4, 5),
+    }
     assert list(curves) == ["a", "b", "unknown"]
 
 
-@pytest.mark.parametrize(("orders", "message"), [
-    (pd.DataFrame({"not_done_by_s": [1.0]}), "'done_by_s'"),
-    (frame([(0, 1)]).iloc[:0], "empty"),
-    (frame([(0, nan)]), "done_by_s .* nan"),
-    (frame([(-1, 2)]), "not_done_by_s .* -1.0"),
-    (frame([(3, 2)]), "3.0 > 2.0"),
-    (frame([(inf, inf)]), "not_done_by_s must be finite"),
-    (frame([(0, 1)]).assign(done_by_s="soon"), "done_by_s must hold seconds"),
-])
+@pytest.mark.parametrize(
+    ("orders", "message"),
+    [
+        (pd.DataFrame({"not_done_by_s": [1.0]}), "'done_by_s'"),
+        (frame([(0, 1)]).iloc[:0], "empty"),
+        (frame([(0, nan)]), "done_by_s .* nan"),
+        (frame([(-1, 2)]), "not_done_by_s .* -1.0"),
+        (frame([(3, 2)]), "3.0 > 2.0"),
+        (frame([(inf, inf)]), "not_done_by_s must be finite"),
+        (frame([(0, 1)]).assign(done_by_s="soon"), "done_by_s must hold seconds"),
+    ],
+)
 def test_brackets_that_make_no_sense_are_refused(orders, message):
     with pytest.raises(ValueError, match=message):
         time_to_fulfilment(orders)
@@ -182,8 +196,16 @@ def test_a_request_time_that_makes_no_sense_is_refused():
 
 
 @pytest.mark.parametrize("value", [0, 1, -0.5, nan])
-@pytest.mark.parametrize("ask", [lambda c, v: c.quantile(v), lambda c, v: c.band(v), lambda c, v: c.quantile_band(v),
-                                 lambda c, v: c.quantile_band(0.5, v), lambda c, v: c.fits["lognormal"].quantile(v)])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda c, v: c.quantile(v),
+        lambda c, v: c.band(v),
+        lambda c, v: c.quantile_band(v),
+        lambda c, v: c.quantile_band(0.5, v),
+        lambda c, v: c.fits["lognormal"].quantile(v),
+    ],
+)
 def test_a_share_outside_0_and_1_is_refused(ask, value):
     with pytest.raises(ValueError, match="between 0 and 1"):
         ask(time_to_fulfilment(frame(HAND)), value)
@@ -240,8 +262,11 @@ def test_a_fit_agrees_with_scipy(law, scipy_law, every):
     orders.loc[:4, ["not_done_by_s", "done_by_s"]] = 7.5
     fit = time_to_fulfilment(orders).fits[law]
     low, high = orders["not_done_by_s"], orders["done_by_s"]
-    data = stats.CensoredData(uncensored=high[low == high], right=low[np.isinf(high)],
-                              interval=orders.loc[(low < high) & np.isfinite(high), [low.name, high.name]].to_numpy())
+    data = stats.CensoredData(
+        uncensored=high[low == high],
+        right=low[np.isinf(high)],
+        interval=orders.loc[(low < high) & np.isfinite(high), [low.name, high.name]].to_numpy(),
+    )
     shape, _, scale = scipy_law.fit(data, floc=0)
     theirs = scipy_law(shape, scale=scale)
     assert fit.median_s == pytest.approx(scale, rel=1e-3)
@@ -256,9 +281,16 @@ def test_fits_tell_the_law_that_made_the_data():
     assert fits["lognormal"].aic < fits["log-logistic"].aic
 
 
-@pytest.mark.parametrize("brackets", [
-    [(0, 5)], [(0, 5), (5, 10)], [(4, inf)] * 9, [(0, 0), (1, 2), (2, 3), (3, 4)],
-], ids=["one bracket", "two classes", "nothing final", "an exact 0"])
+@pytest.mark.parametrize(
+    "brackets",
+    [
+        [(0, 5)],
+        [(0, 5), (5, 10)],
+        [(4, inf)] * 9,
+        [(0, 0), (1, 2), (2, 3), (3, 4)],
+    ],
+    ids=["one bracket", "two classes", "nothing final", "an exact 0"],
+)
 def test_too_little_to_fit_gives_no_fit(brackets):
     assert time_to_fulfilment(frame(brackets)).fits == {}
 
@@ -301,8 +333,14 @@ def test_many_distinct_brackets_are_widened_and_still_hold_the_times():
 def test_widening_in_parts_is_widening_the_whole(seed, cut):
     rng = np.random.default_rng(seed)
     low = rng.uniform(0, 20, 1000)
-    brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": np.where(low < 19, low + rng.uniform(0, 5, 1000), inf),
-                             "request_s": rng.uniform(0, 0.3, 1000), "orders": 1})
+    brackets = pd.DataFrame(
+        {
+            "not_done_by_s": low,
+            "done_by_s": np.where(low < 19, low + rng.uniform(0, 5, 1000), inf),
+            "request_s": rng.uniform(0, 0.3, 1000),
+            "orders": 1,
+        }
+    )
     parts, powers = zip(widen(brackets[:cut], 100), widen(brackets[cut:], 100))
     whole, power = widen(brackets, 100)
     assert len(whole) <= 100

@@ -11,6 +11,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scripted_server import Do, ScriptedServer, reply, success
+
 from giftlib import errors
 from giftlib.client import DEFAULT_BASE_URL, Client
 from giftlib.clock import SimulatedClock
@@ -26,9 +30,6 @@ from giftlib.errors import (
     ServerError,
 )
 from giftlib.resources import ApiKey, CatalogProduct, Product, ProductType
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from scripted_server import Do, ScriptedServer, reply, success
 
 KEY = "3f2b8a54-0000-4000-8000-5ec0e7a11ce5"
 CODE, SERIAL = "AAAA-BBBB-CCCC-0001", "SN-77700001"
@@ -50,9 +51,7 @@ def client(server):
     return Client(KEY, server.url, allow_production=True)
 
 
-def order_row(
-    order_id=ORDER_ID, *, product=PRODUCT, kind="type_001", quantity=2, placed_at="2025-10-29T01:00:00.000Z"
-):
+def order_row(order_id=ORDER_ID, *, product=PRODUCT, kind="type_001", quantity=2, placed_at="2025-10-29T01:00:00.000Z"):
     return {"_id": order_id, "status": "HANDLING", "quantity": quantity, "product": product, "type": kind,
             "time": placed_at}  # fmt: skip
 
@@ -889,7 +888,9 @@ JSON = st.recursive(
 BODIES = st.one_of(
     JSON,
     st.builds(lambda data: {"success": True, "data": data}, st.dictionaries(NAMES, JSON, max_size=6)),
-    st.builds(lambda data: {"data": data | {"_id": ORDER_ID, "status": "FULFILLED"}}, st.dictionaries(NAMES, JSON, max_size=6)),
+    st.builds(
+        lambda data: {"data": data | {"_id": ORDER_ID, "status": "FULFILLED"}}, st.dictionaries(NAMES, JSON, max_size=6)
+    ),
 ).map(json.dumps)
 CALLS = {
     "validate": Client.validate,
@@ -940,9 +941,7 @@ def test_any_json_is_read_or_raised_as_an_error_of_giftlib(fuzzed_client, call, 
 @given(
     call=st.sampled_from(list(CALLS)),
     raw=st.binary(max_size=300),
-    head=st.sampled_from(
-        [None, b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
-    ),
+    head=st.sampled_from([None, b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]),
 )
 def test_any_bytes_are_read_or_raised_as_an_error_of_giftlib(fuzzed_client, call, raw, head):
     """The other half of the GIFTLIB_FUZZ_CASES cases: bytes as a body (head None), after a head, or for a head."""

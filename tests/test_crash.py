@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
-
 from crashing import ORDERS, buy, serve
+
 from giftlib import Client, Journal
 
 RUNS = int(os.environ.get("GIFTLIB_CRASH_RUNS", "5"))

@@ -202,7 +202,9 @@ def test_an_interrupted_purchase_is_looked_for_in_the_same_journal(server, clien
 def test_a_bought_order_that_cannot_be_written_down_is_named(server, client, tmp_path):
     server.replies = [success({"orderId": "bought"})]
     with closing(Journal(tmp_path / "j")) as journal:
-        journal._db.execute("CREATE TRIGGER full BEFORE UPDATE ON orders BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        journal._db.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON orders BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
         with pytest.raises(GiftlibError, match="the order bought was placed, but the journal cannot be written"):
             place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
 

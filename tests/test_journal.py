@@ -1,7 +1,7 @@
 import json
 import multiprocessing
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from decimal import Decimal
 from math import inf
 
@@ -29,10 +29,8 @@ PROCESSES = multiprocessing.get_context("forkserver")
 def one_order(sandbox, journal, type_id="type_001", quantity=2, **waiting):
     client = sandbox.client()
     order_id = place_order(PRODUCT, type_id, quantity, client=client, journal=journal)
-    try:
+    with suppress(PollTimeoutError):
         poll_order_until_complete(order_id, client=client, journal=journal, **waiting)
-    except PollTimeoutError:
-        pass
     return order_id
 
 
@@ -78,7 +76,11 @@ def test_money_and_cards_of_each_outcome_are_exact(type_id, status, delivered, c
         journal = Journal()
         one_order(sandbox, journal, type_id, 4)
     order = journal.orders().iloc[0]
-    assert (order["status"], order["fulfilled_quantity"], order["refunded_quantity"]) == (status, delivered, 4 - delivered)
+    assert (order["status"], order["fulfilled_quantity"], order["refunded_quantity"]) == (
+        status,
+        delivered,
+        4 - delivered,
+    )
     assert order["fulfilled_amount"] == Decimal(charged)
     assert order["refunded_amount"] == Decimal(refunded)
     assert isinstance(order["price_per_card"], Decimal)
@@ -140,7 +142,10 @@ def test_an_order_seen_final_stays_final():
         order_id = one_order(sandbox, journal)
         before = journal.orders()
         sandbox.inject(
-            Fault("checkOrder", body=json.dumps({"success": True, "data": {"_id": order_id, "status": "HANDLING"}}).encode())
+            Fault(
+                "checkOrder",
+                body=json.dumps({"success": True, "data": {"_id": order_id, "status": "HANDLING"}}).encode(),
+            )
         )
         with pytest.raises(PollTimeoutError):
             poll_order_until_complete(order_id, 1, client=sandbox.client(), journal=journal)

@@ -20,7 +20,9 @@ def frame(low, high):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), n=st.integers(15, 300), median=st.floats(2, 100), given_up=st.sampled_from([np.inf, 60]))
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(15, 300), median=st.floats(2, 100), given_up=st.sampled_from([np.inf, 60])
+)
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_fit_is_the_one_that_scipy_finds(seed, n, median, given_up):
     """scipy maximises the same likelihood by its own code; giftlib's maximum must not be lower."""
@@ -46,9 +48,7 @@ def test_orders_counted_together_weigh_as_many():
     assert together.spread == pytest.approx(apart.spread, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("law", "same"), [("lognormal", lognorm(0.5, scale=8)), ("log-logistic", fisk(2, scale=8))]
-)
+@pytest.mark.parametrize(("law", "same"), [("lognormal", lognorm(0.5, scale=8)), ("log-logistic", fisk(2, scale=8))])
 def test_a_fit_is_the_distribution_that_it_says(law, same):
     fit = Fit(law, 8.0, 0.5, 0.0)
     for seconds in (0.0, 3.0, 8.0, 50.0):

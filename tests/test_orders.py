@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
+
 from giftlib.errors import GiftlibError
 from giftlib.orders import Card, Order, OrderStatus
 

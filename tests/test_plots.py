@@ -11,18 +11,33 @@ from giftlib.analysis import time_to_fulfilment
 from giftlib.plots import plot_poll_timelines, plot_refund_totals, plot_schedule_tradeoff, plot_time_to_fulfilment
 
 POLLS = pd.DataFrame(
-    [("a", 0.0, "HANDLING"), ("b", 0.0, "SERVICE_UNAVAILABLE"), ("a", 5.0, "FULFILLED"), ("b", 5.0, "HANDLING"),
-     ("b", 10.0, "REFUNDED"), ("c", 2.0, "PARTIALLY_FILLED"), ("d", 3.0, "HANDLING")],
-    columns=["order_id", "elapsed_s", "outcome"])
-ORDERS = pd.DataFrame({
-    "order_id": list("abcd"), "not_done_by_s": [0.0, 5.0, 0.0, 3.0], "done_by_s": [5.2, 10.2, 2.2, inf],
-    "status": ["FULFILLED", "REFUNDED", "PARTIALLY_FILLED", "HANDLING"], "quantity": [2, 3, 4, 5],
-    "fulfilled_quantity": [2, 0, 2, None], "refunded_quantity": [0, 3, 2, None],
-    "fulfilled_amount": [Decimal("981"), Decimal(0), Decimal("980.50"), None],
-    "refunded_amount": [Decimal(0), Decimal(1470), Decimal("980.50"), None],
-})
-TRADEOFF = pd.DataFrame({"schedule": ["every 5 s", "every 10 s"], "requests_per_order": [4.0, 2.5],
-                         "mean_delay_s": [2.5, 5.1]})
+    [
+        ("a", 0.0, "HANDLING"),
+        ("b", 0.0, "SERVICE_UNAVAILABLE"),
+        ("a", 5.0, "FULFILLED"),
+        ("b", 5.0, "HANDLING"),
+        ("b", 10.0, "REFUNDED"),
+        ("c", 2.0, "PARTIALLY_FILLED"),
+        ("d", 3.0, "HANDLING"),
+    ],
+    columns=["order_id", "elapsed_s", "outcome"],
+)
+ORDERS = pd.DataFrame(
+    {
+        "order_id": list("abcd"),
+        "not_done_by_s": [0.0, 5.0, 0.0, 3.0],
+        "done_by_s": [5.2, 10.2, 2.2, inf],
+        "status": ["FULFILLED", "REFUNDED", "PARTIALLY_FILLED", "HANDLING"],
+        "quantity": [2, 3, 4, 5],
+        "fulfilled_quantity": [2, 0, 2, None],
+        "refunded_quantity": [0, 3, 2, None],
+        "fulfilled_amount": [Decimal("981"), Decimal(0), Decimal("980.50"), None],
+        "refunded_amount": [Decimal(0), Decimal(1470), Decimal("980.50"), None],
+    }
+)
+TRADEOFF = pd.DataFrame(
+    {"schedule": ["every 5 s", "every 10 s"], "requests_per_order": [4.0, 2.5], "mean_delay_s": [2.5, 5.1]}
+)
 DRAWINGS = {
     "timelines": lambda **kw: plot_poll_timelines(POLLS, ORDERS, **kw),
     "fulfilment": lambda **kw: plot_time_to_fulfilment(ORDERS, **kw),
@@ -86,10 +101,16 @@ def test_a_drawing_is_the_same_bytes_each_time(draw, tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
 
 
-@pytest.mark.parametrize(("label", "points"), [
-    ("still HANDLING", [(0, 0), (5, 1), (3, 3)]), ("FULFILLED", [(5, 0)]), ("REFUNDED", [(10, 1)]),
-    ("PARTIALLY_FILLED", [(2, 2)]), ("failed look", [(0, 1)]),
-])
+@pytest.mark.parametrize(
+    ("label", "points"),
+    [
+        ("still HANDLING", [(0, 0), (5, 1), (3, 3)]),
+        ("FULFILLED", [(5, 0)]),
+        ("REFUNDED", [(10, 1)]),
+        ("PARTIALLY_FILLED", [(2, 2)]),
+        ("failed look", [(0, 1)]),
+    ],
+)
 def test_each_look_is_marked_in_its_orders_row(label, points):
     ax = plot_poll_timelines(POLLS)
     assert [tuple(point) for point in drawn(ax, label).get_offsets()] == points
@@ -100,8 +121,10 @@ def test_each_look_is_marked_in_its_orders_row(label, points):
 def test_an_open_look_is_hollow_and_outcomes_differ_in_shape():
     ax = plot_poll_timelines(POLLS)
     assert drawn(ax, "still HANDLING").get_facecolor().tolist() == [[1, 1, 1, 1]]
-    shapes = {drawn(ax, label).get_paths()[0].vertices.tobytes()
-              for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed look")}
+    shapes = {
+        drawn(ax, label).get_paths()[0].vertices.tobytes()
+        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed look")
+    }
     assert len(shapes) == 4
 
 
@@ -160,7 +183,11 @@ def test_every_bracket_lies_under_the_axis():
     lines = [collection for collection in ax.collections if hasattr(collection, "get_segments")]
     [bars] = [line for line in lines if all(y < 0 for segment in segments(line) for _, y in segment)]
     assert [(start[0], stop[0]) for start, stop in segments(bars)] == [
-        (0, 2.2), (0, 5.2), (5, 10.2), (3, ax.get_xlim()[1])]
+        (0, 2.2),
+        (0, 5.2),
+        (5, 10.2),
+        (3, ax.get_xlim()[1]),
+    ]
 
 
 def test_groups_are_named_with_their_numbers_and_differ_in_line():
@@ -186,7 +213,11 @@ def test_bars_stack_what_was_charged_and_refunded_and_say_the_exact_totals():
     bars = [(bar.get_x(), bar.get_width()) for bar in ax.patches]
     assert bars == [(0, 981), (0, 0), (0, 980.5), (0, 0), (981, 0), (0, 0), (980.5, 980.5), (0, 1470)]
     assert [text.get_text() for text in ax.texts] == [
-        "981 charged", "1 still open", "980.50 charged\n980.50 refunded", "1,470 refunded"]
+        "981 charged",
+        "1 still open",
+        "980.50 charged\n980.50 refunded",
+        "1,470 refunded",
+    ]
     assert {bar.get_hatch() for bar in ax.patches} == {None, "////"}
 
 
@@ -208,15 +239,18 @@ def test_the_best_possible_is_a_line():
     assert [tuple(point) for point in line.get_xydata()] == [(2, 3.5), (4, 1.5)]
 
 
-@pytest.mark.parametrize("draw", [
-    lambda: plot_poll_timelines(POLLS.drop(columns="outcome")),
-    lambda: plot_schedule_tradeoff(TRADEOFF, front=pd.DataFrame({"requests_per_order": [1.0]})),
-    lambda: plot_poll_timelines(POLLS, ORDERS.drop(columns="done_by_s")),
-    lambda: plot_poll_timelines(POLLS[:0]),
-    lambda: plot_time_to_fulfilment(ORDERS[:0]),
-    lambda: plot_refund_totals(ORDERS, by="colour"),
-    lambda: plot_schedule_tradeoff(TRADEOFF.drop(columns="schedule")),
-])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot_poll_timelines(POLLS.drop(columns="outcome")),
+        lambda: plot_schedule_tradeoff(TRADEOFF, front=pd.DataFrame({"requests_per_order": [1.0]})),
+        lambda: plot_poll_timelines(POLLS, ORDERS.drop(columns="done_by_s")),
+        lambda: plot_poll_timelines(POLLS[:0]),
+        lambda: plot_time_to_fulfilment(ORDERS[:0]),
+        lambda: plot_refund_totals(ORDERS, by="colour"),
+        lambda: plot_schedule_tradeoff(TRADEOFF.drop(columns="schedule")),
+    ],
+)
 def test_frames_that_cannot_be_drawn_are_refused_without_leaving_a_figure(draw):
     with pytest.raises(ValueError, match="must have"):
         draw()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giftlib import (
+    ApiError,
     AuthenticationError,
     Journal,
     NoAnswerError,
@@ -111,9 +112,7 @@ def test_steps_of_the_wall_clock_change_nothing(step):
     fails=st.lists(st.tuples(st.integers(1, 20), st.sampled_from([429, 500, 503])), max_size=4),
 )
 def test_whatever_happens_the_wait_ends_at_its_deadline(timeout, interval, latency, fails):
-    faults = [
-        Fault("checkOrder", call=call, status=status, headers={"Retry-After": "3600"}) for call, status in fails
-    ]
+    faults = [Fault("checkOrder", call=call, status=status, headers={"Retry-After": "3600"}) for call, status in fails]
     with Sandbox(fulfilment_s=inf, latency_s=latency, ceiling_per_minute=None) as sandbox:
         error, seconds = wait(sandbox, faults=faults, timeout=timeout, interval=interval, max_attempts=10_000)
     assert isinstance(error, PollTimeoutError)
@@ -189,7 +188,7 @@ def test_a_look_that_will_always_fail_ends_the_wait_at_the_first(status):
         sandbox.inject(Fault("checkOrder", status=status, times=99))
         journal = Journal()
         [order_id] = sandbox.add_orders(1)
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(ApiError) as caught:
             poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
         assert caught.value.status == status
         assert len(journal.polls()) == 1

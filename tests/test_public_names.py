@@ -5,7 +5,10 @@ import pytest
 import giftlib
 
 ROOT = Path(__file__).parent.parent
-SHOWN = "".join(path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *ROOT.glob("notebooks/*.ipynb")])
+SHOWN = "".join(
+    path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+)
 
 
 def test_the_public_names_are_sorted_and_exist():

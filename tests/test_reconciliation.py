@@ -112,8 +112,9 @@ def test_pages_that_overlap_count_once_and_a_frame_is_as_good(honest):
 def test_transactions_of_other_kinds_count_for_the_balance(honest):
     orders, transactions = honest
     last = max(transactions, key=lambda row: (row.time, row.transaction_id))
-    deposit = Transaction("f" * 24, "DEPOSIT", "Increment", Decimal(5), last.new_balance, last.new_balance + 5, None, "",
-                          datetime(2027, 1, 1, tzinfo=UTC))  # fmt: skip
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    balance = last.new_balance
+    deposit = Transaction("f" * 24, "DEPOSIT", "Increment", Decimal(5), balance, balance + 5, None, "", later)
     assert reconcile_refunds(orders, [*transactions, deposit]).empty
     later = replace(deposit, transaction_id="f" * 23 + "e", time=deposit.time + timedelta(days=1))
     found = reconcile_refunds(orders, [*transactions, deposit, later])

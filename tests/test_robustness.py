@@ -31,7 +31,7 @@ FAULTS = {
     "503 of a router": ({"status": 503, "body": "router"}, "SERVICE_UNAVAILABLE"),
     "hyphenated code": ({"status": 503, "alter": hyphenated}, "SERVICE_UNAVAILABLE"),
     "429": ({"status": 429, "headers": {"Retry-After": "8"}}, "RATE_LIMIT_EXCEEDED"),
-    **{f"503, Retry-After {value}": ({"status": 503, "headers": h}, "SERVICE_UNAVAILABLE") for value, h in ABSURD.items()},
+    **{f"503, Retry-After {v}": ({"status": 503, "headers": h}, "SERVICE_UNAVAILABLE") for v, h in ABSURD.items()},
     "reset before": ({"cut": "before"}, "NO_ANSWER"),
     "cut within": ({"cut": "within"}, "NO_ANSWER"),
     "reset within": ({"cut": "within", "reset": True}, "NO_ANSWER"),

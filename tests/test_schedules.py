@@ -51,9 +51,7 @@ def test_the_first_look_may_wait():
 
 
 def test_growing_pauses_stay_at_their_most():
-    assert np.diff(looks_of(growing(1, factor=1.5, most=10), 8)) == pytest.approx(
-        [min(1.5**k, 10) for k in range(7)]
-    )
+    assert np.diff(looks_of(growing(1, factor=1.5, most=10), 8)) == pytest.approx([min(1.5**k, 10) for k in range(7)])
     assert growing(1, factor=3, most=60)(0.0, LOOK * 10_000) == 60
 
 

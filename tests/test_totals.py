@@ -12,8 +12,11 @@ from giftlib.totals import refund_totals
 def order(status="FULFILLED", quantity=4, fulfilled=4, price="490.50", **columns):
     open_ = status not in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
     return {
-        "status": status, "type_id": "t", "placed_at": pd.Timestamp("2026-01-01 23:30", tz="UTC"),
-        "quantity": quantity, "fulfilled_quantity": pd.NA if open_ else fulfilled,
+        "status": status,
+        "type_id": "t",
+        "placed_at": pd.Timestamp("2026-01-01 23:30", tz="UTC"),
+        "quantity": quantity,
+        "fulfilled_quantity": pd.NA if open_ else fulfilled,
         "refunded_quantity": pd.NA if open_ else quantity - fulfilled,
         "fulfilled_amount": None if open_ else fulfilled * Decimal(price),
         "refunded_amount": None if open_ else (quantity - fulfilled) * Decimal(price),
@@ -22,32 +25,50 @@ def order(status="FULFILLED", quantity=4, fulfilled=4, price="490.50", **columns
 
 def orders_of(*rows):
     counts = ["quantity", "fulfilled_quantity", "refunded_quantity"]
-    return pd.DataFrame(rows, columns=list(order())).astype(dict.fromkeys(counts, "Int64")).astype(
-        dict.fromkeys(["fulfilled_amount", "refunded_amount"], object))
+    return (
+        pd.DataFrame(rows, columns=list(order()))
+        .astype(dict.fromkeys(counts, "Int64"))
+        .astype(dict.fromkeys(["fulfilled_amount", "refunded_amount"], object))
+    )
 
 
 MIXED = orders_of(
-    order(), order("PARTIALLY_FILLED", 5, 3, "490"), order("REFUNDED", 2, 0, "0.10", type_id=None),
-    order("HANDLING", 7), order(None, 1),
+    order(),
+    order("PARTIALLY_FILLED", 5, 3, "490"),
+    order("REFUNDED", 2, 0, "0.10", type_id=None),
+    order("HANDLING", 7),
+    order(None, 1),
     order("FULFILLED", 1, 1, "0.20", placed_at=pd.Timestamp("2026-01-02", tz="UTC")),
 )
 
 
 def test_totals_of_all_orders_are_those_worked_by_hand():
     totals = refund_totals(MIXED)
-    assert totals.to_dict("index") == {"all": {
-        "orders": 6, "open_orders": 2, "cards_ordered": 20, "cards_delivered": 8, "cards_refunded": 4,
-        "charged": Decimal("3432.20"), "refunded": Decimal("980.20"), "refund_rate": pytest.approx(4 / 12)}}
+    assert totals.to_dict("index") == {
+        "all": {
+            "orders": 6,
+            "open_orders": 2,
+            "cards_ordered": 20,
+            "cards_delivered": 8,
+            "cards_refunded": 4,
+            "charged": Decimal("3432.20"),
+            "refunded": Decimal("980.20"),
+            "refund_rate": pytest.approx(4 / 12),
+        }
+    }
     assert all(isinstance(totals[column].iloc[0], Decimal) for column in ("charged", "refunded"))
 
 
-@pytest.mark.parametrize(("by", "orders"), [
-    ("status", {"FULFILLED": 2, "HANDLING": 1, "PARTIALLY_FILLED": 1, "REFUNDED": 1, "unknown": 1}),
-    ("type_id", {"t": 5, "unknown": 1}),
-    ("day", {"2026-01-01": 5, "2026-01-02": 1}),
-    (["day"], {"2026-01-01": 5, "2026-01-02": 1}),
-    (["day", "type_id"], {("2026-01-01", "t"): 4, ("2026-01-01", "unknown"): 1, ("2026-01-02", "t"): 1}),
-])
+@pytest.mark.parametrize(
+    ("by", "orders"),
+    [
+        ("status", {"FULFILLED": 2, "HANDLING": 1, "PARTIALLY_FILLED": 1, "REFUNDED": 1, "unknown": 1}),
+        ("type_id", {"t": 5, "unknown": 1}),
+        ("day", {"2026-01-01": 5, "2026-01-02": 1}),
+        (["day"], {"2026-01-01": 5, "2026-01-02": 1}),
+        (["day", "type_id"], {("2026-01-01", "t"): 4, ("2026-01-01", "unknown"): 1, ("2026-01-02", "t"): 1}),
+    ],
+)
 def test_groups_come_sorted_one_row_each(by, orders):
     assert list(refund_totals(MIXED, by)["orders"].items()) == list(orders.items())
     assert list(refund_totals(MIXED, by).index.names) == ([by] if isinstance(by, str) else by)

@@ -7,10 +7,11 @@ import tracemalloc
 from itertools import chain, repeat
 
 import pytest
-from giftlib.client import Client
-from giftlib.errors import NoAnswerError, OrderOutcomeUnknownError
 from scripted_server import CERTIFICATE, Do, ScriptedServer, reply, success
 from urllib3.exceptions import NewConnectionError
+
+from giftlib.client import Client
+from giftlib.errors import NoAnswerError, OrderOutcomeUnknownError
 
 KEY = "3f2b8a54-0000-4000-8000-5ec0e7a11ce5"
 BALANCE = success({"balance": 1})

@@ -1,0 +1,107 @@
+"""README, docs/ and docstrings: examples run, commands exist, and the table of facts names what there is."""
+
+import re
+import shlex
+import subprocess
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser
+from sybil.parsers.rest import DocTestParser
+
+from giftlib.__main__ import main
+from giftlib.sandbox import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FACTS = (ROOT / "docs" / "facts.md").read_text(encoding="utf-8")
+ROWS = [line.split(" | ") for line in FACTS.splitlines() if line.startswith("| ") and not line.startswith("| fact")]
+
+
+def blocks(page, language):
+    """The fenced blocks of a page in that language."""
+    document = Sybil([CodeBlockParser(language, lambda example: None)]).parse(page)
+    return [example.parsed for example in document.examples()]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_examples_of_a_page_run_from_top_to_bottom_and_print_what_it_says(page, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+
+    def run(example):
+        exec(example.parsed, names)
+
+    def compare(example):
+        assert capsys.readouterr().out == example.parsed
+
+    for example in Sybil([CodeBlockParser("python", run), CodeBlockParser("text", compare)]).parse(page).examples():
+        example.evaluate()
+
+
+@pytest.mark.parametrize("module", sorted((ROOT / "giftlib").rglob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_of_docstrings_run(module):
+    for example in Sybil([DocTestParser()]).parse(module).examples():
+        example.evaluate()
+
+
+COMMANDS = [
+    line.removeprefix("$ ").partition("  #")[0].strip()
+    for page in PAGES
+    for block in blocks(page, "console")
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+def test_a_command_is_one_that_there_is(command, capsys, monkeypatch, tmp_path):
+    words = [word for word in shlex.split(command) if not re.fullmatch("[A-Z_]+=.*", word)]
+    if words[0] == "make":
+        assert subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    elif words[1:3] == ["-m", "giftlib"]:
+        for file in (tmp_path / word for word in words if word.endswith((".json", ".sqlite"))):
+            file.parent.mkdir(exist_ok=True)
+            file.touch()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as told:  # after all options, so that each is read
+            main([*words[3:], "--help"])
+        assert told.value.code == 0
+        known = capsys.readouterr().out
+        assert all(word in known for word in words[4:] if word.startswith("--"))
+    elif words[1:3] == ["-m", "pytest"]:
+        for word in words[3:]:
+            assert word.startswith("-") or not word.endswith(".py") or (ROOT / word).exists()
+        if "-k" in words:
+            tests = "".join((ROOT / word).read_text(encoding="utf-8") for word in words if word.endswith(".py"))
+            assert all(name in tests for name in re.findall(r"\w+", words[words.index("-k") + 1]) if name != "or")
+    else:
+        assert words[0] in ("export", "cd", "git", "python3", "apt-get", ".venv/bin/python"), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][2:40])
+def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
+    _, grade, where, held = row
+    assert re.search("DOC|LIVE|unknown", grade)
+    for name in re.findall("`(.+?)`", where):
+        module, _, thing = name.rpartition(".")
+        if module and module != "Sandbox":
+            assert hasattr(import_module(f"giftlib.sandbox.{module}"), thing)
+        else:
+            assert name.partition(".")[0] in ("Sandbox", *Settings.__dataclass_fields__)
+    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/(\w+\.py)\)", held)
+    assert tests
+    for name, file in tests:
+        assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+
+
+def test_every_setting_has_a_fact():
+    named = {name for row in ROWS for name in re.findall("`([a-z_0-9]+)`", row[2])}
+    assert set(Settings.__dataclass_fields__) <= named
