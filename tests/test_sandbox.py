@@ -661,6 +661,12 @@ def test_a_taken_port_is_an_error_in_the_caller():
             Sandbox(port=taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 70000, "8080"])
+def test_a_port_that_cannot_be_is_named(port):
+    with pytest.raises(ValueError, match=f"port must be a whole number from 0 to 65535, got {port!r}"):
+        Sandbox(port=port)
+
+
 def test_it_listens_on_loopback_and_its_address_has_no_version():
     with Sandbox() as sandbox:
         assert sandbox.url.startswith("http://127.0.0.1:")

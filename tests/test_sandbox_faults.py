@@ -532,3 +532,9 @@ def test_an_alteration_that_fails_is_logged_and_closes_the_connection(caplog):
 def test_a_fault_that_makes_no_sense_is_refused(bad):
     with pytest.raises(ValueError, match="must be|does nothing"):
         Fault(**bad)
+
+
+def test_it_refuses_once_at_a_time():
+    with quiet_sandbox() as sandbox, sandbox.refusing():
+        with pytest.raises(RuntimeError, match="refusing already"), sandbox.refusing():
+            pass

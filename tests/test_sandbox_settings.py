@@ -323,10 +323,13 @@ def test_a_file_written_by_hand_may_have_plain_numbers(tmp_path):
         ("", "Expecting value"),
         ("[]", "must be a JSON object"),
         ('{"latency": 1}', "unknown setting 'latency'; accepted are .*latency_s"),
-        ('{"latency_s": -1}', "latency_s must be finite seconds from 0 up, or None, got -1"),
+        ('{"latency_s": -1}', "latency_s must be seconds from 0 to 1e9, or None, got -1"),
         ('{"prices": {"a": "cheap"}}', "prices must be type ids with dinars .*, got {'a': 'cheap'}"),
         ('{"opening_balance": "NaN"}', "opening_balance must be dinars"),
         ('{"check_stock": "yes"}', "check_stock must be True or False, got 'yes'"),
+        ('{"opening_balance": 1e400}', "opening_balance must be dinars"),
+        ('{"test_type_price": -0.0}', "test_type_price must be dinars"),
+        ('{"lockout_s": 1e12}', "lockout_s must be seconds above 0, at most 1e9"),
     ],
 )
 def test_a_bad_file_is_told_in_one_line_with_its_name(tmp_path, content, told):
@@ -335,6 +338,13 @@ def test_a_bad_file_is_told_in_one_line_with_its_name(tmp_path, content, told):
     with pytest.raises(ValueError, match=f"settings.json is no settings file: .*{told}") as error:
         Settings.read(path)
     assert "\n" not in str(error.value)
+
+
+def test_settings_are_what_they_were_whatever_becomes_of_what_was_given():
+    prices, addresses = {"a": Decimal(1)}, ["127.0.0.1"]
+    settings = Settings(prices=prices, allowed_ips=addresses)
+    prices["a"], addresses[0] = -1, 7
+    assert settings == Settings(prices={"a": Decimal(1)}, allowed_ips=("127.0.0.1",))
 
 
 def test_settings_given_whole_may_be_changed_by_name():

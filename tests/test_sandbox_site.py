@@ -237,3 +237,13 @@ def test_head_gives_the_headers_alone_and_the_connection_lives_on(sandbox, path)
 def test_what_is_no_page_is_the_routers_to_answer(sandbox, method, path):
     answer = requests.request(method, sandbox.url + path, timeout=5)
     assert answer.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}
+
+
+def test_its_lines_and_buttons_work_under_any_address_of_this_machine():
+    with quiet_sandbox(control=True, host="0.0.0.0") as sandbox:
+        port = sandbox.url.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost", "127.0.0.2"):
+            url = f"http://{host}:{port}"
+            page = requests.get(f"{url}/", timeout=5).text
+            assert f"curl {url}/v3/ping" in page and "0.0.0.0" not in page
+            assert requests.get(f"{url}/_sandbox/truth", timeout=5).status_code == 200

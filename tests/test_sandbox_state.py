@@ -1,7 +1,7 @@
 """A sandbox's state in a file: saved, gone on with, and kept while it runs."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -76,6 +76,57 @@ def test_time_that_passes_between_two_sandboxes_passes_for_the_orders_too(tmp_pa
             assert sandbox.client().check_order_status(order_id).status == status
 
 
+def test_a_past_that_needed_its_refunds_to_the_last_bit_can_be_repeated(tmp_path):
+    for number in range(40):
+        path = tmp_path / str(number)
+        with Sandbox(number, state=path, opening_balance=490, **PLAIN) as sandbox:
+            [order_id] = sandbox.add_orders(1, "TEST_REFUND")
+            sandbox.clock.sleep(sandbox.truth()[order_id])
+            sandbox.add_orders(1, "TEST_REFUND")  # paid with the refund
+            sandbox.clock.sleep(number / 7)
+            before = seen(sandbox)
+        with Sandbox(state=path) as again:
+            after = seen(again)
+        assert before.pop(2) - after.pop(2) < timedelta(milliseconds=1)
+        assert after == before
+
+
+def test_a_past_does_not_lie_in_the_future(tmp_path):
+    late = SimulatedClock(datetime(2036, 1, 1, tzinfo=UTC))
+    with Sandbox(clock=late, state=tmp_path / "state", **PLAIN) as sandbox:
+        ids = sandbox.add_orders(2, "TEST_REFUND")
+        late.sleep(600)
+    with Sandbox(clock=SimulatedClock(), state=tmp_path / "state") as sandbox:
+        client = sandbox.client()
+        assert [client.check_order_status(order_id).status for order_id in ids] == ["REFUNDED", "REFUNDED"]
+        assert client.balance() == sandbox.settings.opening_balance
+
+
+def test_only_one_sandbox_at_a_time_has_a_state(tmp_path):
+    path = tmp_path / "state"
+    with Sandbox(state=path) as sandbox:
+        sandbox.add_orders(2)
+        for take in (lambda: Sandbox(state=path), lambda: sandbox.save(path)):
+            with pytest.raises(OSError, match="state is the state of a sandbox that runs"):
+                take()
+        orders = [*sandbox.truth(), *sandbox.add_orders(1)]
+    with Sandbox(state=path) as again:
+        assert list(again.truth()) == orders
+
+
+def test_orders_of_one_millisecond_keep_their_order_across_environments(tmp_path):
+    with Sandbox(list_mixes_environments=True, **PLAIN) as sandbox:
+        other = sandbox.client(sandbox.add_key("PRODUCTION"))
+        other.allow_production = True
+        for _ in range(3):
+            other.place_order("507f1f77bcf86cd799439011", "type_001", 1)
+            sandbox.add_orders(1)
+        orders = list(sandbox.truth())
+        sandbox.save(tmp_path / "state")
+    with Sandbox(state=tmp_path / "state") as again:
+        assert list(again.truth()) == orders
+
+
 moves = st.lists(
     st.tuples(
         st.sampled_from(["type_001", "TEST_PARTIAL", "TEST_REFUND", "other"]), st.integers(1, 5), st.floats(0, 100)
@@ -113,13 +164,47 @@ def test_a_state_goes_on_with_its_own_seed_and_settings_only(tmp_path):
         assert sandbox.settings.partial_rounding == "up"
 
 
-@pytest.mark.parametrize("content", ["nonsense\n", "{}\n", '{"format": "giftlib sandbox state 9"}\n', "[1]\n"])
+HEAD = (
+    '{"format": "giftlib sandbox state 1", "seed": 0, "settings": {}, "since": "2026-01-01T00:00:00+00:00", "at": 0.0}'
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"nonsense\n",
+        b"{}\n",
+        b'{"format": "giftlib sandbox state 9"}\n',
+        b"[1]\n",
+        b'{"precious": 1}',
+        b"\xff\n",
+        *(f"{HEAD}\n{row}\n".encode() for row in (
+            '["order", "MARS", 0.0, 1767225600000, ["p", "t", 1]]',
+            '["deposit", "SANDBOX", 0.0, 1767225600000, "x"]',
+            '["key", "", null, 0, null]',
+            '["order", "SANDBOX", 1e999, 1767225600000, ["p", "t"]]',
+            '["nonsense", "", 0, 0, 0]',
+            '"abc"',
+            '{"a": 1}',
+        )),
+    ],
+)  # fmt: skip
 def test_another_file_is_left_alone(tmp_path, content):
     path = tmp_path / "state"
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(ValueError, match="state is no sandbox state: "):
         Sandbox(state=path)
-    assert path.read_text() == content
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", ["", HEAD[:10], HEAD[:60]])
+def test_a_file_of_which_not_even_the_head_was_written_is_begun_anew(tmp_path, content):
+    path = tmp_path / "state"
+    path.write_text(content)
+    with Sandbox(state=path) as sandbox:
+        orders = sandbox.add_orders(1)
+    with Sandbox(state=path) as again:
+        assert list(again.truth()) == orders
 
 
 def test_a_seed_that_no_file_can_hold_is_refused(tmp_path):
@@ -143,7 +228,7 @@ def test_a_reset_sandbox_tells_the_story_of_its_seed_again():
         sandbox.reset()
         assert (list(sandbox.truth().values()), sandbox.api_key) == first
         assert sandbox.client().balance() == sandbox.settings.opening_balance
-        assert len(sandbox.keys) == 1 and len(sandbox.requests) == 1
+        assert len(sandbox.keys) == 2 and len(sandbox.requests) == 1
 
 
 def test_a_kept_state_is_not_reset(tmp_path):

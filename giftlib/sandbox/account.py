@@ -73,14 +73,9 @@ class Account:
         Raises OutOfStock or BalanceTooLow, and then nothing is placed.
         """
         settings = self.settings
-        self._settle(now.monotonic)
         price = self._price(type_id)
         cost = _centimes(quantity * price)
-        known = self.catalog.types.get(type_id)
-        if settings.check_stock and known and known.stock < quantity:
-            raise OutOfStock(f"{type_id} has {known.stock} cards, asked for {quantity}")
-        if settings.check_balance and cost > self._balance:
-            raise BalanceTooLow(quantity * price, _dinars(self._balance))
+        self.require(type_id, quantity, now.monotonic)
         number = len(self.orders)
         duration = settings.fulfilment_s
         if duration is None:
@@ -109,6 +104,16 @@ class Account:
             for part in range({"missing": 0, "doubled": 2}.get(settings.refunds, 1)):
                 heappush(self._refunds, (order.due + late, number, part, ms + int(1000 * (duration + late)), order))
         return order
+
+    def require(self, type_id: str, quantity: int, now: float, times: int = 1) -> None:
+        """Raise OutOfStock or BalanceTooLow unless so many such orders could be placed at monotonic second `now`."""
+        self._settle(now)
+        known = self.catalog.types.get(type_id)
+        if self.settings.check_stock and known and known.stock < quantity:
+            raise OutOfStock(f"{type_id} has {known.stock} cards, asked for {quantity}")
+        cost = times * quantity * self._price(type_id)
+        if self.settings.check_balance and _centimes(cost) > self._balance:
+            raise BalanceTooLow(cost, _dinars(self._balance))
 
     def deposit(self, amount: Decimal, now: Moment) -> int:
         """Credit dinars to the account; gives the time that the API tells of it."""

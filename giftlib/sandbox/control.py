@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from math import isfinite
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from .envelope import Answer, Request, write_json
+from .envelope import Answer, Request, own_host, write_json
 from .faults import Fault
 from .kinds import MONEY
 
@@ -27,7 +26,7 @@ class Control:
     """Reads with GET: truth, settings, requests. Acts with POST and a JSON object: reset, advance {"seconds"}, faults
     (the fields of `Fault` but `alter`), orders {"n", "type_id", "quantity"}, deposit {"amount"}.
 
-    A page of another site can neither read nor press: no CORS, JSON only, and only under the sandbox's own host name.
+    A page of another site can neither read nor press: no CORS, JSON only, and only under a number or localhost.
     """
 
     def __init__(self, sandbox: "Sandbox") -> None:
@@ -59,9 +58,8 @@ class Control:
         return Answer(status, write_json(content).encode(), dict(_JSON))
 
     def _done(self, request: Request) -> Any:
-        own = urlsplit(self._sandbox.url)
-        if request.headers.get("Host") not in (own.netloc, f"localhost:{own.port}"):
-            raise _Refused(403, f"the host must be {own.netloc} or localhost:{own.port}")
+        if own_host(request) is None:
+            raise _Refused(403, "the host must be a numeric address or localhost")
         name = request.path.removeprefix(PREFIX)
         if name in self._reads and request.method == "GET":
             return self._reads[name]()

@@ -130,7 +130,7 @@ class Endpoints:
         return self._success({"items": [*items], "pagination": pagination}, call.request, now_ms=call.now_ms)
 
     def _unknown(self, item_id: str, message: str) -> Refusal:
-        if self._settings.malformed_id == "ERR_VALIDATION" and not re.fullmatch("[0-9a-f]{24}", item_id):
+        if self._settings.malformed_id == "ERR_VALIDATION" and not re.fullmatch("[0-9a-fA-F]{24}", item_id):
             return invalid("the id must be 24 hexadecimal digits")
         return Refusal(404, "NOT_FOUND", message)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from .faults import Fault
 from .orders import iso
@@ -47,6 +49,21 @@ class Answer:
     body: bytes | int
     headers: dict[str, str] = field(default_factory=dict)
     order_id: str | None = None
+
+
+def own_host(request: Request) -> str | None:
+    """The host and port that the request was sent to, if they can be this machine's: a number or localhost.
+
+    A name could be that of another site, which has it lead here to speak to this machine through somebody's browser.
+    """
+    given = request.headers.get("Host") or ""
+    name = urlsplit(f"//{given}")
+    try:
+        if name.hostname != "localhost":
+            ip_address(name.hostname or "")
+        return given if name.netloc == given and (name.port is None or name.port > 0) and "@" not in given else None
+    except ValueError:
+        return None
 
 
 class Refusal(Exception):

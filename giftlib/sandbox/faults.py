@@ -1,6 +1,7 @@
 """Faults: which request goes wrong, by count or by chance, and how."""
 
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ ENDPOINTS = (
 )
 ERROR_BODIES = ("router", "html", "empty")
 BODIES = ("envelope", "truncated", "garbled", *ERROR_BODIES)
+_SENDABLE = re.compile(r"[\x20-\x7e\xa0-\xff]*")
 CUTS = (None, "before", "within", "after", "end")
 
 
@@ -78,9 +80,18 @@ class Fault:
             isinstance(self.body, bytes) or (type(self.body) is int and self.body >= 0) or self.body in BODIES,
             f"bytes, a number of bytes, or one of {', '.join(BODIES)}",
         )
+        self._check(
+            "headers",
+            isinstance(self.headers, Mapping)
+            and all(
+                isinstance(text, str) and _SENDABLE.fullmatch(text) for pair in self.headers.items() for text in pair
+            ),
+            "texts by name, of one line and in Latin-1",
+        )
+        self._check("code", self.code is None or isinstance(self.code, str), "a text or None")
         lengths = [value for name, value in self.headers.items() if name.lower() == "content-length"]
-        digits = all(isinstance(n, str) and n.isascii() and n.isdecimal() for n in lengths)
-        self._check("headers", digits, "texts, with no Content-Length but one of digits")
+        digits = all(n.isascii() and n.isdecimal() and len(n) < 19 for n in lengths)
+        self._check("headers", digits, "texts by name, with no Content-Length but one of up to 18 digits")
         self._check("cut", self.cut in CUTS, f"one of {', '.join(map(repr, CUTS))}")
         self._check("reset", self.reset is False or (self.reset is True and self.cut), "False, or True with a cut")
         for name in ("delay_s", "drip_s"):

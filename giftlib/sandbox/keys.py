@@ -29,6 +29,10 @@ class Key:
             if not kind.is_good(getattr(self, name)):
                 raise ValueError(f"{name} must be {kind.accepted}, got {getattr(self, name)!r}")
 
+    def properties(self) -> dict[str, Any]:
+        """All but the key."""
+        return {name: getattr(self, name) for name in _KINDS}
+
 
 def draw_key(seed: Any, number: int, key_type: str, style: str) -> str:
     """The text of the `number`-th key that comes from the seed, from 0."""

@@ -54,7 +54,7 @@ def _is_money(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return False
     value = Decimal(value)
-    return bool(value.is_finite() and value >= 0 and value == round(value, 2))
+    return value.is_finite() and 0 <= value < _MOST and not value.is_signed() and value == round(value, 2)
 
 
 def _read_seconds(value: Any) -> Any:
@@ -69,13 +69,18 @@ def _read_prices(value: Any) -> Any:
     return {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value
 
 
-_MONEY = "dinars as int or Decimal, not negative, with at most two decimals"
+_MOST = 10**24
+_MONEY = "dinars as int or Decimal, from 0 to below 10**24, with at most two decimals"
 
 FLAG = Kind("True or False", lambda value: isinstance(value, bool))
 COUNT = Kind("a whole number from 1 up", _is_count)
-ABOVE_ZERO_S = Kind("seconds above 0", lambda value: _is_number(value) and 0 < value < inf, _read_seconds)
-FINITE_S = Kind("finite seconds from 0 up", lambda value: _is_number(value) and 0 <= value < inf, _read_seconds)
-ANY_S = Kind("seconds from 0 up or math.inf", lambda value: _is_number(value) and value >= 0, _read_seconds)
+ABOVE_ZERO_S = Kind("seconds above 0, at most 1e9", lambda value: _is_number(value) and 0 < value <= 1e9, _read_seconds)
+FINITE_S = Kind("seconds from 0 to 1e9", lambda value: _is_number(value) and 0 <= value <= 1e9, _read_seconds)
+ANY_S = Kind(
+    "seconds from 0 to 1e9 or math.inf",
+    lambda value: _is_number(value) and (0 <= value <= 1e9 or value == inf),
+    _read_seconds,
+)
 MONEY = Kind(_MONEY, _is_money, _read_money)
 PRICES = Kind(
     f"type ids with {_MONEY}",

@@ -19,12 +19,15 @@ class Listener:
     """
 
     def __init__(self, host: str, port: int, serve: Callable[[Exchange], Awaitable[None]]) -> None:
+        if not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port must be a whole number from 0 to 65535, got {port!r}")
         ipv6 = ":" in host
         self._serve = serve
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
         self._address = self._socket.getsockname()
         self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
         self._started = threading.Event()
+        self._refusing = False
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run()), name=f"giftlib sandbox {self.url}", daemon=True
         )
@@ -49,12 +52,19 @@ class Listener:
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """Nobody listens until the block ends: open connections are closed, new ones are refused."""
+        """Nobody listens until the block ends: open connections are closed, new ones are refused.
+
+        RuntimeError inside another such block.
+        """
+        if self._refusing:
+            raise RuntimeError("the sandbox is refusing already")
+        self._refusing = True
         self._on_loop(self._hang_up)
         held = _hold(self._address)  # else a new connection of anybody could be given the port
         try:
             yield
         finally:
+            self._refusing = False
             if self.is_open:
                 held.listen()
                 self._on_loop(self._listen, held)

@@ -28,8 +28,8 @@ _REQUEST_ID: Part = {"description": "names the request", "required": True, "sche
 _RETRY_AFTER: Part = {"description": "seconds until there is room", "required": True, "schema": _FROM_ONE}
 
 
-def describe(settings: Settings, url: str) -> Part:
-    """The OpenAPI 3.1 document of a sandbox with these settings at this address."""
+def describe(settings: Settings) -> Part:
+    """The OpenAPI 3.1 document of a sandbox with these settings; its server is where the document comes from."""
     operations = _Operations(settings)
     paths: Part = {}
     for path, (method, name) in routes(settings).items():
@@ -38,7 +38,7 @@ def describe(settings: Settings, url: str) -> Part:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gift-card sandbox", "version": "3", "description": _ABOUT},
-        "servers": [{"url": url}],
+        "servers": [{"url": "/"}],
         "security": [{"key": []}],
         "paths": paths,
         "components": {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Access-Token"}}},
@@ -123,7 +123,15 @@ class _Operations:
         settings = self._settings
         quantity: Part = {**_FROM_ONE, "maximum": settings.max_quantity}
         if settings.text_quantity == "read":
-            quantity = {"anyOf": [quantity, {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": 9}]}
+            digits: Part = {
+                "type": "string",
+                "pattern": "^0*[1-9][0-9]*$",
+                "maxLength": len(str(settings.max_quantity)) - 1,
+            }
+            digits["description"] = (
+                f"a whole number up to {settings.max_quantity}; all of them pass, not only so many digits"
+            )
+            quantity = {"anyOf": [quantity, digits]}
         by_ref = settings.order_ref == "required"
         wish = _object(productId=_NAME, typeId=_NAME, **({"ref": _NAME} if by_ref else {"quantity": quantity}))
         example: Part = {"productId": SAMPLE_PRODUCT, "typeId": "TEST_PARTIAL"}
@@ -240,7 +248,8 @@ class _Operations:
         strict = self._settings.malformed_id == "ERR_VALIDATION"
         if strict:
             operation["responses"]["400"] = self._invalid()
-        return {**operation, "parameters": [_parameter(name, "path", _ID if strict else _NAME, example=example)]}
+        given: Part = {"type": "string", "pattern": "^[0-9a-fA-F]{24}$"} if strict else _NAME
+        return {**operation, "parameters": [_parameter(name, "path", given, example=example)]}
 
     def _pages(self, summary: str, row: Part, *, needs_both_ends: bool) -> Part:
         most = LARGEST_PAGE if self._settings.large_page == "refused" else 10**10 - 1

@@ -10,7 +10,7 @@ from decimal import Decimal
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from giftlib.clock import Clock, SimulatedClock, read
+from giftlib.clock import Clock, Moment, SimulatedClock, read
 
 from .control import Control
 from .envelope import Answer, Request, request_id, spoil
@@ -94,7 +94,7 @@ class Sandbox:
         """Stop listening and close all connections. A second call does nothing."""
         self._listener.close()
         if self._state:
-            self._state.close(read(self.clock))
+            self._state.close(self._now())
 
     def client(self, api_key: str | None = None) -> "Client":
         """A client of this sandbox with that key, or the first one, on its clock."""
@@ -128,7 +128,7 @@ class Sandbox:
     def latest_orders(self, most: int = 20) -> list[dict[str, str]]:
         """The newest orders of all environments without their cards: id, type, quantity, status and time of each."""
         with self._lock:
-            now, orders = self.clock.monotonic(), self._world.orders.page(1, most, None, None)[0]
+            now, orders = self._now().monotonic, self._world.orders.page(1, most, None, None)[0]
             return [
                 {"id": order.id, "type": order.type, "quantity": str(order.quantity), "status": order.status(now),
                  "time": iso(order.ms)}
@@ -139,13 +139,14 @@ class Sandbox:
         """Ids of `n` orders that somebody else places with the first key's account at this moment; no request is made.
 
         They count like all others: they are listed, cost what they cost, and take a time drawn from the seed. Raises
-        ValueError if the account cannot pay.
+        ValueError if the account cannot pay for all; then none is placed.
         """
         for name, value, least in (("n", n, 0), ("quantity", quantity, 1)):
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number from {least} up, got {value!r}")
         with self._lock:
-            now, environment = read(self.clock), self.settings.key_type
+            now, environment = self._now(), self.settings.key_type
+            self._world.accounts[environment].require(type_id, quantity, now.monotonic, n)
             return [self._world.place(environment, None, type_id, quantity, now).id for _ in range(n)]
 
     def deposit(self, amount: Decimal) -> None:
@@ -153,19 +154,22 @@ class Sandbox:
         if not MONEY.is_good(amount):
             raise ValueError(f"amount must be {MONEY.accepted}, got {amount!r}")
         with self._lock:
-            self._world.deposit(self.settings.key_type, amount, read(self.clock))
+            self._world.deposit(self.settings.key_type, amount, self._now())
 
     def reset(self) -> None:
-        """Begin anew: no order, no fault, the first key alone; the clock goes on. OSError with a state that is kept."""
+        """Begin anew: no order, no fault; keys and clock go on. OSError with a state that is kept."""
         with self._lock:
             if self._state:
                 raise OSError("a sandbox whose state is kept in a file is not reset: begin a new file")
+            _, *further = self._world.gate.keys.values()
             self._begin()
+            for key in further:
+                self._world.add_key(**key.properties())
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the state to a file from which `Sandbox(state=path)` goes on."""
         with self._lock:
-            save(path, self._world, self._world.history(), read(self.clock))
+            save(path, self._world, self._world.history(), self._now())
 
     def inject(self, fault: Fault) -> None:
         """Plan a fault; its `call` is counted from now on."""
@@ -202,12 +206,19 @@ class Sandbox:
         self.clock: Clock = clock or (SimulatedClock() if past is None else SimulatedClock(past.end()))
         self._seed = seed
         self._lock = threading.Lock()
+        self._ahead = 0.0
         self._begin(faults)
-        if past is not None:
-            repeat(past, self._world, read(self.clock))
-        self._state = None if state is None else StateFile(state, self._world, read(self.clock), past)
+        if state is not None and past is not None:
+            repeat(state, past, self._world)
+            self._ahead = past.second_of(self.clock.now_utc()) - self.clock.monotonic()
+        self._state = None if state is None else StateFile(state, self._world, self._now(), past)
         if self._state:
             self._world.tell = self._state.add
+
+    def _now(self) -> Moment:
+        """What the world's clock shows: the one given, whose monotonic seconds go on from those of a kept state."""
+        utc, monotonic = read(self.clock)
+        return Moment(utc, monotonic + self._ahead)
 
     def _begin(self, faults: Iterable[Fault] = ()) -> None:
         self._world = World(self._seed, self.settings)
@@ -237,7 +248,7 @@ class Sandbox:
     def _act(self, request: Request) -> tuple[Answer | None, Fault | None]:
         """Carry a request out, as far as no fault is in the way; no answer means a reset connection."""
         with self._lock:
-            now = read(self.clock)
+            now = self._now()
             reached = self._api.admit(request, now)
             if isinstance(reached, Answer):
                 return reached, None

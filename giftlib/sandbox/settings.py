@@ -88,8 +88,8 @@ class Settings:
     production_test_types: str = setting("simulated", one_of("simulated", "ordinary"), """What TEST_REFUND and
         TEST_PARTIAL do with a production key: as in the sandbox, or fulfilled like any unknown type. Unknown:
         chosen.""")
-    max_quantity: int = setting(100_000, COUNT, """The largest quantity of an order; more is refused. Unknown: chosen,
-        so that one request cannot fill the memory.""")
+    max_quantity: int = setting(1_000, COUNT, """The largest quantity of an order; more is refused. Unknown: chosen, so
+        that a full page of a list stays below 10 MiB.""")
     text_quantity: str = setting("refused", one_of("refused", "read"), """What becomes of a quantity written as text,
         "2". Unknown: chosen; Joi, which checks requests (LIVE), may be told either.""")
     unknown_body_keys: str = setting("ignored", one_of("ignored", "refused"), """What becomes of keys in placeOrder's
@@ -174,6 +174,10 @@ class Settings:
     # fmt: on
 
     def __post_init__(self) -> None:
+        if isinstance(self.allowed_ips, list):
+            object.__setattr__(self, "allowed_ips", tuple(self.allowed_ips))
+        if isinstance(self.prices, Mapping):
+            object.__setattr__(self, "prices", dict(self.prices))
         for declared in fields(self):
             kind, value = declared.metadata["kind"], getattr(self, declared.name)
             if not kind.is_good(value):

@@ -15,7 +15,7 @@ from jinja2 import Environment
 from .account import SAMPLE_ORDER
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .control import PREFIX
-from .envelope import Answer, Request
+from .envelope import Answer, Request, own_host
 from .http import routes
 from .openapi import describe
 from .settings import Settings
@@ -68,26 +68,28 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             return None
         if request.path == "/":
-            return Answer(200, self._index().encode(errors="replace"), dict(_PAGE_HEADERS))
+            host = own_host(request)
+            url = f"http://{host}" if host else self._sandbox.url
+            return Answer(200, self._index(url).encode(errors="replace"), dict(_PAGE_HEADERS))
         if request.path == "/openapi.json":
-            description = describe(self._sandbox.settings, self._sandbox.url)
+            description = describe(self._sandbox.settings)
             return Answer(200, json.dumps(description).encode(), dict(_DESCRIPTION_HEADERS))
         return None
 
-    def _index(self) -> str:
+    def _index(self, url: str) -> str:
         sandbox = self._sandbox
         orders = sandbox.latest_orders()
         return _PAGE.render(
             keys=sandbox.keys,
             handling=_handling(sandbox.settings),
             magic=_magic(sandbox.settings),
-            calls=self._calls(orders[0]["id"] if orders else SAMPLE_ORDER),
+            calls=self._calls(url, orders[0]["id"] if orders else SAMPLE_ORDER),
             changes=_changes(sandbox.settings),
-            presses={name: self._curl(PREFIX + name, body) for name, body in _PRESSES.items() if self._control},
+            presses={name: _curl(url + PREFIX + name, body) for name, body in _PRESSES.items() if self._control},
             orders=orders,
         )
 
-    def _calls(self, latest_order: str) -> dict[str, str]:
+    def _calls(self, url: str, latest_order: str) -> dict[str, str]:
         """A line for the shell by the endpoint's name."""
         settings = self._sandbox.settings
         items = {
@@ -97,19 +99,21 @@ class Site:
         amount = {"ref": "order-1"} if settings.order_ref == "required" else {"quantity": 4}
         wish = {"productId": SAMPLE_PRODUCT, "typeId": "TEST_PARTIAL", **amount}
         return {
-            name: self._curl(
-                path + items.get(name, ""),
+            name: _curl(
+                url + path + items.get(name, ""),
                 wish if method == "POST" else None,
                 key="" if name == "ping" else self._sandbox.api_key,
             )
             for path, (method, name) in routes(settings).items()
         }
 
-    def _curl(self, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> str:
-        words = ["curl", self._sandbox.url + path]
-        words += ["-H", f"X-Access-Token: {key}"] if key else []
-        words += [] if body is None else ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
-        return shlex.join(words)
+
+def _curl(url: str, body: dict[str, Any] | None = None, *, key: str = "") -> str:
+    """A line for the shell."""
+    words = ["curl", url]
+    words += ["-H", f"X-Access-Token: {key}"] if key else []
+    words += [] if body is None else ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    return shlex.join(words)
 
 
 def _handling(settings: Settings) -> str:

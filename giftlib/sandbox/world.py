@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from heapq import merge
 from typing import Any, NamedTuple
 
 from giftlib.clock import Moment
@@ -74,9 +73,16 @@ class World:
     def history(self) -> Iterator[Event]:
         """All that has happened, each account's in its order."""
         for key in list(self.gate.keys.values())[1:]:
-            properties = {"type": key.type, "scope": key.scope, "allowed_ips": key.allowed_ips, "enabled": key.enabled}
-            yield Event("key", what=properties)
-        yield from merge(*map(_history, self.accounts.values()), key=lambda event: event.ms)
+            yield Event("key", what=key.properties())
+        rests = {environment: _history(account) for environment, account in self.accounts.items()}
+        for order in self.orders:
+            own = next(environment for environment, account in self.accounts.items() if order.id in account.orders)
+            for event in rests[own]:  # up to this order, which stands where it stood among those of both
+                yield event
+                if event.kind == "order":
+                    break
+        for rest in rests.values():
+            yield from rest
 
     def repeat(self, event: Event) -> None:
         """Let an event happen again, as it did."""
@@ -88,6 +94,8 @@ class World:
             self.deposit(event.environment, Decimal(event.what), now)
         elif event.kind == "key":
             self.add_key(**event.what | {"allowed_ips": tuple(event.what.get("allowed_ips", ()))})
+        elif event.kind != "end":
+            raise ValueError(f"nothing of the kind {event.kind!r} can happen")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
