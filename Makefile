@@ -12,14 +12,15 @@ help:
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
-	@echo "make bench      measure what the README's table of benchmarks says, in some minutes"
-	@echo "make study      measure how well the median is known, as the README says, in some minutes"
+	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
+	@echo "make study      measure how well the median is known (docs/figures.md), in some minutes"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
 
 $(READY): requirements.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit("giftlib needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(READY)
 

@@ -86,8 +86,8 @@ def _report(chosen: argparse.Namespace) -> int:
             chosen.refuse("argument --journal: a journal is reported as it is, without any option but --out")
         print(rebuild_report(chosen.journal, chosen.out))
         return 0
-    notebooks = find_notebooks(chosen.notebooks)
     try:
+        notebooks = find_notebooks(chosen.notebooks)
         notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
         page = write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings)
     except ValueError as error:
@@ -140,7 +140,8 @@ def _sandbox(chosen: argparse.Namespace) -> int:
             sandbox.add_key(scope="READ-ONLY")
         print(f"{sandbox.url}/v3  X-Access-Token: {sandbox.api_key}")
         print(f"{sandbox.url}/ tells the rest; Ctrl-C stops it", flush=True)
-        stopped.wait()
+        while not stopped.wait(0.5):  # without an end no Ctrl-C comes through on Windows
+            pass
     return 0
 
 
@@ -160,12 +161,13 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     if chosen.out.is_dir() or not chosen.out.absolute().parent.is_dir():
         chosen.refuse(f"argument --out: must be a file in a folder that is there, got {str(chosen.out)!r}")
     calibration = calibrate(connect(), orders=chosen.orders)
-    calibration.write(chosen.out)
     table = calibration.table().drop(columns="default")
     for what, rows in (("differs from the defaults", table["differs"]), ("is not clear", table["found"] == "unclear")):
         shown = table[rows].drop(columns="differs").to_string(index=False) if rows.any() else "nothing"
         print(f"What {what}:\n{shown}\n")
-    print(f"{calibration}, written to {chosen.out}")
+    print(calibration)
+    calibration.write(chosen.out)
+    print(f"written to {chosen.out}")
     return 0
 
 

@@ -34,15 +34,17 @@ def time_to_fulfilment(
     curves in the order of the group's names; rows without a group are the group "unknown".
 
     With `end`, a final status, T is the time to that end alone, and orders that end otherwise never get there: the
-    curve rises to the share of all orders that end so (the cumulative incidence among competing ends; Jewell, van der
-    Laan and Henneman 2003, Biometrika 90: 183-197). The groups of `by="status"` leave the open orders out of
-    the ends they will have, and so look faster than they are.
+    curve rises to the share of all orders that end so (the cumulative incidence among competing ends; the estimate is
+    the joint maximum-likelihood one of this end and all others taken together, Hudgens, Satten and Longini 2001,
+    Biometrics 57: 74-80). An open order may still end either way. The groups of `by="status"` leave the open orders
+    out of the ends they will have, and so look faster than they are.
 
     `request_s`, when there is such a column, is how much of the bracket is the requests' own time. A bracket ends when
     a look's answer came, the next begins when the look was sent; where all orders were looked at after the same
     delays, such brackets overlap by the length of a request, and maximum likelihood moves all mass into the overlaps:
     the curve jumps far above the truth there. So brackets are shortened by twice as much, to the half at most, while
-    the masses are sought; classes are reported to their full end.
+    the masses are sought; classes are reported to their full end. That is studied for requests of 0.15 s (see
+    docs/figures.md); where they take a second and more, `fits` are nearer to the truth than the classes.
 
     More than 5,000 distinct brackets are first widened to multiples of the least power of two of milliseconds that
     leaves so few: 0.128 s for a million orders looked at each 5 s from any moment on.
@@ -65,13 +67,19 @@ class FulfilmentCurve:
     """
 
     def __init__(self, brackets: pd.DataFrame) -> None:
-        never = np.isinf(brackets["not_done_by_s"])
+        self._counted = brackets
+        never = brackets["otherwise"]
         bounds = brackets[["not_done_by_s", "done_by_s"]].to_numpy()
         latest = bounds[np.isfinite(bounds)].max(initial=0.0)
-        self.brackets = brackets.assign(not_done_by_s=brackets["not_done_by_s"].mask(never, latest))
+        self.brackets = brackets[[*BOUNDS, "orders"]].assign(
+            not_done_by_s=brackets["not_done_by_s"].mask(never, latest),
+            done_by_s=brackets["done_by_s"].mask(never, inf),
+            request_s=brackets["request_s"].mask(never, 0.0),
+        )
         self.n = int(brackets["orders"].sum())
-        self.n_final = int(brackets["orders"][np.isfinite(brackets["done_by_s"])].sum())
-        self._estimate = Turnbull(*_columns(self.brackets))
+        self.n_final = int(brackets["orders"][np.isfinite(self.brackets["done_by_s"])].sum())
+        low, high, request, count = _columns(brackets)
+        self._estimate = Turnbull(low, high, request, count, brackets["otherwise"].to_numpy(bool))
 
     def __repr__(self) -> str:
         low, high = self.quantile(0.5)
@@ -106,7 +114,8 @@ class FulfilmentCurve:
         return low if low == high else low + (high - low) * self._estimate.within(p)
 
     def band(self, level: float = 0.95) -> pd.DataFrame:
-        """A pointwise confidence band: a frame of seconds (the finite ends of the classes), low and high.
+        """A pointwise confidence band: a frame of seconds (the finite ends of the classes, and the last looks at open
+        orders), low and high.
 
         From 200 bootstrap samples of the orders with a fixed seed, so the same orders give the same band. Where
         a sample's curve is undefined, its lowest value counts for `low` and its highest for `high`. More than 1,000
@@ -114,7 +123,8 @@ class FulfilmentCurve:
         """
         tail = (1 - _share("level", level)) / 2
         classes = self.frame()
-        seconds = np.unique(classes[["from_s", "to_s"]].to_numpy())
+        still_open = self.brackets["not_done_by_s"][np.isinf(self.brackets["done_by_s"])]
+        seconds = np.unique([*classes["from_s"], *classes["to_s"], *still_open])
         seconds = seconds[np.isfinite(seconds)]
         return pd.DataFrame(
             {
@@ -159,10 +169,12 @@ class FulfilmentCurve:
 
     @cached_property
     def _replicates(self) -> list[Turnbull]:
-        low, high, request, count = _columns(widen(self.brackets, MOST_RESAMPLED)[0])
+        brackets = widen(self._counted, MOST_RESAMPLED)[0]
+        low, high, request, count = _columns(brackets)
+        otherwise = brackets["otherwise"].to_numpy(bool)
         samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES).astype(float)
         return [
-            Turnbull(low[drawn], high[drawn], request[drawn], sample[drawn])
+            Turnbull(low[drawn], high[drawn], request[drawn], sample[drawn], otherwise[drawn])
             for sample in samples
             for drawn in [sample > 0]
         ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import count
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ from giftlib.turnbull import Floats
 
 MOST_DISTINCT = 5_000
 BOUNDS = ["not_done_by_s", "done_by_s", "request_s"]
+_DISTINCT = [*BOUNDS, "otherwise"]
 
 
 def count_brackets(orders: Any, by: str | None, end: str | None) -> dict[object, pd.DataFrame]:
     """The distinct brackets of each group, with their number of `orders`; without `by` the one group is "all".
 
-    With `end`, an order that ended otherwise is one that never gets there. See `time_to_fulfilment` for the rest.
+    `otherwise` tells, with `end`, which ended in another way. See `time_to_fulfilment` for the rest.
     """
     needed = [*BOUNDS[:2], *(["status"] if end else []), *([column_of(by)] if by else [])]
     require_columns("orders", orders, needed)
@@ -51,8 +51,9 @@ def _distinct(brackets: pd.DataFrame, power: int) -> pd.DataFrame:
         step = 2.0**power
         wider = np.ceil(np.ceil(ms) / step) * step
         wider[:, 0] = np.floor(np.floor(ms[:, 0]) / step) * step
-        brackets = pd.DataFrame(wider / 1000, columns=BOUNDS).assign(orders=brackets["orders"].to_numpy())
-    return brackets.groupby(BOUNDS)["orders"].sum().reset_index()
+        kept = {name: brackets[name].to_numpy() for name in ("otherwise", "orders")}
+        brackets = pd.DataFrame(wider / 1000, columns=BOUNDS).assign(**kept)
+    return brackets.groupby(_DISTINCT)["orders"].sum().reset_index()
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.DataFrame:
@@ -65,11 +66,11 @@ def _count_part(orders: pd.DataFrame, by: str | None, end: str | None) -> pd.Dat
     request = np.zeros(len(orders))
     if "request_s" in orders:
         request[final] = _seconds(orders.loc[final, ["request_s"]], "request_s")
+    otherwise = np.zeros(len(orders), bool)
     if end is not None:
-        otherwise = final & (orders["status"] != end).to_numpy()
-        low, high = np.where(otherwise, inf, low), np.where(otherwise, inf, high)
-        request = np.where(otherwise, 0.0, request)
-    brackets = pd.DataFrame({"not_done_by_s": low, "done_by_s": high, "request_s": request, "orders": 1})
+        otherwise = final & ~orders["status"].eq(end).fillna(False).to_numpy(bool)
+    bounds = dict(zip(BOUNDS, (low, high, request), strict=True))
+    brackets = pd.DataFrame(bounds | {"otherwise": otherwise, "orders": 1})
     parts: Iterable[Any] = [("all", brackets)] if by is None else brackets.groupby(group_keys(orders, by).to_numpy())
     counted = [brackets[:0]]
     for group, rows in parts:
@@ -85,4 +86,6 @@ def _seconds(orders: pd.DataFrame, column: str) -> Floats:
         raise ValueError(f"{column} must hold seconds as numbers, got {orders[column].dtype} values") from None
     if (bad := ~(seconds >= 0)).any():
         raise ValueError(f"{column} must be 0 seconds or more, got {seconds[bad][0]}")
-    return seconds
+    # 15.3 - 5.1 is 10.200000000000001: brackets that only touch must not overlap by so little.
+    rounded: Floats = seconds.round(9)
+    return rounded

@@ -109,7 +109,9 @@ def _bracket(row: sqlite3.Row) -> tuple[float, float]:
         high = _span(row, "sent", "final", "run", "final_run")
     elif row["final_us"] is not None and row["told_us"] is not None:
         high = (row["final_us"] - row["told_us"]) / 1e6
-    return max(low, 0.0), max(high, 0.0)
+    if high < 0:  # final before it was placed: the API's clock and this one differ, and tell nothing together
+        return 0.0, inf
+    return max(low, 0.0), high
 
 
 def _request_s(row: sqlite3.Row) -> float | None:

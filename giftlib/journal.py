@@ -265,10 +265,10 @@ class Journal:
         The seconds T from placement to the final state lie in `not_done_by_s < T <= done_by_s`: the last look that
         showed the order open was sent after the first, the first that showed it final was answered by the second
         (infinity while there is none). Both count from the placement request, itself a span of time; it and the
-        final look make `request_s` of the bracket (NaN while there is no final look). Of an order
-        that somebody else placed they count from the time the API tells, by the API's clock. Nobody has promised
-        that lists are never behind the orders themselves: once one has shown an order open that was final before,
-        what lists showed open bounds nothing in this journal, and with `trust_lists=False` it never does.
+        final look make `request_s` of the bracket (NaN while there is no final look). Of an order that somebody else
+        placed they count from the time the API tells: its clock and this one must agree. Nobody has promised that lists
+        are never behind the orders themselves: once one has shown an order open that was final before, what lists
+        showed open bounds nothing in this journal, and with `trust_lists=False` it never does.
         """
         return orders_frame(self._db.execute(ORDERS, {"trust_lists": trust_lists}).fetchall())
 
@@ -280,7 +280,7 @@ class Journal:
         places as the finest amount needs, two or more. Nothing is written unless all is.
 
         Raises ValueError for a directory that holds something, GiftlibError if there is no order, if the files cannot
-        be written, or without pyarrow (`pip install 'giftlib[scale]'`).
+        be written, or without pyarrow (`pip install pyarrow`).
         """
         amounts = self._db.execute(
             "SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders"

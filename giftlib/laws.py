@@ -72,7 +72,9 @@ def fit_law(law: str, low: Floats, high: Floats, count: Floats) -> Fit:
     best = minimize(
         loss, start, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
     )
-    return Fit(law, exp(best.x[0]), exp(best.x[1]), 4 + 2 * float(best.fun))
+    # Further digits are the rounding errors of this processor's sums and logarithms.
+    median_s, spread = (float(f"{exp(x):.6g}") for x in best.x)
+    return Fit(law, median_s, spread, 4 + 2 * float(best.fun))
 
 
 def expected_law(orders: pd.DataFrame) -> Fit:

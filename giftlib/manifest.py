@@ -1,6 +1,7 @@
 """What a report tells machines of itself: from which source it was made, what came of it, and where and when."""
 
 import hashlib
+import os
 import platform
 import re
 import sqlite3
@@ -26,7 +27,10 @@ def source_revision() -> dict[str, Any]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True, timeout=30)
+        elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        done = subprocess.run(
+            ["git", "-C", root, *arguments], capture_output=True, text=True, check=True, timeout=30, env=elsewhere
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -3,6 +3,7 @@
 import ast
 import copy
 import os
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -20,8 +23,11 @@ SURROUNDINGS: Mapping[str, str] = {
     "GIFTLIB_SANDBOX_SETTINGS": "",
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": str(files("giftlib") / "matplotlibrc"),
+    "PYTHONDEVMODE": "",
     "PYTHONHASHSEED": "0",
+    "PYTHONWARNINGS": "",
     "SOURCE_DATE_EPOCH": "1767225600",
     "TQDM_DISABLE": "1",
     "TZ": "UTC",
@@ -35,6 +41,15 @@ _CELL_TIMEOUT_S = 1800
 
 _PLACES = [f"{place}{os.sep}" for place in (sysconfig.get_path("purelib"), Path(__file__).parent.parent)]
 """Where modules lie: a warning tells it, and it differs from machine to machine."""
+
+
+class _OwnKernel(AsyncKernelManager):
+    """The kernel of the Python that runs this, whatever kernels a user has installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
 class NotebookError(GiftlibError):
@@ -83,7 +98,7 @@ def run_notebook(
     runner = NotebookClient(
         notebook,
         timeout=_CELL_TIMEOUT_S,
-        kernel_name="python3",
+        kernel_manager_class=_OwnKernel,
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         coalesce_streams=True,
@@ -94,7 +109,7 @@ def run_notebook(
         with tempfile.TemporaryDirectory() as profile:  # else what a user's own profile says would be run first
             runner.execute(env={**os.environ, **SURROUNDINGS, **(surroundings or {}), "IPYTHONDIR": profile})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        number = started[-1] + 1 - bool(given and started[-1] > behind)
+        number = started[-1] + 1 - bool(given and started[-1] > behind) if started else 0
         raise NotebookError(f"{path.name}, cell {number}: {_told(error)}") from None
     if then is not None:
         notebook.cells.pop()

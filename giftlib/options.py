@@ -1,6 +1,7 @@
 """What the command line's options accept; whatever else is given ends it with one line and exit code 2."""
 
 import argparse
+import os
 from math import nan
 from pathlib import Path
 from typing import NoReturn
@@ -48,6 +49,9 @@ def file(text: str) -> Path:
 
 def folder(text: str) -> Path:
     """A folder, or a name for a new one."""
-    if Path(text).exists() and not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder or the name of a new one, got {text!r}, which is a file")
+    there = next(path for path in (Path(text).absolute(), *Path(text).absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise argparse.ArgumentTypeError(
+            f"must be a folder or the name of a new one, got {text!r}: {there} is no folder to write to"
+        )
     return Path(text)

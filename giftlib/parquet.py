@@ -20,7 +20,7 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
         import pyarrow as pa
         from pyarrow import dataset
     except ImportError:
-        raise GiftlibError("Parquet files need pyarrow: pip install 'giftlib[scale]'") from None
+        raise GiftlibError("Parquet files need pyarrow: pip install pyarrow") from None
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
         raise ValueError(f"directory must be a new or an empty one, got {directory}")

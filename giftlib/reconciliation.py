@@ -11,6 +11,8 @@ from giftlib.columns import FINAL_STATUSES, require_columns
 from giftlib.resources import Transaction
 
 _CHARGE, _REFUND = "ORDER", "REFUND-ORDER"
+_OUTGOING = {"FLEXY", "ADSL", _CHARGE, "WITHDRAW", "SEND", "SERVICE"}
+"""The documented types that lower the balance; all others raise it."""
 
 
 class _Mismatch(NamedTuple):
@@ -29,11 +31,11 @@ def reconcile_refunds(orders: pd.DataFrame, transactions: "Iterable[Transaction]
     list overlap, counts once. Transactions of other types only count for the balance.
 
     Gives one row a mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
-    Decimal, None where there is none). The problems: "no charge", "charged twice", "charge differs", "refund
-    missing", "refunded twice", "refund differs", "refund not due" (also while the order is open), "transaction with
-    no order", and of a transaction whose new balance is not the old one and its amount, or whose old balance is not
-    the new one of the transaction before: "balance does not follow". What an order should have cost is known once it
-    is final. Raises ValueError for a missing column.
+    Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "charged twice",
+    "charge differs", "refund missing", "refunded twice", "refund differs", "refund not due" (also while the order is
+    open), "transaction with no order", and of a transaction whose new balance is not the old one and its amount, or
+    whose old balance is not the new one of the transaction before: "balance does not follow". What an order should
+    have cost is known once it is final. Raises ValueError for a missing column.
     """
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
     rows = _rows(transactions)
@@ -63,11 +65,14 @@ def _of_orders(orders: pd.DataFrame, rows: list[dict[str, Any]]) -> Iterator[_Mi
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
     for order in orders.to_dict("records"):
         order_id, is_final = order["order_id"], order["status"] in FINAL_STATUSES
-        price, refund = order["price_per_card"], order["refunded_amount"]
-        known = is_final and price is not None and not pd.isna(order["quantity"])
-        cost = order["quantity"] * price if known else None
+        if pd.isna(order_id):
+            continue
+        price, refund, quantity = (
+            None if pd.isna(order[name]) else order[name] for name in ("price_per_card", "refunded_amount", "quantity")
+        )
+        cost = int(quantity) * price if is_final and price is not None and quantity is not None else None
         charges, refunds = (of_order.get((order_id, kind), []) for kind in (_CHARGE, _REFUND))
-        if not charges:
+        if not charges and cost != 0:
             yield _Mismatch(order_id, None, "no charge", cost, None)
         for charge in charges[1:]:
             yield _Mismatch(order_id, charge["transaction_id"], "charged twice", None, charge["amount"])
@@ -95,7 +100,7 @@ def _of_the_balance(rows: list[dict[str, Any]]) -> Iterator[_Mismatch]:
         if before is not None and old is not None and old != before:
             yield _Mismatch(row["object_id"], row["transaction_id"], "balance does not follow", before, old)
         if None not in (old, new, amount):
-            due = old - amount if row["operation"] == "Decrement" else old + amount
+            due = old - amount if row["type"] in _OUTGOING else old + amount
             if new != due:
                 yield _Mismatch(row["object_id"], row["transaction_id"], "balance does not follow", due, new)
         before = new

@@ -27,7 +27,7 @@ def record(journals: Mapping[str, Path], note: Any, path: Path) -> None:
     Journal(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE report (note TEXT NOT NULL)")
-        db.execute("INSERT INTO report VALUES (?)", (json.dumps(note, sort_keys=True),))
+        db.execute("INSERT INTO report VALUES (?)", (json.dumps(note),))
         for name, journal in journals.items():
             _take(db, name, journal)
 

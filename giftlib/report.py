@@ -1,6 +1,7 @@
 """The report: notebooks run afresh, or a journal recorded before, as one page that needs no network, with its data."""
 
 import json
+import sqlite3
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
@@ -33,7 +34,9 @@ _KEEP = """
 import json, pathlib
 from giftlib.connection import environment
 journal.save({journal!r})
-pathlib.Path({environment!r}).write_text(json.dumps(environment() or {{"environment": "emulator"}}))
+pathlib.Path({environment!r}).write_text(
+    json.dumps(environment() or {{"environment": "emulator", "settings": {{"each emulator": "as its cell says"}}}})
+)
 """
 
 
@@ -114,18 +117,21 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "journal.sqlite"
         copy_journal(journal, kept)
-        data = _Data.of(kept)
+        try:
+            data, recorded = _Data.of(kept), note_of(kept)
+            worlds = _worlds(recorded or [], data.orders)
+        except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
+            raise GiftlibError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != data.journal:
             raise GiftlibError(f"{journal} is not all in one file; a report of it must go to another folder")
-        digest, recorded = sha256(journal.read_bytes()), note_of(kept)
-        unknown = _World("Where that was, it does not tell.", data.orders)
+        digest = sha256(data.journal)
         run = run_notebook(_JOURNAL_NOTEBOOK, folder=kept.parent)
         return _write(
             out,
             data,
             [chapter_of(_JOURNAL_NOTEBOOK.stem, run)],
-            worlds=_worlds(recorded, data.orders) if recorded else [unknown],
+            worlds=worlds,
             journal=f"Journal: rebuilt from what was recorded before (SHA-256 {digest[:12]}…).",
             manifest={
                 "notebooks": [_described_notebook(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
@@ -155,7 +161,8 @@ class _World(NamedTuple):
 
 
 def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[_World]:
-    """The worlds in which the notebooks ran, each with the orders placed there; `orders` has them in that order."""
+    """The worlds in which the notebooks ran, each with the orders placed there; `orders` has them in that order, and
+    then those that nobody tells of."""
     of_world: dict[str, list[int]] = {}
     for number, notebook in enumerate(notebooks):
         of_world.setdefault(_told(notebook), []).append(number)
@@ -166,6 +173,9 @@ def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> lis
             told += f" Notebooks: {', '.join(str(_number(Path(notebooks[number]['name']))) for number in numbers)}."
         frames = [orders.iloc[ends[number] : ends[number + 1]] for number in numbers]
         worlds.append(_World(told, pd.concat(frames)))
+    worlds.append(_World("Where these orders were placed, the journal does not tell.", orders.iloc[ends[-1] :]))
+    if ends[-1] > len(orders):
+        raise ValueError(f"the note tells of {ends[-1]} orders, of {len(orders)}")
     return [world for world in worlds if len(world.orders)]
 
 
@@ -218,6 +228,8 @@ def _write(
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     _remove_figures(out)
+    for end in ("-wal", "-shm"):  # of a journal that was there before, which SQLite would take for the new one's
+        (out / f"journal.sqlite{end}").unlink(missing_ok=True)
     for name, written in content.items():
         if not (out / name).exists() or (out / name).read_bytes() != written:
             (out / name).write_bytes(written)

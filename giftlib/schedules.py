@@ -223,7 +223,9 @@ def _planned(moments: list[float], gap: float, closest: float) -> Callable[[floa
 
 def _by_hazard(law: Fit, closest: float) -> list[float]:
     """The moments at which the looks of `learned` are planned, for the time that one order in 10,000 takes."""
-    seconds = np.linspace(0.0, float(np.clip(law.distribution.isf(1e-4), 2 * closest, _PLANNED_S)), 20_001)[1:]
+    with np.errstate(over="ignore"):  # a law may reach beyond every float
+        longest = float(np.clip(law.distribution.isf(1e-4), 2 * closest, _PLANNED_S))
+    seconds = np.linspace(0.0, longest, 20_001)[1:]
     hazard = np.exp(law.distribution.logpdf(seconds) - law.distribution.logsf(seconds))
     rate = np.sqrt(hazard / (2 * _WORTH_S)) * CLOSEST_S / closest
     units = np.cumsum(rate) * seconds[0]

@@ -30,8 +30,8 @@ def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFram
     Raises ValueError for a missing column, and for an amount that is not a finite Decimal.
     """
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
-    if by is not None and not names:
-        raise ValueError("by must name at least one column, got an empty list")
+    if by is not None and (not names or len(set(names)) < len(names)):
+        raise ValueError(f"by must name at least one column, each once, got {by!r}")
     columns = ["status", "quantity", "fulfilled_quantity", "refunded_quantity", *_AMOUNTS.values()]
     columns = list(dict.fromkeys([*columns, *map(column_of, names)]))
     require_columns("orders", orders, columns)

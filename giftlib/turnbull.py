@@ -17,14 +17,21 @@ class Turnbull:
 
     `cumulative` has one value more than there are classes: the share before the first, then after each. Where
     `is_exact` holds, the class is the single time `ends`. `request` is explained at `time_to_fulfilment`.
+
+    Where `otherwise` holds, the order ended within its bracket in another way than the one asked for. Its mass counts
+    in the last class, without a right end.
     """
 
-    def __init__(self, low: Floats, high: Floats, request: Floats, count: Floats) -> None:
+    def __init__(self, low: Floats, high: Floats, request: Floats, count: Floats, otherwise: NDArray[np.bool_]) -> None:
         exact = low == high
         # Twice: once for the request, once because looks meant for the same moment are not sent at quite the same.
         stop = np.where(exact, high, np.maximum(high - 2 * request, (low + high) / 2))
         # An exact time t is the bracket from the float before t, so that all brackets are open at the left.
         start = np.where(exact, np.nextafter(low, -inf), low)
+        finite = [*low, *high[np.isfinite(high)]]
+        latest = max(finite)
+        if otherwise.any():
+            start, stop, high = _with_others(start, stop, high, exact, otherwise, axis=2 * (latest + 1))
         # A class runs from a bracket's start to the next stop, with no other start or stop between the two.
         stops, bracket = np.unique(stop, return_inverse=True)
         ends = np.zeros(len(stops))
@@ -36,7 +43,13 @@ class Turnbull:
         first, last = np.searchsorted(stops, start, "right"), np.searchsorted(stops, stop, "right")
         mass = _npmle(first, last, count, len(stops))
         some = mass > 1e-9
-        self.starts, self.ends, self.mass = starts[some], ends[some], mass[some] / mass[some].sum()
+        starts, ends, mass = starts[some], ends[some], mass[some] / mass[some].sum()
+        inside = ends <= latest
+        if otherwise.any() and not inside.all():
+            beyond = np.flatnonzero(~inside)[0]
+            starts, ends = starts[: beyond + 1], np.append(ends[:beyond], inf)
+            mass = np.append(mass[:beyond], mass[beyond:].sum())
+        self.starts, self.ends, self.mass = starts, ends, mass
         self.cumulative = np.minimum(np.append(0.0, np.cumsum(self.mass)), 1.0)
         self.is_exact = np.nextafter(self.ends, -inf) == self.starts
 
@@ -63,6 +76,22 @@ class Turnbull:
 
     def _reached(self, p: float) -> int:
         return int(np.flatnonzero(self.cumulative[1:] >= p - 1e-6)[0])
+
+
+def _with_others(
+    start: Floats, stop: Floats, high: Floats, exact: NDArray[np.bool_], otherwise: NDArray[np.bool_], axis: float
+) -> tuple[Floats, Floats, Floats]:
+    """The brackets on one line with the other ends: those of orders that ended otherwise are mirrored beyond all times.
+
+    An order that is open after `start` may end after that in either way, and so covers one run of classes: from its
+    start to just before its mirror image.
+    """
+    is_open = np.isinf(high)
+    first = np.where(otherwise, np.where(exact, np.nextafter(axis - high, -inf), axis - stop), start)
+    low = np.where(exact, high, start)
+    last = np.where(otherwise, axis - low, np.where(is_open, np.nextafter(axis - low, -inf), stop))
+    last = np.maximum(last, np.nextafter(first, inf))
+    return first, last, np.where(otherwise | is_open, last, high)
 
 
 def _npmle(first: Indices, stop: Indices, count: Floats, classes: int) -> Floats:

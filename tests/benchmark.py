@@ -1,4 +1,4 @@
-"""The figures of the README's benchmark table: `make bench`. Not part of the suite; takes some minutes."""
+"""The figures of the table in docs/benchmarks.md: `make bench`. Not part of the suite; takes some minutes."""
 
 import os
 import platform

@@ -104,12 +104,12 @@ def test_no_other_distribution_makes_the_brackets_more_likely(brackets, seed):
 @pytest.mark.parametrize("kind", ["brackets", "exact and censored"])
 def test_a_thousand_different_brackets_meet_the_optimality_condition(kind):
     rng = np.random.default_rng(3)
-    durations = lognormal_durations(1000, 3)
+    durations = lognormal_durations(1000, 3).round(6)
     if kind == "brackets":
-        low = np.maximum(durations - rng.uniform(0, 5, 1000), 0)
-        high = np.where(rng.random(1000) < 0.03, inf, low + 5)
+        low = np.maximum(durations - rng.uniform(0, 5, 1000), 0).round(6)
+        high = np.where(rng.random(1000) < 0.03, inf, (low + 5).round(6))
     else:
-        last = rng.exponential(30, 1000)
+        last = rng.exponential(30, 1000).round(6)
         low, high = np.minimum(durations, last), np.where(durations <= last, durations, inf)
     classes = time_to_fulfilment(frame(zip(low, high))).frame()
     # The gradient at any time may not exceed the number of orders, and equals it where there is mass.
@@ -312,6 +312,44 @@ def test_the_competing_ends_add_up_when_no_order_is_open(seed):
     assert sum(ends) == pytest.approx(time_to_fulfilment(orders).cdf(seconds), abs=1e-6)
 
 
+def test_orders_still_open_may_end_in_any_way():
+    """The first ends by 1, the open one is left out after 1.5: of two thirds still open all go as the second does."""
+    orders = frame([(1, 1), (2, 2), (1.5, inf)], status=["REFUNDED", "FULFILLED", "HANDLING"])
+    assert time_to_fulfilment(orders, end="FULFILLED").cdf(2) == pytest.approx(2 / 3)
+    assert time_to_fulfilment(orders, end="REFUNDED").cdf(2) == pytest.approx(1 / 3)
+    assert time_to_fulfilment(orders, end="PARTIALLY_FILLED").cdf(2) == 0
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
+def test_the_competing_ends_add_up_also_while_orders_are_open(seed):
+    rng = np.random.default_rng(seed)
+    orders = looked_at(lognormal_durations(60, seed), every=5)
+    orders["status"] = rng.choice(["FULFILLED", "PARTIALLY_FILLED", "REFUNDED"], 60)
+    last = 5.0 * rng.integers(1, 8, 60)
+    given_up = orders["done_by_s"] > last
+    orders.loc[given_up, ["done_by_s", "status"]] = inf, "HANDLING"
+    orders["not_done_by_s"] = orders["not_done_by_s"].where(~given_up, last)
+    seconds = np.arange(0.0, orders["done_by_s"][~given_up].max() + 1, 5.0)
+    ends = [time_to_fulfilment(orders, end=end).cdf(seconds) for end in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")]
+    assert sum(ends) == pytest.approx(time_to_fulfilment(orders).cdf(seconds), abs=1e-5)
+
+
+@pytest.mark.parametrize("every", [3.3, 5.1, 0.7])
+def test_the_last_bits_of_the_bounds_do_not_matter(every):
+    durations = lognormal_durations(2000, 0)
+    high = np.ceil(durations / every) * every
+    curve = time_to_fulfilment(frame(zip(np.maximum(high - every, 0), high)))
+    for grid in every * np.arange(1, 10):
+        assert curve.cdf(grid + 1e-6) == pytest.approx((durations <= grid).mean(), abs=1e-6)
+
+
+def test_the_band_follows_orders_that_were_given_up():
+    orders = frame([(0, 5)] * 30 + [(17, inf)] * 12)
+    band = time_to_fulfilment(orders).band().set_index("seconds")
+    assert band.loc[17.0, "high"] < 0.95
+
+
 def test_an_end_that_is_no_final_status_is_refused():
     with pytest.raises(ValueError, match="end must be one of FULFILLED, PARTIALLY_FILLED, REFUNDED, got 'HANDLING'"):
         time_to_fulfilment(frame(HAND, status="HANDLING"), end="HANDLING")
@@ -338,6 +376,7 @@ def test_widening_in_parts_is_widening_the_whole(seed, cut):
             "not_done_by_s": low,
             "done_by_s": np.where(low < 19, low + rng.uniform(0, 5, 1000), inf),
             "request_s": rng.uniform(0, 0.3, 1000),
+            "otherwise": rng.random(1000) < 0.2,
             "orders": 1,
         }
     )

@@ -332,3 +332,55 @@ def test_the_intervals_of_a_law_hold_the_truth(width):
         held += [median.low <= 10 <= median.high, p95.low <= 30 <= p95.high]
         assert median.low < median.value < median.high < p95.high
     assert sum(held) >= 99
+
+
+@pytest.mark.parametrize("endpoint", ["transactions", "list"])
+def test_a_list_that_never_ends_does_not_hold_it_up(endpoint):
+    pages = iter(range(2, 10**9))
+
+    def grow(data):
+        data["pagination"]["totalPages"] = next(pages)
+        return data | ({"items": []} if endpoint == "list" else {})
+
+    with Sandbox(latency_s=0, faults=[Fault(endpoint, times=10**6, alter=grow)]) as sandbox:
+        calibrate(sandbox.client(), orders=5)
+        assert len(sandbox.requests) < 600
+
+
+@pytest.mark.parametrize(
+    ("told", "written"),
+    [
+        ([5], ()), ([True], ()), (["fe80::1%SECRET"], ()), (["::1"], ()), (["127.0.0.0/8"], ()),
+        (["10.0.0.1", "127.0.0.1"], ("10.0.0.1", "127.0.0.1")),
+    ],
+)  # fmt: skip
+def test_only_addresses_are_taken_for_addresses_and_only_an_emulator_that_answers_is_written(told, written):
+    def addresses(data):
+        return data | {"apiKey": data["apiKey"] | {"allowedips": told}}
+
+    with Sandbox(latency_s=0, faults=[Fault("validate", times=10**6, alter=addresses)]) as sandbox:
+        calibration = calibrate(sandbox.client(), orders=3)
+    assert calibration.settings.allowed_ips == written
+    assert "SECRET" not in calibration.table().to_csv()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_orders_that_take_nearly_the_same_are_not_said_to_take_one_time(seed):
+    with Sandbox(f"q{seed}", fulfilment_median_s=4.262, fulfilment_p95_s=5.771, latency_s=0.0) as sandbox:
+        found = calibrate(sandbox.client(), orders=60).findings
+    assert found["fulfilment_s"].value is None
+    assert found["fulfilment_median_s"].low <= 4.262 <= found["fulfilment_median_s"].high
+    assert found["fulfilment_p95_s"].low <= 5.771 <= found["fulfilment_p95_s"].high
+
+
+def test_a_key_that_becomes_a_production_key_buys_no_more():
+    with Sandbox(latency_s=0) as sandbox:
+        client = sandbox.client()
+        client.allow_production = True
+        sandbox.inject(Fault("balance", call=1, status=401))
+        sandbox.inject(
+            Fault("validate", call=3, times=99, alter=lambda d: d | {"apiKey": d["apiKey"] | {"type": "PRODUCTION"}})
+        )
+        with pytest.raises(ProductionKeyError):
+            calibrate(client, orders=10)
+        assert sandbox.truth() == {}

@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import sqlite3
 from contextlib import closing, suppress
+from datetime import timedelta
 from decimal import Decimal
 from math import inf
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giftlib import (
+    Client,
     GiftlibError,
     Journal,
     NoAnswerError,
@@ -134,6 +136,22 @@ def test_somebody_elses_order_is_counted_from_the_time_the_api_tells():
     order, polls = journal.orders().iloc[0], journal.polls()
     assert order["not_done_by_s"] < 12.3456 <= order["done_by_s"]
     assert polls["elapsed_s"].iloc[0] == pytest.approx(4, abs=0.001)
+
+
+def test_clocks_that_contradict_each_other_bound_nothing():
+    class Behind(SimulatedClock):
+        """A minute late against the API, whose clock the emulator's is."""
+
+        def now_utc(self):
+            return super().now_utc() - timedelta(minutes=1)
+
+    with Sandbox(fulfilment_s=5, latency_s=0) as sandbox:
+        [order_id] = sandbox.add_orders(1)
+        sandbox.clock.sleep(20)
+        journal, client = Journal(), Client(sandbox.api_key, sandbox.url, clock=Behind())
+        poll_order_until_complete(order_id, client=client, journal=journal)
+    order = journal.orders().iloc[0]
+    assert (order["not_done_by_s"], order["done_by_s"]) == (0, inf)
 
 
 def test_an_order_seen_final_stays_final():

@@ -125,3 +125,35 @@ def test_transactions_of_other_kinds_count_for_the_balance(honest):
 def test_a_missing_column_is_named(honest, column):
     with pytest.raises(ValueError, match=f"orders must have the column '{column}'"):
         reconcile_refunds(honest[0].drop(columns=column), honest[1])
+
+
+@pytest.mark.parametrize("word", ["decrement", "OUT", "Debit", None])
+def test_which_way_money_went_is_known_from_the_type_not_from_a_word_that_nobody_has_seen(honest, word):
+    orders, transactions = honest
+    assert reconcile_refunds(orders, [replace(row, operation=word) for row in transactions]).empty
+
+
+def test_what_costs_nothing_needs_no_movement(honest):
+    orders, _ = honest
+    free = orders.assign(price_per_card=Decimal(0), refunded_amount=Decimal(0), fulfilled_amount=Decimal(0))
+    assert reconcile_refunds(free, []).empty
+
+
+@pytest.mark.parametrize("kind", ["float", "Float64", "Int64", object])
+def test_counts_may_be_of_any_kind(honest, kind):
+    orders, transactions = honest
+    assert reconcile_refunds(orders.assign(quantity=orders["quantity"].astype(kind)), transactions).empty
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), pd.NA])
+def test_what_an_order_does_not_tell_is_not_held_against_the_account(honest, unknown):
+    orders, transactions = honest
+    blank = orders.astype({"price_per_card": object, "refunded_amount": object})
+    blank.loc[:, ["price_per_card", "refunded_amount"]] = unknown
+    assert reconcile_refunds(blank, transactions).empty
+
+
+def test_a_row_without_an_order_is_passed_over(honest):
+    orders, transactions = honest
+    more = pd.concat([orders, pd.DataFrame([{"order_id": None, "status": "REFUNDED"}])], ignore_index=True)
+    assert reconcile_refunds(more.astype({"quantity": "Int64"}), transactions).empty

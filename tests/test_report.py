@@ -3,6 +3,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -71,12 +72,16 @@ def reports(folder, tmp_path_factory):
         home = tmp_path_factory.mktemp(name)
         startup = home / ".ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
+        kernel = home / ".local" / "share" / "jupyter" / "kernels" / "python3"
+        kernel.mkdir(parents=True)
+        (kernel / "kernel.json").write_text('{"argv": ["false"], "display_name": "Mine", "language": "python"}')
         (startup / "greet.py").write_text(f"import matplotlib; matplotlib.rcParams['font.size'] = {len(name)}")
         outs.append(home / "report")
         subprocess.run(
             [*renamed_host(name), *MAKE, "--notebooks", str(folder), "--out", str(outs[-1])],
             env={**os.environ, "TZ": zone, "LC_ALL": locale, "PYTHONHASHSEED": seed, "HOSTNAME": name, "USER": name,
-                 "LOGNAME": name, "HOME": str(home)},
+                 "LOGNAME": name, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "0",
+                 **({"MPLBACKEND": "agg", "PYTHONWARNINGS": "default"} if name == "here" else {})},
             check=True,
             capture_output=True,
         )  # fmt: skip
@@ -219,6 +224,66 @@ def test_a_journal_in_the_reports_own_folder_stays_as_it_is(reports, tmp_path):
     assert files == set(json.loads((copy / "manifest.json").read_text())["files"])  # nothing is left of the first
 
 
+def test_a_journal_that_grew_since_is_counted_whole(reports, tmp_path):
+    copy = tmp_path / "grown.sqlite"
+    shutil.copy(reports[0] / "journal.sqlite", copy)
+    journal = Journal(copy)
+    bought(journal)
+    journal.close()
+    assert main(["report", "--journal", str(copy), "--out", str(tmp_path / "out")]) == 0
+    first, later = head_of(tmp_path / "out").split('<div class="tiles">')[1:]
+    assert "<b>3</b>" in first and "the journal does not tell" in first and "<b>1</b>" in later
+
+
+def test_a_report_takes_nothing_from_one_that_was_cut_off_there(folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    script = f"""
+import os
+from giftlib import Journal
+journal = Journal({str(out / "journal.sqlite")!r})
+journal.watch("6901616fe9e88196b4eb64b3")
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert (out / "journal.sqlite-wal").exists()
+    assert main(["report", "--notebooks", str(folder), "--out", str(out)]) == 0
+    journal = Journal(out / "journal.sqlite")
+    assert len(journal.orders()) == 3
+    journal.close()
+
+
+def damaged(path, *statements):
+    journal = Journal(path)
+    bought(journal)
+    journal.close()
+    with sqlite3.connect(path) as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["ALTER TABLE polls RENAME TO looks"],
+        ["UPDATE orders SET fulfilled_amount = 'abc'"],
+        ["CREATE TABLE report (other TEXT)", "INSERT INTO report VALUES ('x')"],
+        *(
+            ["CREATE TABLE report (note TEXT)", f"INSERT INTO report VALUES ('{note}')"]
+            for note in ("nonsense", "[1]", '"text"', '{"a": 1}', '[{"environment": "vendor", "orders": 1}]',
+                         '[{"environment": "emulator", "name": "1.ipynb", "orders": 7}]')
+        ),
+    ],
+)  # fmt: skip
+def test_a_damaged_journal_is_told_in_one_line(tmp_path, capsys, statements):
+    path = tmp_path / "own.sqlite"
+    damaged(path, *statements)
+    assert main(["report", "--journal", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert re.fullmatch(rf"giftlib: {path} is .+\n", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
 def bought(journal):
     with Sandbox(1, fulfilment_s=20, latency_s=0) as sandbox:
         process_orders([(PRODUCT, "type_001", 2)], journal=journal, client=sandbox.client())
@@ -235,7 +300,7 @@ def test_any_journal_with_an_order_can_be_reported(tmp_path, happened):
     happened(journal)
     journal.close()
     assert main(["report", "--journal", str(tmp_path / "own.sqlite"), "--out", str(tmp_path / "out")]) == 0
-    assert "Where that was, it does not tell." in head_of(tmp_path / "out")
+    assert "Where these orders were placed, the journal does not tell." in head_of(tmp_path / "out")
 
 
 def test_a_run_against_a_vendor_is_recorded(tmp_path, monkeypatch):
@@ -310,6 +375,7 @@ def test_orders_of_an_emulator_that_was_set_otherwise_are_counted_apart(folder, 
         (["--settings", "missing.json"], "--settings: must be a file, got 'missing.json'"),
         (["--settings", __file__], "is no settings file"),
         (["--out", __file__], "--out: must be a folder"),
+        (["--out", f"{__file__}/below"], "--out: must be a folder"),
         (["--journal", "missing.sqlite"], "--journal: must be a file, got 'missing.sqlite'"),
         (["--journal", __file__, "--seed", "1"], "--journal: "),
         (["--bogus"], "--bogus"),
@@ -344,8 +410,10 @@ def test_a_cell_that_fails_is_named_in_one_line_and_nothing_is_written(tmp_path,
 
 
 def test_a_folder_without_notebooks_is_told_in_one_line(tmp_path, capsys):
-    assert main(["report", "--notebooks", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"giftlib: no numbered notebooks in {tmp_path}\n"
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--notebooks", str(tmp_path)])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"giftlib report: error: no numbered notebooks in {tmp_path}\n"
 
 
 @pytest.mark.parametrize("content", [None, b"no journal " * 1000], ids=["no order", "no journal"])

@@ -107,7 +107,9 @@ def test_money_that_is_not_an_exact_decimal_is_refused(amount):
         refund_totals(orders_of(order(fulfilled_amount=amount)))
 
 
-@pytest.mark.parametrize(("by", "message"), [("colour", "'colour'"), ([], "at least one column")])
+@pytest.mark.parametrize(
+    ("by", "message"), [("colour", "'colour'"), ([], "at least one column"), (["status", "status"], "each once")]
+)
 def test_groups_that_cannot_be_made_are_refused(by, message):
     with pytest.raises(ValueError, match=message):
         refund_totals(MIXED, by)

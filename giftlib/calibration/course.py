@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_network
 from os import PathLike
 
 import pandas as pd
@@ -61,11 +60,11 @@ class Calibration:
     def settings(self) -> Settings:
         """The settings found, for an emulator; those not found have their defaults.
 
-        Allowed addresses are left out unless this machine's own is among them: the emulator would answer nobody.
+        Allowed addresses are left out unless 127.0.0.1 is among them: the emulator would answer nobody.
         """
         settings = {name: finding for name, finding in self.findings.items() if name in _DEFAULTS}
         found = {name: finding.value for name, finding in settings.items() if finding.is_found}
-        if not any(ip_network(address, strict=False).is_loopback for address in found.get("allowed_ips", ())):
+        if "127.0.0.1" not in found.get("allowed_ips", ()):
             found.pop("allowed_ips", None)
         return Settings.of(**found)
 

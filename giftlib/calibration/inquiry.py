@@ -7,12 +7,20 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from giftlib.answers import Answer, raise_for_error
+from giftlib.answers import Answer, as_dict, raise_for_error
 from giftlib.client import Client
-from giftlib.errors import ApiError, AuthenticationError, GiftlibError, NoAnswerError, asked_pause, may_pass
+from giftlib.errors import (
+    ApiError,
+    AuthenticationError,
+    GiftlibError,
+    NoAnswerError,
+    ProductionKeyError,
+    asked_pause,
+    may_pass,
+)
 from giftlib.journal import Journal
 from giftlib.purchase import place_order
-from giftlib.reading import as_id
+from giftlib.reading import as_count, as_id
 from giftlib.sandbox.settings import Settings
 
 UNCLEAR, NOT_LOOKED_FOR = "unclear", "not looked for"
@@ -121,6 +129,14 @@ class Inquiry:
         raise_for_error(answer)
         return answer
 
+    def first_and_last(self, path: str, *, at_once: bool = False) -> Iterator[Answer]:
+        """The first page of a list, and the last that it tells of if that is another one: either has the newest."""
+        first = self.get(path, {"page": 1, "pageSize": 100}, at_once=at_once)
+        yield first
+        pages = as_count(as_dict(first.data.get("pagination")).get("totalPages")) or 1
+        if pages > 1:
+            yield self.get(path, {"page": pages, "pageSize": 100}, at_once=at_once)
+
     def order(self, body: Mapping[str, Any]) -> Answer:
         """The answer to a purchase with that body, right or wrong; the journal knows the order if there is one."""
         answer = self.ask("gift-cards/placeOrder", body=body)
@@ -191,7 +207,11 @@ class Inquiry:
         self.breathe()
         try:
             self.client.validate()
-        except AuthenticationError:
+            if self.client.key_type != "SANDBOX":
+                raise ProductionKeyError(
+                    f"the key's type is {self.client.key_type or 'unknown'} now, no longer SANDBOX"
+                )
+        except (AuthenticationError, ProductionKeyError):
             self._key_is_refused = True
             raise
         except GiftlibError:

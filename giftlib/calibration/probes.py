@@ -195,6 +195,6 @@ def _one_of(fields: Mapping[str, Any], *names: str) -> str | None:
 
 def _address(told: Any) -> str | None:
     try:
-        return str(told) if ip_network(told, strict=False) else None
+        return told if isinstance(told, str) and "%" not in told and ip_network(told, strict=False) else None
     except ValueError:
         return None

@@ -120,14 +120,21 @@ def read_times(inquiry: Inquiry, orders: pd.DataFrame) -> None:
             inquiry.needless("no order was seen final", *TIMES[:2])
             return
         laws = [lognormal(*known[place]) for place in (0, best, -1)]
-        same = [time for low, high in known if (time := same_time(low, high))]
-        if same and (lag.value != 0 or same_time(*known[0]) or laws[1][1].value < _NARROW * laws[1][0].value):
+        times = [same_time(low, high) for low, high in known]
+        same = [time for time in times if time and not _only_touches(time)]
+        if same and (lag.value != 0 or times[0] in same or laws[1][1].value < _NARROW * laws[1][0].value):
             time = _spanning(same, 0 if lag.value == 0 else len(same) // 2)
             inquiry.found("fulfilment_s", time.value, evidence, low=time.low, high=time.high)
             inquiry.needless("all took the same time", *TIMES[:2])
             return
         inquiry.found("fulfilment_s", None, evidence)
         _found_law(inquiry, "fulfilment", [_spanning(list(times), 1) for times in zip(*laws, strict=True)], evidence)
+
+
+def _only_touches(time: Estimate) -> bool:
+    """Whether spans have but a moment in common, at which some orders were seen final and others open: no time at all
+    but the moment of the looks."""
+    return time.low > 0 and time.high - time.low < 3 * _PRECISION_S
 
 
 def _spanning(times: list[Estimate], best: int) -> Estimate:
@@ -154,8 +161,9 @@ def _brackets(
     final_s, listed_final_s = (by_order(received_s, is_final, via, "min", inf) for via in ("check", "list"))
     known, step = [], (most_late_s - least_late_s) / (_LAGS - 1)
     for late_s in np.linspace(least_late_s, most_late_s, _LAGS):
-        low = np.maximum(open_s, listed_open_s - late_s - step)
-        high = np.minimum(final_s, listed_final_s - late_s + step) + _PRECISION_S
+        slack = step if late_s else 0.0
+        low = np.maximum(open_s, listed_open_s - late_s - slack)
+        high = np.minimum(final_s, listed_final_s - late_s + slack) + _PRECISION_S
         if (low <= high).all() and (high > 0).all():
             known.append((np.maximum(low, 0.0), high))
     if not known:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from giftlib.answers import as_dict
 from giftlib.errors import PermissionDeniedError
-from giftlib.reading import as_count, as_name
+from giftlib.reading import as_name
 from giftlib.tracking import process_orders, track_orders
 
 from .inquiry import Bought, Inquiry, UnclearError, named_orders, reason_of
@@ -89,14 +88,12 @@ def watch_more(inquiry: Inquiry, item: tuple[str, str]) -> list[Watch]:
 
 def _movements(inquiry: Inquiry, order_id: str) -> Counter[str | None]:
     """How many transactions name the order, by their types, on the first page and the last."""
-    found: Counter[str | None] = Counter()
-    page, pages = 1, 1
-    while page <= pages:
-        answer = inquiry.get("account/transactions", {"page": page, "pageSize": 100})
-        found.update(as_name(row.get("type")) for row in answer.rows("items") if row.get("objid") == order_id)
-        pages = as_count(as_dict(answer.data.get("pagination")).get("totalPages")) or 1
-        page = max(pages, page + 1)
-    return found
+    return Counter(
+        as_name(row.get("type"))
+        for answer in inquiry.first_and_last("account/transactions")
+        for row in answer.rows("items")
+        if row.get("objid") == order_id
+    )
 
 
 def buy_many(

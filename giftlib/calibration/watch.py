@@ -1,10 +1,8 @@
 """One order looked at by itself and in the list, in turn: how late lists are, and how long they hide what is new."""
 
-from giftlib.answers import as_dict
 from giftlib.clock import Moment, read
 from giftlib.orders import Order
 from giftlib.poll import seen_poll
-from giftlib.reading import as_count
 
 from .inquiry import CREDIT_S, Bought, Inquiry
 
@@ -113,14 +111,10 @@ class Watch:
 
     def _listed(self) -> Order | None:
         """The order as the first page of the list shows it, or the last; either may be the newest."""
-        page, pages = 1, 1
-        while page <= pages:
-            answer = self._inquiry.get("gift-cards/list", {"page": page, "pageSize": 100}, at_once=True)
+        for answer in self._inquiry.first_and_last("gift-cards/list", at_once=True):
             for row in answer.rows("items"):
                 if row.get("_id") == self.bought.order_id:
                     return Order(row, request_id=answer.request_id)
-            last = as_count(as_dict(answer.data.get("pagination")).get("totalPages")) or 1
-            page, pages = max(last, page + 1), last
         return None
 
     def _note(self, via: str, sent: Moment, order: Order) -> None:

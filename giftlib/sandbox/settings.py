@@ -234,7 +234,7 @@ class Settings:
         """The settings in a file that `write` made, or a person in its form; a ValueError names what is wrong."""
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8"), parse_float=Decimal))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is no settings file: {error}") from None
 
     def write(self, path: str | PathLike[str]) -> None:
