@@ -44,7 +44,8 @@ class Calibration:
     """What was found, by the name of the setting or of what is none.
 
     Intervals of times hold the truth with 99.9 % confidence, or for certain where every order or answer took the
-    same time and where lists are late.
+    same time and where lists are late. Orders whose spans all have a moment in common are said to have taken the same
+    time, also if a law as narrow as that made them.
     """
 
     findings: Mapping[str, Finding]
@@ -90,7 +91,8 @@ class Calibration:
 
 
 def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journal | None = None) -> Calibration:
-    """Find out what the API does, from about `orders` orders with two requests for each and sixty to a hundred more.
+    """Find out what the API does, from about `orders` orders with two requests for each and sixty to a hundred more;
+    where orders take a minute and longer, with up to five for each.
 
     No request goes over the key's ceiling, none shows a wrong key. An answer that tells nothing makes what was asked
     "unclear", and that is all it does. The orders and looks go to the `journal`. ProductionKeyError, before anything
