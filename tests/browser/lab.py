@@ -73,12 +73,16 @@ def is_up(address):
     return True
 
 
-def run_all(page, address):
-    """Open a notebook, choose "Run All Cells" in the menu, wait until all have run, and save."""
+def open_notebook(page, address):
+    """Open a notebook and wait for its kernel."""
     page.goto(address)
     page.wait_for_function(
         "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
     )
+
+
+def run_all(page):
+    """Choose "Run All Cells" in the menu, wait until all have run, and save."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(
@@ -99,7 +103,8 @@ def test_run_all_ends_without_an_error_and_the_saved_copy_is_clean(name, folder,
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     nbformat.write(before, folder / name)
-    run_all(page, lab(name))
+    open_notebook(page, lab(name))
+    run_all(page)
     saved = json.loads((folder / name).read_text(encoding="utf-8"))
     assert all(cell["execution_count"] for cell in saved["cells"] if cell["cell_type"] == "code")
     outputs = [output for cell in saved["cells"] for output in cell.get("outputs", [])]
@@ -121,10 +126,29 @@ def test_who_waits_in_real_time_sees_a_progress_bar(folder, lab, browser, shoot)
     context = browser.new_context(viewport={"width": 1300, "height": 500})
     page = context.new_page()
     page.set_default_timeout(60_000)
-    run_all(page, lab("waiting.ipynb"))
+    open_notebook(page, lab("waiting.ipynb"))
+    run_all(page)
     bar = page.locator(
         ".jp-OutputArea .progress, .jp-OutputArea .widget-hprogress, .jp-OutputArea [role=progressbar]"
     ).first
     bar.wait_for()
     shoot(page, "lab-waiting")
+    context.close()
+
+
+def test_a_cell_can_be_changed_and_what_it_says_counts(folder, lab, browser):
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    name = "1_first_order.ipynb"
+    open_notebook(page, lab(name))
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("seed = 5\ninterval_s = 2")
+    run_all(page)
+    saved = nbformat.read(folder / name, as_version=4)
+    assert "seed = 5\ninterval_s = 2" in [cell.source for cell in saved.cells]
+    with Sandbox(seed=5) as sandbox:
+        other_ids = sandbox.add_orders(1)[0][8:18]
+    assert any(other_ids in str(cell.get("outputs")) for cell in saved.cells)
     context.close()
