@@ -35,7 +35,7 @@ import json, pathlib
 from giftlib.connection import environment
 journal.save({journal!r})
 pathlib.Path({environment!r}).write_text(
-    json.dumps(environment() or {{"environment": "emulator", "settings": {{"each emulator": "as its cell says"}}}})
+    json.dumps(environment() or {{"environment": "emulator", "settings": None}})
 )
 """
 
@@ -161,8 +161,8 @@ class _World(NamedTuple):
 
 
 def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[_World]:
-    """The worlds in which the notebooks ran, each with the orders placed there; `orders` has them in that order, and
-    then those that nobody tells of."""
+    """The worlds in which the notebooks ran, each with the orders placed there, the most first; `orders` has them in
+    the notebooks' order, and then those that nobody tells of."""
     of_world: dict[str, list[int]] = {}
     for number, notebook in enumerate(notebooks):
         of_world.setdefault(_told(notebook), []).append(number)
@@ -176,7 +176,7 @@ def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> lis
     worlds.append(_World("Where these orders were placed, the journal does not tell.", orders.iloc[ends[-1] :]))
     if ends[-1] > len(orders):
         raise ValueError(f"the note tells of {ends[-1]} orders, of {len(orders)}")
-    return [world for world in worlds if len(world.orders)]
+    return sorted(filter(lambda world: len(world.orders), worlds), key=lambda world: -len(world.orders))
 
 
 def _told(notebook: Mapping[str, Any]) -> str:
@@ -184,7 +184,9 @@ def _told(notebook: Mapping[str, Any]) -> str:
         kind = str(notebook["key_type"]).lower()
         return f"Vendor {kind}: measured on the API at {notebook['base_url']} with a {kind} key."
     told = "Emulator: measured on the embedded emulator and its simulated clock; not the vendor's figures."
-    changed = ", ".join(f"{name} = {value}" for name, value in (notebook.get("settings") or {}).items())
+    if notebook["settings"] is None:
+        return f"{told} Each cell says how its emulator was set."
+    changed = ", ".join(f"{name} = {value}" for name, value in notebook["settings"].items())
     return f"{told} It was set to {changed}." if changed else told
 
 
