@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
-from itertools import accumulate, takewhile
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from giftlib.plots import dinars
 from giftlib.recording import copy_journal, note_of, record
 from giftlib.sandbox import Settings
 from giftlib.totals import refund_totals
+from giftlib.worlds import World, worlds_of
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib") / "journal_report.ipynb"))
 
@@ -104,7 +105,7 @@ def write_report(
             out,
             data,
             chapters,
-            worlds=_worlds(made_from, data.orders),
+            worlds=worlds_of(made_from, data.orders),
             manifest={"notebooks": made_from, "parameters": dict(parameters)},
         )
 
@@ -119,7 +120,7 @@ def rebuild_report(journal: Path, out: Path) -> Path:
         copy_journal(journal, kept)
         try:
             data, recorded = _Data.of(kept), note_of(kept)
-            worlds = _worlds(recorded or [], data.orders)
+            worlds = worlds_of(recorded or [], data.orders)
         except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
             raise GiftlibError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
@@ -153,43 +154,6 @@ def _described_notebook(path: Path, parameters: Mapping[str, Any]) -> dict[str, 
     return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
 
 
-class _World(NamedTuple):
-    """The API or emulator that some of the orders were placed with, in words."""
-
-    told: str
-    orders: pd.DataFrame
-
-
-def _worlds(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[_World]:
-    """The worlds in which the notebooks ran, each with the orders placed there, the most first; `orders` has them in
-    the notebooks' order, and then those that nobody tells of."""
-    of_world: dict[str, list[int]] = {}
-    for number, notebook in enumerate(notebooks):
-        of_world.setdefault(_told(notebook), []).append(number)
-    ends = list(accumulate((notebook["orders"] for notebook in notebooks), initial=0))
-    worlds = []
-    for told, numbers in of_world.items():
-        if len(of_world) > 1:
-            told += f" Notebooks: {', '.join(str(_number(Path(notebooks[number]['name']))) for number in numbers)}."
-        frames = [orders.iloc[ends[number] : ends[number + 1]] for number in numbers]
-        worlds.append(_World(told, pd.concat(frames)))
-    worlds.append(_World("Where these orders were placed, the journal does not tell.", orders.iloc[ends[-1] :]))
-    if ends[-1] > len(orders):
-        raise ValueError(f"the note tells of {ends[-1]} orders, of {len(orders)}")
-    return sorted(filter(lambda world: len(world.orders), worlds), key=lambda world: -len(world.orders))
-
-
-def _told(notebook: Mapping[str, Any]) -> str:
-    if notebook["environment"] == "vendor":
-        kind = str(notebook["key_type"]).lower()
-        return f"Vendor {kind}: measured on the API at {notebook['base_url']} with a {kind} key."
-    told = "Emulator: measured on the embedded emulator and its simulated clock; not the vendor's figures."
-    if notebook["settings"] is None:
-        return f"{told} Each cell says how its emulator was set."
-    changed = ", ".join(f"{name} = {value}" for name, value in notebook["settings"].items())
-    return f"{told} It was set to {changed}." if changed else told
-
-
 def _count_orders(path: Path) -> int:
     journal = Journal(path)
     orders = len(journal.orders())
@@ -217,7 +181,7 @@ def _write(
     data: _Data,
     chapters: Sequence[Chapter],
     *,
-    worlds: Sequence[_World],
+    worlds: Sequence[World],
     manifest: Mapping[str, Any],
     journal: str = "",
 ) -> Path:
@@ -258,7 +222,7 @@ def _remove_figures(out: Path) -> None:
             figure.unlink()
 
 
-def _page(chapters: Sequence[Chapter], worlds: Sequence[_World], journal: str) -> str:
+def _page(chapters: Sequence[Chapter], worlds: Sequence[World], journal: str) -> str:
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("giftlib").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )

@@ -88,8 +88,8 @@ class Settings:
     production_test_types: str = setting("simulated", one_of("simulated", "ordinary"), """What TEST_REFUND and
         TEST_PARTIAL do with a production key: as in the sandbox, or fulfilled like any unknown type. Unknown:
         chosen.""")
-    max_quantity: int = setting(1_000, COUNT, """The largest quantity of an order; more is refused. Unknown: chosen, so
-        that a full page of a list stays below 10 MiB.""")
+    max_quantity: int = setting(10_000, COUNT, """The largest quantity of an order; more is refused. Unknown: chosen, so
+        that an order's cards are below 1 MiB.""")
     text_quantity: str = setting("refused", one_of("refused", "read"), """What becomes of a quantity written as text,
         "2". Unknown: chosen; Joi, which checks requests (LIVE), may be told either.""")
     unknown_body_keys: str = setting("ignored", one_of("ignored", "refused"), """What becomes of keys in placeOrder's
