@@ -8,7 +8,7 @@ from html import escape
 from math import inf
 from os import PathLike
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import Any
 
 from .kinds import (
@@ -33,10 +33,10 @@ KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
 class Settings:
     """The sandbox's settings; a bad value is a ValueError that names what is accepted.
 
-    Printing them gives a table with each setting's value, meaning, unit and where its default comes from. Grades: DOC
-    (the vendor's documentation), DOC-REAL (a sample there that looks captured from the service), LIVE (seen by a third
-    party); "unknown: chosen" means that no public source tells. Amounts are dinars, as `Decimal` or `int`, with at most
-    two decimals.
+    The table below, which printing them gives too, has each setting's value, meaning, unit and where its default comes
+    from. Grades: DOC (the vendor's documentation), DOC-REAL (a sample there that looks captured from the service), LIVE
+    (seen by a third party); "unknown: chosen" means that no public source tells. Amounts are dinars, as `Decimal` or
+    `int`, with at most two decimals.
     """
 
     # fmt: off
@@ -242,9 +242,12 @@ class Settings:
         Path(path).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
-        rows = (f"{mark}{name} = {value}\n{fill(meaning, 110, initial_indent='      ', subsequent_indent='      ')}"
-                for mark, name, value, meaning in self._rows())  # fmt: skip
-        return "Settings (* differs from the default)\n" + "\n".join(rows)
+        lines = [f"  {'setting':31}{'value':26}meaning (* the value differs from the default)"]
+        for mark, name, value, meaning in self._rows():
+            first, *more = wrap(meaning, 61)
+            short = value if len(value) < 26 else f"{value[:24]}…"
+            lines += [f"{mark}{name:31}{short:26}{first}", *(f"{'':59}{line}" for line in more)]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -261,3 +264,6 @@ class Settings:
              declared.metadata["meaning"])
             for declared in fields(self)
         ]  # fmt: skip
+
+
+Settings.__doc__ = f"{Settings.__doc__}\n{Settings()}\n"
