@@ -41,9 +41,10 @@ class RequestRecord(NamedTuple):
 
 
 class Sandbox:
-    """A gift-card API on this machine, with one account and one key; it runs from construction to `close()`.
+    """A gift-card API on this machine, with an account for each environment and one key until `add_key`; it runs from
+    construction to `close()`.
 
-    `seed` settles the key, the ids, how long each order takes, how long each answer takes and which request a fault
+    `seed` settles the keys, the ids, how long each order takes, how long each answer takes and which request a fault
     with a rate strikes; none of these changes another. `clock` is read for every time and is shared with the client;
     None is a new `SimulatedClock`. On a clock that has `spend`, latency moves the clock; on any other it is waited
     for. `port` 0 is a free one; a taken one is an OSError. `faults` are `Fault`s; `settings` and, over them, `changes`
