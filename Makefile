@@ -31,7 +31,7 @@ test: $(READY)
 	$(BIN) -m pytest
 
 test-browser: $(READY)
-	$(BIN) -m pytest --numprocesses=0 tests/browser/page.py tests/browser/lab.py
+	$(BIN) -m pytest --numprocesses=0 tests/end_to_end/browser/page.py tests/end_to_end/browser/lab.py
 
 lint: $(READY)
 	$(BIN) -m ruff check
@@ -40,10 +40,10 @@ lint: $(READY)
 	$(BIN) -m giftlib notebooks --check
 
 bench: $(READY)
-	$(BIN) tests/benchmark.py
+	$(BIN) tests/benchmarks/benchmark.py
 
 study: $(READY)
-	$(BIN) tests/study.py
+	$(BIN) tests/benchmarks/study.py
 
 lab: $(READY)
 	$(BIN) -m jupyterlab $(LAB_OPTIONS) $(NOTEBOOKS)

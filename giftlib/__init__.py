@@ -1,10 +1,16 @@
 """Gift-card orders on the OneClickDZ API v3: place them, wait for them well, and report honestly on what happened."""
 
-from giftlib.analysis import FulfilmentCurve, time_to_fulfilment
-from giftlib.client import Client
-from giftlib.clock import SimulatedClock, SystemClock
-from giftlib.connection import connect
-from giftlib.errors import (
+from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
+from giftlib.analysis.plots import (
+    plot_poll_timelines,
+    plot_refund_totals,
+    plot_schedule_tradeoff,
+    plot_time_to_fulfilment,
+)
+from giftlib.analysis.reconciliation import reconcile_refunds
+from giftlib.analysis.refunds import refund_totals
+from giftlib.api.client import Client
+from giftlib.api.errors import (
     ApiError,
     AuthenticationError,
     GiftlibError,
@@ -20,20 +26,14 @@ from giftlib.errors import (
     RateLimitError,
     ServerError,
 )
-from giftlib.journal import Journal
-from giftlib.orders import Card, Order, OrderStatus
-from giftlib.plots import (
-    plot_poll_timelines,
-    plot_refund_totals,
-    plot_schedule_tradeoff,
-    plot_time_to_fulfilment,
-)
-from giftlib.polling import check_order_status, poll_order_until_complete
-from giftlib.purchase import handle_order_result, place_order, process_order
-from giftlib.reconciliation import reconcile_refunds
+from giftlib.api.orders import Card, Order, OrderStatus
+from giftlib.clock import SimulatedClock, SystemClock
+from giftlib.connection import connect
+from giftlib.journal.store import Journal
+from giftlib.polling.many_orders import process_orders, track_orders
+from giftlib.polling.one_order import check_order_status, poll_order_until_complete
+from giftlib.polling.placing import handle_order_result, place_order, process_order
 from giftlib.sandbox import Sandbox
-from giftlib.totals import refund_totals
-from giftlib.tracking import process_orders, track_orders
 
 __all__ = [
     "ApiError",

@@ -4,8 +4,8 @@ import os
 import weakref
 from typing import Any
 
-from giftlib.arguments import check_kind
-from giftlib.client import DEFAULT_BASE_URL, Client
+from giftlib.api.client import DEFAULT_BASE_URL, Client
+from giftlib.api.validation import check_kind
 from giftlib.clock import Clock
 
 _current: Client | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from giftlib.notebooks import SURROUNDINGS
+from giftlib.report.notebooks import SURROUNDINGS
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,10 +11,10 @@ from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 
-from giftlib.__main__ import main
+from giftlib.cli import main
 from giftlib.sandbox import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FACTS = (ROOT / "docs" / "facts.md").read_text(encoding="utf-8")
 ROWS = [line.split(" | ") for line in FACTS.splitlines() if line.startswith("| ") and not line.startswith("| fact")]
@@ -96,7 +96,7 @@ def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
             assert hasattr(import_module(f"giftlib.sandbox.{module}"), thing)
         else:
             assert name.partition(".")[0] in ("Sandbox", *Settings.__dataclass_fields__)
-    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/(\w+\.py)\)", held)
+    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", held)
     assert tests
     for name, file in tests:
         assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import pytest
 
 import giftlib
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 SHOWN = "".join(
     path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]

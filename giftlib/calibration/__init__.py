@@ -3,6 +3,6 @@
 The findings come from the wire alone; of the emulator only the names, kinds and defaults of settings are known here.
 """
 
-from .course import Calibration, calibrate
+from .calibrate import Calibration, calibrate
 
 __all__ = ["Calibration", "calibrate"]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from giftlib.laws import Floats
+from giftlib.analysis.distributions import Floats
 
 _Z95 = 1.6448536
 _HALF_DROP = 5.414

@@ -5,12 +5,12 @@ from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from giftlib.answers import Answer, as_dict, as_dicts, as_list
-from giftlib.orders import Order
-from giftlib.reading import as_amount, as_count, as_id, as_moment, as_text
+from giftlib.api.orders import Order
+from giftlib.api.parsing import as_amount, as_count, as_id, as_moment, as_text
+from giftlib.api.responses import Answer, as_dict, as_dicts, as_list
 from giftlib.sandbox.settings import KEY_SCOPES
 
-from .inquiry import Inquiry, UnclearError, is_accepted, outcome_of
+from .session import Inquiry, UnclearError, is_accepted, outcome_of
 
 UNKNOWN_ITEM = ("string", "string")
 """Product and type of an order that a captured sample has (DOC-REAL): the sandbox knows neither."""

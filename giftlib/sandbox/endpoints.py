@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from giftlib.clock import Moment
 
 from .account import BalanceTooLow, OutOfStock
+from .auth import Key
+from .backend import World
 from .catalog import Product
-from .envelope import Answer, Envelope, Refusal, Request
-from .keys import Key
 from .orders import unix_ms
-from .wishes import invalid, read_page, read_wish
-from .world import World
+from .request_parsing import invalid, read_page, read_wish
+from .responses import Answer, Envelope, Refusal, Request
 
 
 class Call(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .kinds import FINITE_S
+from .validators import FINITE_S
 
 ENDPOINTS = (
     "ping",

@@ -9,7 +9,7 @@ from typing import Any
 
 from tornado.httpserver import HTTPServer
 
-from .wire import Connections, Exchange
+from .connections import Connections, Exchange
 
 
 class Listener:

@@ -5,9 +5,9 @@ from typing import Any
 
 from .account import SAMPLE_ORDER
 from .catalog import SAMPLE_PRODUCT
-from .http import routes
+from .request_parsing import LARGEST_PAGE
+from .router import routes
 from .settings import KEY_SCOPES, KEY_TYPES, Settings
-from .wishes import LARGEST_PAGE
 
 Part = dict[str, Any]
 Codes = Mapping[str, Part | None]

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from .kinds import (
+from .validators import (
     ABOVE_ZERO_S,
     ADDRESSES,
     ANY_S,

@@ -1,0 +1,52 @@
+"""Orders as Parquet files, which Dask reads where its workers are."""
+
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from giftlib.analysis.columns import group_keys
+from giftlib.api.errors import GiftlibError
+
+
+def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
+    """Write frames with the columns of `Journal.orders` to a new or empty directory: all of them, or nothing.
+
+    See `Journal.to_parquet` for the files and for what is raised.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import dataset
+    except ImportError:
+        raise GiftlibError("Parquet files need pyarrow: pip install pyarrow") from None
+    directory = Path(directory)
+    if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
+        raise ValueError(f"directory must be a new or an empty one, got {directory}")
+    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, decimal_places)
+    schema = pa.schema({
+        "order_id": text, "product_id": text, "type_id": text, "quantity": number,
+        "placed_at": pa.timestamp("us", "UTC"), "status": text, "polls": number,
+        "not_done_by_s": seconds, "done_by_s": seconds, "request_s": seconds,
+        "fulfilled_quantity": number, "price_per_card": amount, "fulfilled_amount": amount,
+        "refunded_quantity": number, "refunded_amount": amount, "problems": text, "day": text,
+    })  # fmt: skip
+    by_day = dataset.partitioning(pa.schema({"day": text}), flavor="hive")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=directory.parent) as scratch:
+            whole = Path(scratch, "whole")
+            for at, frame in enumerate(frames):
+                table = pa.Table.from_pandas(frame.assign(day=group_keys(frame, "day")), schema, preserve_index=False)
+                dataset.write_dataset(
+                    table, whole, basename_template=f"{at:06}-{{i}}.parquet", format="parquet", partitioning=by_day,
+                    max_partitions=len(table), existing_data_behavior="overwrite_or_ignore",
+                )  # fmt: skip
+            if not whole.exists():
+                raise GiftlibError("there is no order to write")
+            if directory.exists():
+                directory.rmdir()
+            whole.rename(directory)
+    except (OSError, pa.ArrowException) as error:
+        raise GiftlibError(f"{directory} cannot be written: {error}") from None

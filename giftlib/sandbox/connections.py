@@ -1,0 +1,126 @@
+"""What passes over a connection: requests in, answers out whole, dripping, under a wrong length or cut."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
+from tornado.iostream import StreamClosedError
+
+from .responses import Answer, Request, body_size, finished_headers, reason
+
+IDLE_S = 72.0
+"""Seconds after which a connection that waits for more is closed. Chosen: the default of Fastify, whose error bodies
+the API shows."""
+_PIECE = 65536
+
+
+class Connections(HTTPServerConnectionDelegate):
+    """Gives Tornado a place for each request; `serve` sees each through."""
+
+    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
+        return Exchange(self._serve, request_conn)
+
+
+class Exchange(HTTPMessageDelegate):
+    """One request and its answer on a connection."""
+
+    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]], connection: Any) -> None:
+        self._serve = serve
+        self._connection = connection
+        self._chunks: list[bytes] = []
+
+    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
+        self._start_line = start_line
+        self._headers = headers
+
+    def data_received(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+
+    def finish(self) -> None:
+        self._task = asyncio.create_task(self._see_through())
+        self._task.add_done_callback(lambda task: task.cancelled() or task.result())  # the loop logs what this raises
+
+    def request(self, request_id: str) -> Request:
+        path, _, query = self._start_line.path.partition("?")
+        body = b"".join(self._chunks)
+        address = self._connection.context.remote_ip
+        return Request(request_id, address, self._start_line.method, path, query, self._headers, body)
+
+    async def send(
+        self,
+        answer: Answer,
+        request: Request,
+        *,
+        half: bool,
+        drip_s: float,
+        pass_time: Callable[[float], Awaitable[bool]],
+    ) -> bool:
+        """Send the answer, or its head and half of its body; whether the connection can go on after it.
+
+        Raises StreamClosedError if the client goes away meanwhile.
+        """
+        bodiless = request.method == "HEAD" or answer.status in (204, 304)
+        body = b"" if bodiless else answer.body
+        size = body_size(body)
+        headers = HTTPHeaders(finished_headers(answer, request))
+        if answer.status in (204, 304):
+            headers.pop("Content-Length", None)
+        told = size if bodiless else int(headers["Content-Length"])
+        pieces = _pieces(body, size // 2 if half else size, 1 if drip_s else _PIECE)
+        stream = self._connection.stream
+        # Tornado sends no more under a Content-Length than it says.
+        write = self._connection.write if told == size else stream.write
+        stream.set_nodelay(True)
+        start_line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
+        together = b"" if drip_s or told != size else next(pieces, b"")
+        self._connection.write_headers(start_line, headers, together)
+        for piece in pieces:
+            if drip_s and not await pass_time(drip_s):
+                return False
+            write(piece)
+            await stream.write(b"")  # until all so far is sent
+            await asyncio.sleep(0)  # other requests have their turn
+        await stream.write(b"")
+        if told > size and not half:
+            await pass_time(IDLE_S)
+        return told == size and not half
+
+    async def send_plainly(self, answer: Answer) -> None:
+        """Send a page that is no answer of the API: with its own headers alone, whole."""
+        headers = HTTPHeaders({"Content-Length": str(body_size(answer.body)), **answer.headers})
+        line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
+        self._connection.write_headers(line, headers, b"" if self._start_line.method == "HEAD" else answer.body)
+        self.end()
+
+    def end(self) -> None:
+        """Keep the connection for the next request, if the client wants to."""
+        self._connection.finish()
+
+    def drop(self, *, reset: bool) -> None:
+        """Close the connection, with RST if `reset`."""
+        stream = self._connection.stream
+        if reset and not stream.closed():
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._connection.close()
+
+    async def _see_through(self) -> None:
+        with suppress(StreamClosedError):
+            try:
+                await self._serve(self)
+            except BaseException:
+                self.drop(reset=False)
+                raise
+
+
+def _pieces(body: bytes | int, stop: int, size: int) -> Iterator[bytes]:
+    """The first `stop` bytes of a body in pieces of `size`."""
+    for start in range(0, stop, size):
+        end = min(start + size, stop)
+        yield b"x" * (end - start) if isinstance(body, int) else body[start:end]

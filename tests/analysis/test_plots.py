@@ -1,0 +1,262 @@
+from decimal import Decimal
+from math import inf
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from giftlib.analysis.fulfilment import time_to_fulfilment
+from giftlib.analysis.plots import (
+    plot_poll_timelines,
+    plot_refund_totals,
+    plot_schedule_tradeoff,
+    plot_time_to_fulfilment,
+)
+
+POLLS = pd.DataFrame(
+    [
+        ("a", 0.0, "HANDLING"),
+        ("b", 0.0, "SERVICE_UNAVAILABLE"),
+        ("a", 5.0, "FULFILLED"),
+        ("b", 5.0, "HANDLING"),
+        ("b", 10.0, "REFUNDED"),
+        ("c", 2.0, "PARTIALLY_FILLED"),
+        ("d", 3.0, "HANDLING"),
+    ],
+    columns=["order_id", "elapsed_s", "outcome"],
+)
+ORDERS = pd.DataFrame(
+    {
+        "order_id": list("abcd"),
+        "not_done_by_s": [0.0, 5.0, 0.0, 3.0],
+        "done_by_s": [5.2, 10.2, 2.2, inf],
+        "status": ["FULFILLED", "REFUNDED", "PARTIALLY_FILLED", "HANDLING"],
+        "quantity": [2, 3, 4, 5],
+        "fulfilled_quantity": [2, 0, 2, None],
+        "refunded_quantity": [0, 3, 2, None],
+        "fulfilled_amount": [Decimal("981"), Decimal(0), Decimal("980.50"), None],
+        "refunded_amount": [Decimal(0), Decimal(1470), Decimal("980.50"), None],
+    }
+)
+TRADEOFF = pd.DataFrame(
+    {"schedule": ["every 5 s", "every 10 s"], "requests_per_order": [4.0, 2.5], "mean_delay_s": [2.5, 5.1]}
+)
+DRAWINGS = {
+    "timelines": lambda **kw: plot_poll_timelines(POLLS, ORDERS, **kw),
+    "fulfilment": lambda **kw: plot_time_to_fulfilment(ORDERS, **kw),
+    "fulfilment-of-many": lambda **kw: plot_time_to_fulfilment(pd.concat([ORDERS] * 20), **kw),
+    "fulfilment-by": lambda **kw: plot_time_to_fulfilment(ORDERS, by="status", **kw),
+    "refunds": lambda **kw: plot_refund_totals(ORDERS, **kw),
+    "tradeoff": lambda **kw: plot_schedule_tradeoff(TRADEOFF, **kw),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(ax, label):
+    """The only artist with this label."""
+    [artist] = [child for child in ax.get_children() if child.get_label() == label]
+    return artist
+
+
+def segments(collection):
+    return [tuple(map(tuple, segment)) for segment in collection.get_segments()]
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_goes_on_the_axes_given_and_changes_nothing_else(draw):
+    before = dict(matplotlib.rcParams)
+    given = plt.subplots()[1]
+    assert draw(ax=given) is given
+    assert plt.get_fignums() == [given.figure.number]
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_without_axes_makes_its_own_and_the_legend_leaves_the_data_free(draw):
+    first, second = draw(), draw()
+    assert first.figure is not second.figure
+    first.figure.draw_without_rendering()
+    if legend := first.get_legend():
+        assert not legend.get_window_extent().overlaps(first.get_window_extent())
+
+
+@pytest.mark.mpl_image_compare(style="default")
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_looks_as_it_did(draw):
+    """Change them with pytest tests/analysis/test_plots.py --mpl-generate-path=tests/analysis/baseline, and look at them."""
+    return draw().figure
+
+
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_is_the_same_bytes_each_time(draw, tmp_path):
+    with matplotlib.rc_context({"svg.hashsalt": "giftlib"}):
+        for name in ("one.svg", "two.svg"):
+            draw().figure.savefig(tmp_path / name, metadata={"Date": None})
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("label", "points"),
+    [
+        ("still HANDLING", [(0, 0), (5, 1), (3, 3)]),
+        ("FULFILLED", [(5, 0)]),
+        ("REFUNDED", [(10, 1)]),
+        ("PARTIALLY_FILLED", [(2, 2)]),
+        ("failed look", [(0, 1)]),
+    ],
+)
+def test_each_look_is_marked_in_its_orders_row(label, points):
+    ax = plot_poll_timelines(POLLS)
+    assert [tuple(point) for point in drawn(ax, label).get_offsets()] == points
+    assert [text.get_text() for text in ax.get_yticklabels()] == list("abcd")
+    assert ax.yaxis_inverted()
+
+
+def test_an_open_look_is_hollow_and_outcomes_differ_in_shape():
+    ax = plot_poll_timelines(POLLS)
+    assert drawn(ax, "still HANDLING").get_facecolor().tolist() == [[1, 1, 1, 1]]
+    shapes = {
+        drawn(ax, label).get_paths()[0].vertices.tobytes()
+        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed look")
+    }
+    assert len(shapes) == 4
+
+
+def test_brackets_are_bars_and_an_open_one_runs_to_the_edge():
+    ax = plot_poll_timelines(POLLS, ORDERS)
+    assert segments(drawn(ax, "bracket")) == [((0, 0), (5.2, 0)), ((5, 1), (10.2, 1)), ((0, 2), (2.2, 2))]
+    assert segments(drawn(ax, "open")) == [((3, 3), (ax.get_xlim()[1], 3))]
+
+
+def test_orders_without_looks_get_no_row():
+    ax = plot_poll_timelines(POLLS[POLLS["order_id"] == "b"], ORDERS)
+    assert segments(drawn(ax, "bracket")) == [((5, 0), (10.2, 0))]
+
+
+def test_many_timelines_keep_readable_ticks_and_a_page_of_height():
+    ids = [f"6955b9000ed5f1fab3{n:06d}" for n in range(300)]
+    ax = plot_poll_timelines(pd.DataFrame({"order_id": ids, "elapsed_s": 5.0, "outcome": "HANDLING"}))
+    assert len(ax.get_yticks()) <= 40 and ax.figure.get_figheight() <= 10
+    assert ax.get_yticklabels()[1].get_text() == "…000008"
+
+
+def test_boxes_are_the_classes_of_the_estimate():
+    ax = plot_time_to_fulfilment(ORDERS)
+    classes = time_to_fulfilment(ORDERS).frame()
+    boxes = [path.get_extents().extents for path in drawn(ax, "estimate, its path\ninside a box unknown").get_paths()]
+    closed = classes[np.isfinite(classes["to_s"])]
+    assert np.array(boxes) == pytest.approx(closed[["from_s", "cdf_low", "to_s", "cdf_high"]].to_numpy())
+
+
+def test_the_naive_step_counts_first_final_answers_and_never_those_that_did_not_come():
+    step = drawn(plot_time_to_fulfilment(ORDERS), "first final answer,\ntaken for the moment itself")
+    x, y = step.get_data()
+    assert list(x)[:4] == [0, 2.2, 5.2, 10.2]
+    assert list(y) == [0, 0.25, 0.5, 0.75, 0.75]
+
+
+def test_the_naive_step_can_be_left_out_and_is_for_one_curve_only():
+    assert not any("first final" in label for label in labels(plot_time_to_fulfilment(ORDERS, naive=False)))
+    assert not any("first final" in label for label in labels(plot_time_to_fulfilment(ORDERS, by="status")))
+
+
+@pytest.mark.parametrize(("copies", "shown"), [(7, False), (8, True)], ids=["28 orders", "32 orders"])
+def test_the_band_is_drawn_from_30_orders_up(copies, shown):
+    assert ("95 % band" in labels(plot_time_to_fulfilment(pd.concat([ORDERS] * copies)))) is shown
+
+
+def test_the_share_never_final_is_a_dotted_line_at_its_level():
+    ax = plot_time_to_fulfilment(ORDERS.assign(not_done_by_s=[0.0, 5.0, 0.0, 11.0]))
+    line = drawn(ax, "25.0% not final\nwhile looked at")
+    assert segments(line) == [((11, 0.75), (ax.get_xlim()[1], 0.75))]
+    assert not any("not final" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
+
+
+def test_every_bracket_lies_under_the_axis():
+    ax = plot_time_to_fulfilment(ORDERS)
+    lines = [collection for collection in ax.collections if hasattr(collection, "get_segments")]
+    [bars] = [line for line in lines if all(y < 0 for segment in segments(line) for _, y in segment)]
+    assert [(start[0], stop[0]) for start, stop in segments(bars)] == [
+        (0, 2.2),
+        (0, 5.2),
+        (5, 10.2),
+        (3, ax.get_xlim()[1]),
+    ]
+
+
+def test_groups_are_named_with_their_numbers_and_differ_in_line():
+    ax = plot_time_to_fulfilment(pd.concat([ORDERS, ORDERS]), by="status")
+    names = [f"{status} (2 orders,\n{2 * (status == 'HANDLING')} open)" for status in sorted(ORDERS["status"])]
+    assert [label for label in labels(ax) if "orders" in label] == names
+    assert len({str(drawn(ax, name).get_linestyle()) for name in names}) == 4
+
+
+def test_a_request_time_reaches_the_estimate():
+    aligned = pd.DataFrame({"not_done_by_s": [0.0, 5.0], "done_by_s": [5.2, 10.2], "request_s": 0.2})
+    ax = plot_time_to_fulfilment(aligned)
+    assert len(drawn(ax, "estimate, its path\ninside a box unknown").get_paths()) == 2
+
+
+def test_orders_that_were_never_final_can_be_drawn():
+    ax = plot_time_to_fulfilment(ORDERS[3:])
+    assert "100.0% not final\nwhile looked at" in labels(ax)
+
+
+def test_bars_stack_what_was_charged_and_refunded_and_say_the_exact_totals():
+    ax = plot_refund_totals(ORDERS)
+    bars = [(bar.get_x(), bar.get_width()) for bar in ax.patches]
+    assert bars == [(0, 981), (0, 0), (0, 980.5), (0, 0), (981, 0), (0, 0), (980.5, 980.5), (0, 1470)]
+    assert [text.get_text() for text in ax.texts] == [
+        "981 charged",
+        "1 still open",
+        "980.50 charged\n980.50 refunded",
+        "1,470 refunded",
+    ]
+    assert {bar.get_hatch() for bar in ax.patches} == {None, "////"}
+
+
+def test_bars_of_several_groups_carry_both_names():
+    ax = plot_refund_totals(ORDERS.assign(type_id="t"), by=["type_id", "status"])
+    assert ax.get_yticklabels()[0].get_text() == "t / FULFILLED"
+
+
+def test_each_schedule_is_a_point_with_its_name():
+    ax = plot_schedule_tradeoff(TRADEOFF)
+    assert [tuple(points.get_offsets()[0]) for points in ax.collections] == [(4, 2.5), (2.5, 5.1)]
+    assert [(text.get_text(), text.xy) for text in ax.texts] == [("every 5 s", (4, 2.5)), ("every 10 s", (2.5, 5.1))]
+    assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
+
+
+def test_the_best_possible_is_a_line():
+    front = pd.DataFrame({"requests_per_order": [4.0, 2.0], "mean_delay_s": [1.5, 3.5]})
+    (line,) = plot_schedule_tradeoff(TRADEOFF, front=front).lines
+    assert [tuple(point) for point in line.get_xydata()] == [(2, 3.5), (4, 1.5)]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot_poll_timelines(POLLS.drop(columns="outcome")),
+        lambda: plot_schedule_tradeoff(TRADEOFF, front=pd.DataFrame({"requests_per_order": [1.0]})),
+        lambda: plot_poll_timelines(POLLS, ORDERS.drop(columns="done_by_s")),
+        lambda: plot_poll_timelines(POLLS[:0]),
+        lambda: plot_time_to_fulfilment(ORDERS[:0]),
+        lambda: plot_refund_totals(ORDERS, by="colour"),
+        lambda: plot_schedule_tradeoff(TRADEOFF.drop(columns="schedule")),
+    ],
+)
+def test_frames_that_cannot_be_drawn_are_refused_without_leaving_a_figure(draw):
+    with pytest.raises(ValueError, match="must have"):
+        draw()
+    assert plt.get_fignums() == []

@@ -1,0 +1,108 @@
+import os
+from decimal import Decimal
+
+import dask
+import dask.dataframe as dd
+import pandas as pd
+import pytest
+from dask.distributed import Client as Cluster
+from dask.distributed import LocalCluster
+
+from giftlib import GiftlibError, Journal, Sandbox, journal, process_orders, refund_totals, time_to_fulfilment
+from giftlib.analysis.partitions import of_parts
+from giftlib.journal.parquet import write_orders
+
+PRODUCT = "507f1f77bcf86cd799439011"
+KINDS = [("type_001", 1), ("TEST_PARTIAL", 3), ("TEST_REFUND", 2)]
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """A journal of two days: 60 orders bought, 20 of somebody else, 3 still open."""
+    kept = Journal()
+    with Sandbox(seed=5) as sandbox:
+        client = sandbox.client()
+        process_orders([(PRODUCT, *kind) for kind in KINDS * 10], client=client, journal=kept)
+        sandbox.clock.sleep(86_400)
+        process_orders([(PRODUCT, *kind) for kind in KINDS * 10], client=client, journal=kept)
+        kept.watch(*sandbox.add_orders(3))
+    return kept
+
+
+@pytest.fixture
+def exported(recorded, tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "_ORDERS_PER_FILE", 7)
+    recorded.to_parquet(tmp_path / "orders")
+    return tmp_path / "orders"
+
+
+def test_an_export_holds_every_order_under_its_day(recorded, exported):
+    back = pd.read_parquet(exported).sort_values("order_id", ignore_index=True)
+    days = back.pop("day").astype(str)
+    assert sorted(path.name for path in exported.iterdir()) == ["day=2026-01-01", "day=2026-01-02", "day=unknown"]
+    orders = recorded.orders().sort_values("order_id", ignore_index=True)
+    pd.testing.assert_frame_equal(back, orders)
+    assert (days == orders["placed_at"].dt.strftime("%Y-%m-%d").fillna("unknown")).all()
+
+
+def test_amounts_keep_all_their_places(recorded, tmp_path):
+    orders = recorded.orders()[:2].assign(refunded_amount=[Decimal("0.3333"), Decimal("1E+3")])
+    write_orders([orders], tmp_path / "orders", decimal_places=4)
+    assert list(pd.read_parquet(tmp_path / "orders")["refunded_amount"]) == [Decimal("0.3333"), Decimal(1000)]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
+        with Cluster(workers) as client:
+            yield client
+
+
+def test_two_worker_processes_give_the_numbers_of_pandas(recorded, exported, cluster):
+    orders, parts = recorded.orders(), dd.read_parquet(exported, blocksize=None)
+    pids = of_parts(parts, ["order_id"], lambda part: pd.DataFrame({"pid": [os.getpid()], "orders": [len(part)]}))
+    assert pids["orders"].sum() == len(orders) and set(pids["pid"]) == set(cluster.run(os.getpid).values())
+    for end in (None, "REFUNDED"):
+        one, other = time_to_fulfilment(orders, end=end), time_to_fulfilment(parts, end=end)
+        pd.testing.assert_frame_equal(one.frame(), other.frame())
+        pd.testing.assert_frame_equal(one.band(), other.band())
+        assert one.fits == other.fits
+    for by in ("type_id", "day"):
+        one, other = time_to_fulfilment(orders, by), time_to_fulfilment(parts, by)
+        assert list(one) == list(other)
+        assert all(one[group].frame().equals(other[group].frame()) for group in one)
+    for by in (None, "status", ["day", "type_id"]):
+        pd.testing.assert_frame_equal(refund_totals(orders, by), refund_totals(parts, by))
+
+
+@pytest.mark.parametrize("parts", [1, 4, 100])
+def test_any_number_of_parts_gives_the_numbers_of_pandas(recorded, parts):
+    orders = recorded.orders()
+    with dask.config.set({"dataframe.convert-string": False, "scheduler": "synchronous"}):
+        frame = dd.from_pandas(orders, npartitions=parts)
+        assert time_to_fulfilment(frame).frame().equals(time_to_fulfilment(orders).frame())
+        pd.testing.assert_frame_equal(refund_totals(frame, "status"), refund_totals(orders, "status"))
+
+
+def test_a_directory_in_use_is_left_as_it_is(recorded, exported):
+    before = sorted(exported.rglob("*"))
+    with pytest.raises(ValueError, match="directory must be a new or an empty one, got .*orders"):
+        recorded.to_parquet(exported)
+    assert sorted(exported.rglob("*")) == before
+
+
+def test_an_empty_directory_will_do_and_an_empty_journal_will_not(recorded, tmp_path):
+    recorded.to_parquet(tmp_path)
+    assert len(pd.read_parquet(tmp_path)) == len(recorded.orders())
+    with pytest.raises(GiftlibError, match="no order"):
+        Journal().to_parquet(tmp_path / "none")
+
+
+def test_what_cannot_be_written_leaves_nothing(recorded, tmp_path):
+    too_long = recorded.orders().assign(refunded_amount=Decimal(10**37))
+    with pytest.raises(GiftlibError, match="cannot be written"):
+        write_orders([recorded.orders(), too_long], tmp_path / "orders", decimal_places=2)
+    (tmp_path / "file").touch()
+    with pytest.raises(GiftlibError, match="cannot be written"):
+        recorded.to_parquet(tmp_path / "file" / "orders")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,540 @@
+"""What each fault of the sandbox does to a client: plain requests, and sockets where requests sees too little."""
+
+import json
+import socket
+from collections import Counter
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from alterations import (
+    WRONG_ORDERS,
+    hyphenated,
+    in_every_object,
+    null,
+    numbers_as_text,
+    open_again,
+    too_few_cards,
+    unknown_status,
+    without,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from giftlib.clock import SystemClock
+from giftlib.sandbox import MIXED, Fault, Sandbox, at_rate
+from giftlib.sandbox.faults import ENDPOINTS
+
+SAMPLE = "gift-cards/checkOrder/6901616fe9e88196b4eb64b3"
+
+
+def quiet_sandbox(*faults, **options):
+    return Sandbox(faults=faults, **{"latency_s": 0, "ceiling_per_minute": None} | options)
+
+
+def ask(sandbox, path="ping", **options):
+    """One request over a connection of its own, redirects not followed."""
+    with requests.Session() as session:
+        session.trust_env = False
+        headers = {"X-Access-Token": sandbox.api_key}
+        return session.get(f"{sandbox.url}/v3/{path}", headers=headers, timeout=5, allow_redirects=False, **options)
+
+
+def place(sandbox, quantity=3):
+    body = {"productId": "p", "typeId": "type_001", "quantity": quantity}
+    headers = {"X-Access-Token": sandbox.api_key}
+    return requests.post(sandbox.url + "/v3/gift-cards/placeOrder", json=body, headers=headers, timeout=5)
+
+
+def outcome(sandbox, path="ping"):
+    try:
+        answer = ask(sandbox, path)
+    except requests.RequestException as error:
+        return type(error).__name__
+    return answer.status_code, answer.headers.get("Retry-After"), answer.text
+
+
+class Line:
+    """A bare connection: what was asked goes out, what comes back is bytes."""
+
+    def __init__(self, sandbox):
+        address = urlsplit(sandbox.url)
+        self._socket = socket.create_connection((address.hostname, address.port), timeout=5)
+        self._key = sandbox.api_key
+        self.reset = False
+
+    def close(self):
+        self._socket.close()
+
+    def ask(self, path="ping"):
+        self._socket.sendall(
+            f"GET /v3/{path} HTTP/1.1\r\nHost: sandbox\r\nX-Access-Token: {self._key}\r\n\r\n".encode()
+        )
+
+    def read(self, most):
+        return self._socket.recv(most)
+
+    def read_to_the_end(self):
+        """All until the connection is closed (the head's lines and the body); `reset` tells how."""
+        content = b""
+        try:
+            while piece := self._socket.recv(65536):
+                content += piece
+        except ConnectionResetError:
+            self.reset = True
+        return content.split(b"\r\n\r\n", 1) if content else content
+
+
+def conversation(sandbox, path="ping"):
+    with closing(Line(sandbox)) as line:
+        line.ask(path)
+        return line.read_to_the_end(), line.reset
+
+
+# By chance
+
+
+def struck(sandbox, count, path="ping"):
+    return [ask(sandbox, path).status_code != 200 for _ in range(count)]
+
+
+@pytest.mark.parametrize(("rate", "least", "most"), [(0, 0, 0), (0.3, 68, 112), (1, 300, 300)])
+def test_a_rate_strikes_its_share_of_the_requests(rate, least, most):
+    with quiet_sandbox(Fault(status=503, rate=rate)) as sandbox:
+        assert least <= sum(struck(sandbox, 300)) <= most
+
+
+def test_the_same_seed_strikes_the_same_requests_in_the_same_way_and_another_seed_others():
+    def seen(seed):
+        with quiet_sandbox(*at_rate(0.5), seed=seed) as sandbox:
+            return [outcome(sandbox)[:2] for _ in range(60)]
+
+    assert seen(1) == seen(1)
+    assert seen(1) != seen(2)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(), rate=st.floats(0, 1))
+def test_chance_leaves_the_times_of_orders_and_the_latencies_as_they_are(seed, rate):
+    def times(faults):
+        with Sandbox(seed, faults=faults) as sandbox:
+            moments = []
+            for _ in range(5):
+                ask(sandbox)
+                sandbox.add_orders(1)
+                moments.append(sandbox.clock.monotonic())
+            return moments, sandbox.truth()
+
+    assert times([Fault(status=500, rate=rate)]) == times([])
+
+
+def is_good(sandbox, path):
+    try:
+        return ask(sandbox, path).json()["success"]
+    except requests.RequestException:
+        return False
+
+
+def test_mixed_faults_strike_every_endpoint_at_the_rate_all_kinds_together():
+    kinds = [kind for kind in MIXED if not kind.delay_s]  # that answer is good, only late
+    with quiet_sandbox(*at_rate(0.3, kinds)) as sandbox:
+        for path in ("ping", "validate", "account/balance", SAMPLE):
+            assert 55 <= sum(is_good(sandbox, path) for _ in range(100)) <= 85
+
+
+def test_mixed_faults_are_of_every_kind():
+    with quiet_sandbox(*at_rate(1)) as sandbox:
+        seen = Counter(outcome(sandbox, "validate") for _ in range(200))
+        late = sandbox.clock.monotonic() / 20
+    kinds = Counter(what if isinstance(what, str) else what[:2] for what in seen.elements())
+    assert late == kinds[200, None] - sum(n for what, n in seen.items() if what[0] == 200 and what[2][-1] != "}")
+    expected = {(500, None), (502, None), (503, None), (503, "5"), (429, "5"), (200, None)}
+    assert kinds.keys() == expected | {"ConnectionError", "ChunkedEncodingError"}
+    assert min(kinds.values()) >= 5
+
+
+def test_mixed_faults_may_be_kept_to_one_endpoint():
+    with quiet_sandbox(*at_rate(1, [Fault(status=500), Fault(status=503)], "ping")) as sandbox:
+        assert {ask(sandbox).status_code for _ in range(30)} == {500, 503}
+        assert struck(sandbox, 5, "validate") == [False] * 5
+
+
+def test_a_fault_by_count_goes_before_one_by_chance():
+    with quiet_sandbox(Fault(status=500, rate=1), Fault(status=418, call=2)) as sandbox:
+        assert [ask(sandbox).status_code for _ in range(3)] == [500, 418, 500]
+
+
+def test_a_rate_that_is_injected_later_leaves_those_before_it_as_they_were():
+    def seen(*later):
+        with quiet_sandbox(Fault(status=500, rate=0.3)) as sandbox:
+            for fault in later:
+                sandbox.inject(fault)
+            return [ask(sandbox).status_code == 500 for _ in range(60)]
+
+    assert seen(Fault(status=503, rate=0.5)) == seen()
+
+
+def test_rates_of_more_than_one_in_all_are_refused_and_of_other_endpoints_do_not_add_up():
+    with quiet_sandbox(Fault("ping", status=500, rate=0.7), Fault("validate", status=500, rate=0.7)) as sandbox:
+        with pytest.raises(ValueError, match="rate must be .* for validate make at most 1, got 1.1"):
+            sandbox.inject(Fault("validate", status=503, rate=0.4))
+        sandbox.inject(Fault(status=503, rate=0.3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.3, []), "kinds must be"),
+        ((1.1,), "rate must be a probability from 0 to 1, got 1.1"),
+        (("0.3",), "rate must be a probability"),
+        ((0.3, MIXED, "pong"), "endpoint must be"),
+        ((0.3, [Fault(status=500, call=2)]), "rate must be None with call=2"),
+    ],
+)
+def test_a_share_that_makes_no_sense_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        at_rate(*arguments)
+
+
+# What is sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "body"),
+    [
+        (Fault(body=0), b""),
+        (Fault(body=70_000), b"x" * 70_000),
+        (Fault(status=500, body=5), b"xxxxx"),
+        (Fault(body=b"y" * 200_000), b"y" * 200_000),
+    ],
+)
+def test_an_answer_has_the_bytes_it_was_told(fault, body):
+    with quiet_sandbox(fault) as sandbox:
+        answer = ask(sandbox, SAMPLE)
+        assert answer.status_code == (fault.status or 200)
+        assert answer.content == body
+        assert answer.headers["Content-Length"] == str(len(body))
+        assert ask(sandbox, SAMPLE).json()["success"] is True
+
+
+def test_a_hundred_megabytes_come_whole():
+    with quiet_sandbox(Fault(body=10**8)) as sandbox, ask(sandbox, stream=True) as answer:
+        assert sum(map(len, answer.iter_content(2**20))) == 10**8
+
+
+@pytest.mark.parametrize("drip_s", [0, 1])
+def test_an_answer_larger_than_any_memory_begins_and_others_are_served_meanwhile(drip_s, caplog):
+    with quiet_sandbox(Fault(body=10**15, drip_s=drip_s)) as sandbox:
+        with closing(Line(sandbox)) as line:
+            line.ask()
+            assert line.read(1000).startswith(b"HTTP/1.1 200 OK")
+            assert ask(sandbox).status_code == 200
+        assert ask(sandbox).status_code == 200
+    assert not caplog.records
+
+
+def test_an_answer_ends_when_its_reader_hangs_up():
+    with quiet_sandbox(Fault(body=10**15, drip_s=1)) as sandbox:
+        with closing(Line(sandbox)) as line:
+            line.ask()
+            line.read(1000)
+        for _ in range(100):
+            before = sandbox.clock.monotonic()
+            for _ in range(5):
+                ask(sandbox)
+            if sandbox.clock.monotonic() == before:  # nothing drips any more
+                break
+        else:
+            pytest.fail("it drips on")
+
+
+def test_a_large_answer_may_break_off_half_way():
+    with quiet_sandbox(Fault(body=10**7, cut="within")) as sandbox:
+        (head, body), reset = conversation(sandbox)
+        assert b"Content-Length: 10000000" in head
+        assert (len(body), reset) == (5 * 10**6, False)
+
+
+def test_a_dripping_answer_takes_its_seconds_for_every_byte_on_the_clock():
+    with quiet_sandbox(Fault("validate", drip_s=2)) as sandbox:
+        answer = ask(sandbox, "validate")
+        assert answer.json()["success"] is True
+        assert sandbox.clock.monotonic() == 2 * len(answer.content)
+        assert ask(sandbox, "validate").json() == answer.json()
+
+
+def test_a_dripping_answer_ends_where_the_client_gives_up():
+    with quiet_sandbox(Fault("validate", drip_s=2)) as sandbox:
+        with pytest.raises(requests.RequestException), sandbox.clock.time_limit(15):
+            ask(sandbox, "validate")
+        assert sandbox.clock.monotonic() == 15
+
+
+def test_on_the_system_clock_a_dripping_answer_comes_byte_by_byte():
+    with quiet_sandbox(Fault(body=b"drip", drip_s=0.002), clock=SystemClock()) as sandbox:
+        with closing(Line(sandbox)) as line:
+            line.ask()
+            assert line.read(1000).endswith(b"\r\n\r\n")
+            assert b"".join(line.read(1000) for _ in range(4)) == b"drip"
+            line.ask()
+            assert line.read(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_under_a_length_too_large_the_rest_is_waited_for_until_the_idle_connection_is_closed():
+    with quiet_sandbox(Fault(headers={"Content-Length": "5000"})) as sandbox:
+        (head, body), reset = conversation(sandbox)
+        assert b"Content-Length: 5000" in head
+        assert json.loads(body)["success"] is True
+        assert not reset
+        assert sandbox.clock.monotonic() == 72
+        assert ask(sandbox).status_code == 200
+
+
+def test_under_a_length_too_large_the_wait_ends_with_the_callers_limit():
+    with quiet_sandbox(Fault(headers={"content-length": "5000"})) as sandbox:
+        with pytest.raises(requests.RequestException, match="IncompleteRead"), sandbox.clock.time_limit(15):
+            ask(sandbox)
+        assert sandbox.clock.monotonic() == 15
+
+
+def test_under_a_length_too_small_the_end_is_missing():
+    with quiet_sandbox(Fault(headers={"Content-Length": "20"})) as sandbox:
+        assert ask(sandbox).text == '{"success":true,"dat'
+        assert ask(sandbox).json()["success"] is True
+
+
+def test_a_length_for_an_answer_without_a_body_is_not_sent(caplog):
+    with quiet_sandbox(Fault(status=204, headers={"Content-Length": "20"})) as sandbox:
+        answer = ask(sandbox)
+        assert (answer.status_code, answer.content, "Content-Length" in answer.headers) == (204, b"", False)
+    assert not caplog.records
+
+
+def test_truncated_json_is_half_of_the_answer_under_its_own_length():
+    with quiet_sandbox(Fault(body="truncated"), Fault(call=2, status=500, body="truncated")) as sandbox:
+        answer = ask(sandbox, SAMPLE)
+        assert ask(sandbox, SAMPLE).content.startswith(b'{"success":false')
+        whole = ask(sandbox, SAMPLE)
+        assert int(answer.headers["Content-Length"]) == len(answer.content) == len(whole.content) // 2
+        assert whole.content.startswith(answer.content)
+
+
+def test_a_garbled_answer_is_not_utf8():
+    with quiet_sandbox(Fault(body="garbled")) as sandbox:
+        answer = ask(sandbox, SAMPLE)
+        with pytest.raises(UnicodeDecodeError):
+            answer.content.decode()
+        assert json.loads(answer.content.decode(errors="ignore")) == ask(sandbox, SAMPLE).json()
+
+
+def test_a_redirect_names_another_host():
+    elsewhere = "http://elsewhere.test/v3/ping"
+    with quiet_sandbox(Fault(status=302, headers={"Location": elsewhere})) as sandbox:
+        answer = ask(sandbox)
+        assert (answer.status_code, answer.headers["Location"]) == (302, elsewhere)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(
+    ("cut", "carried_out", "share"), [("before", 0, None), ("within", 1, 0.5), ("after", 1, None), ("end", 1, 1)]
+)
+def test_a_cut_comes_where_and_how_it_was_told(cut, carried_out, share, reset):
+    with quiet_sandbox(Fault("ping", cut=cut, reset=reset), Fault("placeOrder", cut=cut, reset=reset)) as sandbox:
+        answer, was_reset = conversation(sandbox)
+        assert was_reset == (reset or cut == "before")
+        if share is None:
+            assert answer == b""
+        else:
+            head, body = answer
+            length = next(int(line.split()[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length"))
+            assert len(body) == int(length * share)
+        try:
+            place(sandbox)
+        except requests.RequestException:
+            assert cut != "end"
+        assert len(sandbox.truth()) == carried_out
+        assert ask(sandbox).status_code == 200
+
+
+def test_while_it_refuses_nobody_is_there_and_afterwards_all_is_as_before():
+    with quiet_sandbox(Fault("ping", call=3, status=500)) as sandbox, closing(Line(sandbox)) as line:
+        line.ask()
+        assert line.read(65536)
+        with sandbox.refusing():
+            assert line.read(1) == b""
+            for _ in range(3):
+                with pytest.raises(ConnectionRefusedError):
+                    Line(sandbox)
+        order_id = place(sandbox).json()["data"]["orderId"]
+        assert list(sandbox.truth()) == [order_id]
+        assert [ask(sandbox).status_code for _ in range(2)] == [200, 500]
+        with sandbox.refusing(), pytest.raises(requests.ConnectionError, match="refused"):
+            ask(sandbox)
+        assert ask(sandbox).status_code == 200
+
+
+def test_it_may_be_closed_while_it_refuses():
+    with quiet_sandbox() as sandbox, sandbox.refusing():
+        sandbox.close()
+    with sandbox.refusing(), pytest.raises(requests.ConnectionError, match="refused"):
+        ask(sandbox)
+    with pytest.raises(ConnectionRefusedError):
+        Line(sandbox)
+
+
+# What the API says
+
+
+def order_under(alter, *, seconds=100, quantity=3):
+    with quiet_sandbox(Fault("checkOrder", alter=alter), fulfilment_s=10) as sandbox:
+        (order_id,) = sandbox.add_orders(1, quantity=quantity)
+        sandbox.clock.sleep(seconds)
+        told, true = (ask(sandbox, f"gift-cards/checkOrder/{order_id}").json()["data"] for _ in range(2))
+        return told, true
+
+
+def test_a_final_order_may_seem_open_again_as_it_was_before():
+    told, true = order_under(open_again)
+    assert true["status"] == "FULFILLED"
+    assert told == {name: true[name] for name in ("_id", "quantity", "time")} | {"status": "HANDLING"}
+
+
+@pytest.mark.parametrize("quantity", [1, 3])
+def test_a_fulfilled_order_may_lack_a_card(quantity):
+    told, true = order_under(too_few_cards, quantity=quantity)
+    assert told == true | {"cards": true["cards"][:-1]}
+    assert (told["status"], told["fulfilled_quantity"], len(told["cards"])) == ("FULFILLED", quantity, quantity - 1)
+
+
+def test_an_order_may_have_a_status_that_nobody_knows():
+    told, true = order_under(unknown_status)
+    assert told == true | {"status": "ON_HOLD"}
+
+
+def test_fields_may_be_missing():
+    told, true = order_under(without("status", "price_per_card", "value"))
+    assert told.keys() == true.keys() - {"status", "price_per_card"}
+    assert told["cards"][0].keys() == {"serial"}
+
+
+def test_fields_may_be_null():
+    told, true = order_under(null("status", "cards", "refunded"))
+    assert told == true | {"status": None, "cards": None}
+
+
+def test_numbers_may_be_texts():
+    told, _ = order_under(numbers_as_text)
+    assert (told["quantity"], told["fulfilled_amount"], told["price_per_card"]) == ("3", "1470", "490")
+
+
+def test_an_alteration_is_any_function_of_the_data_and_only_its_requests_are_altered():
+    told, true = order_under(lambda data: [len(data), "odd"])
+    assert told == [len(true), "odd"]
+
+
+def test_codes_of_errors_may_be_hyphenated_the_apis_own_and_those_of_faults():
+    faults = Fault("checkOrder", alter=hyphenated), Fault("ping", status=503, alter=hyphenated)
+    with quiet_sandbox(*faults) as sandbox:
+        answer = ask(sandbox, "gift-cards/checkOrder/nothing")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT-FOUND")
+        assert ask(sandbox).json()["error"]["code"] == "SERVICE-UNAVAILABLE"
+        assert ask(sandbox, "gift-cards/checkOrder/nothing").json()["error"]["code"] == "NOT_FOUND"
+
+
+def test_a_change_in_every_object_reaches_the_rows_of_a_list_and_exact_amounts_stay_so():
+    def odd(fields):
+        return fields | {"odd": True}
+
+    with quiet_sandbox(
+        Fault("list", alter=in_every_object(odd)), Fault("balance", alter=in_every_object(odd))
+    ) as sandbox:
+        sandbox.add_orders(2)
+        data = ask(sandbox, "gift-cards/list").json()["data"]
+        assert [row["odd"] for row in data["items"]] == [True, True]
+        assert data["odd"] is data["pagination"]["odd"] is True
+    with quiet_sandbox(Fault("balance", alter=in_every_object(odd)), opening_balance=12) as sandbox:
+        assert '"balance":12,' in ask(sandbox, "account/balance").text
+
+
+@pytest.mark.parametrize("alter", [kind.alter for kind in WRONG_ORDERS] + [hyphenated])
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_every_ready_made_alteration_suits_every_endpoint(endpoint, alter, caplog):
+    paths = {
+        "catalog": "gift-cards/catalog",
+        "checkProduct": "gift-cards/checkProduct/507f1f77bcf86cd799439011",
+        "checkOrder": SAMPLE,
+        "list": "gift-cards/list",
+        "balance": "account/balance",
+        "transactions": "account/transactions",
+    }
+    with quiet_sandbox(Fault(endpoint, alter=alter)) as sandbox:
+        sandbox.add_orders(2)
+        answer = place(sandbox) if endpoint == "placeOrder" else ask(sandbox, paths.get(endpoint, endpoint))
+        assert answer.json()["success"] is True
+    assert not caplog.records
+
+
+def test_an_altered_order_is_placed():
+    with quiet_sandbox(Fault("placeOrder", alter=without("orderId"))) as sandbox:
+        assert place(sandbox).json()["data"] == {}
+        assert len(sandbox.truth()) == 1
+
+
+def test_wrong_orders_come_at_the_rate_that_was_told():
+    with quiet_sandbox(*at_rate(0.5, WRONG_ORDERS, "checkOrder")) as sandbox:
+        seen = Counter(ask(sandbox, SAMPLE).text for _ in range(200))
+        assert 75 <= max(seen.values()) <= 125
+        assert len(seen) == len(WRONG_ORDERS) + 1
+        assert struck(sandbox, 20) == [False] * 20
+
+
+def test_an_alteration_that_fails_is_logged_and_closes_the_connection(caplog):
+    def broken(data):
+        raise KeyError("of the alteration")
+
+    with quiet_sandbox(Fault(alter=broken)) as sandbox:
+        with pytest.raises(requests.ConnectionError):
+            ask(sandbox)
+        assert ask(sandbox).status_code == 200
+    assert "of the alteration" in caplog.text
+
+
+# Faults that make no sense
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"rate": -0.1, "status": 500},
+        {"rate": 1.1, "status": 500},
+        {"rate": "0.3", "status": 500},
+        {"rate": 0.3, "call": 2, "status": 500},
+        {"rate": 0.3, "times": 2, "status": 500},
+        {"rate": 0.3},
+        {"body": -1},
+        {"body": True},
+        {"body": 1.5},
+        {"body": "empty"},
+        {"drip_s": -1},
+        {"drip_s": "1"},
+        {"drip_s": float("inf")},
+        {"headers": {"content-length": "many"}},
+        {"headers": {"Content-Length": 9}},
+        {"reset": True},
+        {"reset": 1, "cut": "after"},
+        {"cut": "afterwards"},
+        {"alter": {"status": "FULFILLED"}},
+        {"alter": open_again, "body": "truncated"},
+        {"alter": open_again, "status": 502, "body": "html"},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(bad):
+    with pytest.raises(ValueError, match="must be|does nothing"):
+        Fault(**bad)
+
+
+def test_it_refuses_once_at_a_time():
+    with quiet_sandbox() as sandbox, sandbox.refusing():
+        with pytest.raises(RuntimeError, match="refusing already"), sandbox.refusing():
+            pass

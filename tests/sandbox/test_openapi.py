@@ -1,0 +1,312 @@
+"""The OpenAPI description against the documentation's samples, against the emulator under every setting, and under
+schemathesis; GIFTLIB_SCHEMATHESIS_EXAMPLES=1000 lets that one look longer."""
+
+import os
+import re
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import fields
+from decimal import Decimal
+
+import pytest
+import requests
+import test_contract as documented
+from jsonschema import Draft202012Validator, FormatChecker
+
+from giftlib.sandbox import Sandbox, Settings
+from giftlib.sandbox.openapi import describe
+
+EXAMPLES = os.environ.get("GIFTLIB_SCHEMATHESIS_EXAMPLES", "20")
+HYPHENS = {"path_style": "hyphens"}
+
+
+def operations(description):
+    return {
+        operation["operationId"]: (path, method, operation)
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def schema_of(operation, status):
+    return operation["responses"][str(status)]["content"]["application/json"]["schema"]
+
+
+def wrong_with(schema, content):
+    validator = Draft202012Validator(schema, format_checker=FormatChecker())
+    return [error.message for error in validator.iter_errors(content)]
+
+
+DEFAULT = operations(describe(Settings()))
+
+
+# The documentation's samples
+
+
+def paged(*rows):
+    data = {"items": list(rows), "pagination": documented.PAGINATION}
+    return {"success": True, "data": data, "meta": {"timestamp": "2025-10-29T01:00:00.000Z"}}
+
+
+def refused(code, details=None):
+    error = {"code": code, "message": "as in the documentation"} | ({} if details is None else {"details": details})
+    return {"success": False, "error": error, "requestId": "req_abc123"}
+
+
+SAMPLES = [
+    ("ping", 200, documented.PING),
+    ("validate", 200, documented.VALIDATE),
+    (
+        "catalog",
+        200,
+        {
+            "success": True,
+            "totalCategories": 14,
+            "totalProducts": 62,
+            "data": {"categories": [{"title": "PSN", "products": [documented.CATALOG_PRODUCT]}]},
+            "meta": {"timestamp": "2025-10-29T01:00:00.000Z"},
+        },
+    ),
+    ("checkProduct", 200, documented.CHECK_PRODUCT),
+    ("placeOrder", 200, documented.PLACE_ORDER),
+    ("checkOrder", 200, documented.HANDLING),
+    ("checkOrder", 200, documented.FULFILLED),
+    ("list", 200, paged(documented.LIST_FULFILLED)),
+    ("list", 200, paged(documented.LIST_REFUNDED)),
+    ("balance", 200, documented.BALANCE),
+    ("transactions", 200, paged(documented.TRANSACTION)),
+    ("validate", 401, refused("MISSING_ACCESS_TOKEN")),
+    ("validate", 401, refused("INVALID_ACCESS_TOKEN", {"attemptsLeft": 3})),
+    ("validate", 403, refused("IP_BLOCKED")),
+    ("placeOrder", 400, refused("ERR_VALIDATION", ["quantity is required"])),
+    ("placeOrder", 403, refused("INSUFFICIENT_BALANCE", {"required": 1000, "available": 500})),
+    ("list", 429, refused("RATE_LIMIT_EXCEEDED")),
+    ("checkOrder", 404, refused("NOT_FOUND")),
+]
+
+
+@pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
+def test_the_samples_of_the_documentation_conform(name, status, sample):
+    assert wrong_with(schema_of(DEFAULT[name][2], status), sample) == []
+
+
+def objects_in(value):
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from objects_in(inner)
+
+
+def spoilt(sample):
+    """The sample with each field of each of its objects left out or of another kind, and with one more in each."""
+    for number, thing in enumerate(objects_in(sample)):
+        for name, change in [*((name, None) for name in thing), *((name, ()) for name in thing), ("unheard_of", 1)]:
+            copy = deepcopy(sample)
+            inner = list(objects_in(copy))[number]
+            if change is None:
+                del inner[name]
+            else:
+                inner[name] = None if change == () else change
+            yield name, copy
+
+
+@pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
+def test_a_sample_with_a_field_too_few_too_many_or_null_does_not_conform(name, status, sample):
+    schema = schema_of(DEFAULT[name][2], status)
+    for field, copy in spoilt(sample):
+        if field != "region":
+            assert wrong_with(schema, copy), (field, copy)
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        ("HANDLING", {}),
+        ("REFUNDED", {}),
+        ("ON_HOLD", {}),
+        ("FULFILLED", {"cards": []}),
+        ("FULFILLED", {"fulfilled_quantity": 0}),
+        ("FULFILLED", {"fulfilled_amount": "980"}),
+        ("FULFILLED", {"quantity": 1.5}),
+        ("FULFILLED", {"time": "29/10/2025"}),
+        ("FULFILLED", {"product": "507f1f77bcf86cd799439011"}),
+    ],
+)
+def test_an_order_whose_fields_do_not_fit_its_status_does_not_conform(status, changes):
+    order = documented.FULFILLED["data"] | {"status": status} | changes
+    assert wrong_with(schema_of(DEFAULT["checkOrder"][2], 200), documented.FULFILLED | {"data": order})
+
+
+# The emulator's answers
+
+
+class Reader:
+    """Asks a sandbox by its own description, and holds each answer to it."""
+
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.operations = operations(self.session.get(sandbox.url + "/openapi.json", timeout=5).json())
+        self.seen = set()
+
+    def ask(self, name, item="", key=None, **kwargs):
+        path, method, operation = self.operations[name]
+        url = self.sandbox.url + re.sub("{.*}", item, path)
+        headers = {"X-Access-Token": self.sandbox.api_key if key is None else key}
+        answer = self.session.request(method, url, headers=headers, timeout=5, **kwargs)
+        told = operation["responses"][str(answer.status_code)]
+        content = answer.json(parse_float=Decimal)
+        assert wrong_with(schema_of(operation, answer.status_code), content) == [], (name, content)
+        for header, description in told["headers"].items():
+            value = answer.headers[header]
+            number = description["schema"]["type"] == "integer"
+            assert wrong_with(description["schema"], int(value) if number else value) == []
+        self.seen.add((name, str(answer.status_code)))
+        return content
+
+    def place(self, type_id, quantity):
+        """Place an order, and give its id."""
+        wish = {"productId": "p", "typeId": type_id, "quantity": quantity}
+        if self.sandbox.settings.order_ref == "required":
+            wish = {"productId": "p", "typeId": type_id, "ref": "r"}
+        return self.ask("placeOrder", json=wish).get("data", {}).get("orderId", "none")
+
+    def walk(self):
+        """Ask for all there is, rightly and wrongly."""
+        self.ask("ping", key="")
+        for name in ("validate", "catalog", "balance"):
+            self.ask(name)
+        self.ask("checkProduct", documented.CHECK_PRODUCT["data"]["productId"])
+        wishes = {"type_001": (2,), "type_003": (1,), "TEST_REFUND": (2,), "TEST_PARTIAL": (5, 1), "any": (1,)}
+        orders = [self.place(type_id, quantity) for type_id, quantities in wishes.items() for quantity in quantities]
+        for pause in (0, 100):
+            self.sandbox.clock.sleep(pause)
+            for order in orders:
+                self.ask("checkOrder", order)
+            for query in ("", "?page=9", "?pageSize=0", "?pageSize=1000", "?from=2020-01-01T00:00:00Z"):
+                self.ask("list", params=query[1:])
+                self.ask("transactions", params=query[1:])
+        self.ask("checkOrder", "6901616fe9e88196b4eb64b3")
+        self.ask("checkOrder", "no-such-order")
+        self.ask("checkProduct", "no-such-product")
+        self.ask("placeOrder", json={"quantity": 0, "unknown": 1})
+        self.ask("placeOrder", data=b" " * (2**20 + 1))
+        self.place("TEST_PARTIAL", 100_000)
+        keys = ["", "wrong"]
+        keys += [self.sandbox.add_key(scope="READ-ONLY"), self.sandbox.add_key(enabled=False)]
+        keys += [self.sandbox.add_key(allowed_ips=("203.0.113.7",)), self.sandbox.add_key("PRODUCTION")]
+        items = {"checkOrder": orders[0], "checkProduct": "p", "ping": ""}
+        for key in keys:
+            for name in self.operations:
+                self.ask(name, items.get(name, ""), key=key)
+
+
+@pytest.fixture
+def read():
+    opened = []
+
+    def open_one(**settings):
+        reader = Reader(Sandbox(6, **{"latency_s": 0, "ceiling_per_minute": None} | settings))
+        opened.append(reader)
+        return reader
+
+    yield open_one
+    for reader in opened:
+        reader.session.close()
+        reader.sandbox.close()
+
+
+def other_values(declared):
+    """What a setting may be beside its default, where it has few choices."""
+    accepted = declared.metadata["kind"].accepted
+    choices = accepted.split(" or ") if isinstance(declared.default, str) else []
+    if isinstance(declared.default, bool):
+        choices = [True, False]
+    return [choice for choice in choices if choice != declared.default]
+
+
+ALTERNATIVES = [{declared.name: value} for declared in fields(Settings) for value in other_values(declared)]
+
+
+@pytest.mark.parametrize("settings", [{}, *ALTERNATIVES], ids=str)
+def test_each_answer_is_as_described_whatever_the_settings(read, settings):
+    read(**{"fulfilment_s": 50, "lockout_attempts": 1000} | settings).walk()
+
+
+def test_all_that_is_described_may_come(read):
+    at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(ceiling_per_minute=1)
+    at_work.walk()
+    blocked.ask("balance", key="wrong")
+    busy.ask("balance")
+    items = {"checkOrder": "x", "checkProduct": "x"}
+    for name in DEFAULT:
+        blocked.ask(name, items.get(name, ""))
+        busy.ask(name, items.get(name, ""))
+    described = {(name, status) for name, (_, _, operation) in DEFAULT.items() for status in operation["responses"]}
+    assert at_work.seen | blocked.seen | busy.seen == described
+
+
+# The document
+
+
+@pytest.mark.parametrize("settings", [{}, HYPHENS], ids=str)
+def test_the_document_tells_where_it_is_served_and_what_is_needed(read, settings):
+    sandbox = read(**settings).sandbox
+    answer = requests.get(sandbox.url + "/openapi.json", timeout=5)
+    document = answer.json()
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert document["servers"] == [{"url": "/"}]
+    assert document == describe(sandbox.settings)
+    assert sandbox.api_key not in answer.text
+    [scheme] = document["components"]["securitySchemes"].values()
+    assert scheme == {"type": "apiKey", "in": "header", "name": "X-Access-Token"}
+    keyless = [name for name, (_, _, operation) in operations(document).items() if operation.get("security") == []]
+    assert keyless == ["ping"]
+
+
+@pytest.mark.parametrize("largest", [1, 7, 100_000])
+def test_bounds_are_those_of_the_settings(largest):
+    place = operations(describe(Settings(max_quantity=largest)))["placeOrder"][2]
+    schema = place["requestBody"]["content"]["application/json"]["schema"]
+    for quantity, good in ((0, False), (1, True), (largest, True), (largest + 1, False), (1.5, False), ("1", False)):
+        assert (not wrong_with(schema, {"productId": "p", "typeId": "t", "quantity": quantity})) is good
+
+
+def test_each_schema_is_one():
+    for _, _, operation in DEFAULT.values():
+        for status in operation["responses"]:
+            Draft202012Validator.check_schema(schema_of(operation, status))
+
+
+# What schemathesis makes of it
+
+OTHERWISE = {
+    **HYPHENS,
+    "order_ref": "required",
+    "unknown_body_keys": "refused",
+    "malformed_id": "ERR_VALIDATION",
+    "list_needs_both_ends": True,
+    "large_page": "clamped",
+    "final_order_has_type": True,
+    "request_id_in": "always",
+    "message_at": "top",
+    "code_separator": "-",
+}
+
+
+@pytest.mark.parametrize("settings", [{}, OTHERWISE], ids=["default settings", "other settings"])
+def test_schemathesis_finds_nothing(settings, tmp_path):
+    """All its checks in all its phases; orders are in all states, since a second passes with each request."""
+    world = {"latency_s": 1, "max_quantity": 20, "ceiling_per_minute": None, "lockout_attempts": 10**9}
+    with Sandbox(7, **world, **settings) as sandbox:
+        command = [sys.executable, "-m", "schemathesis.cli", "run", sandbox.url + "/openapi.json", "--no-color"]
+        command += ["-H", f"X-Access-Token: {sandbox.api_key}", "--checks", "all", "--continue-on-failure"]
+        command += ["--generation-deterministic", "--max-examples", EXAMPLES]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
+        done_well = [record.path for record in sandbox.requests if record.status == 200]
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in describe(sandbox.settings)["paths"]:
+        assert any(asked.startswith(path.partition("{")[0]) for asked in done_well), path
