@@ -24,7 +24,7 @@ from .rate_limit import RateLimit
 from .responses import Response
 from .session import ApiSession
 from .transport import is_loopback
-from .validation import check_id, check_seconds, check_type
+from .validation import check_id, check_seconds
 
 DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 
@@ -59,7 +59,8 @@ class Client:
         request_timeout: float = 15.0,
         allow_production: bool = False,
     ) -> None:
-        check_type("allow_production", allow_production, bool)
+        if not isinstance(allow_production, bool):
+            raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
         if not isinstance(api_key, str) or not re.fullmatch(r"[!-~]{1,500}", api_key):
             raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         self.base_url = _checked_url(base_url)

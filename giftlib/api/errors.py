@@ -27,7 +27,6 @@ A final order is never an exception: `REFUNDED` is a result. Bad arguments are `
 404 NOT_FOUND
 """
 
-import copyreg
 from datetime import datetime
 from typing import Any
 
@@ -36,7 +35,13 @@ class GiftlibError(Exception):
     """Stand for every error of giftlib; each can be pickled and copied with its attributes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]  # in no stub
+        return _rebuild, (type(self), self.args), vars(self)
+
+
+def _rebuild(error_class: type[GiftlibError], args: tuple[Any, ...]) -> GiftlibError:
+    error = error_class.__new__(error_class)
+    error.args = args
+    return error
 
 
 class ApiError(GiftlibError):

@@ -108,7 +108,7 @@ class OrderRequest:
         object.__setattr__(self, "quantity", check_count("quantity", self.quantity))
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Order(Mapping[str, Any]):
     """Hold what one poll reported of an order.
 

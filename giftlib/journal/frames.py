@@ -79,7 +79,9 @@ def read_orders(
     for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
         orders = _typed(chunk)
         for column in _AMOUNTS:
-            orders[column] = pd.Series([amount and Decimal(amount) for amount in orders[column]], dtype=object)
+            orders[column] = pd.Series(
+                [None if pd.isna(text) else Decimal(text) for text in orders[column]], dtype=object
+            )
         problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
         yield orders.assign(problems=pd.array(problems, dtype=TEXT))
 

@@ -1,10 +1,13 @@
 """Write orders as Parquet files, which Dask reads where its workers are."""
 
 import sqlite3
+from collections.abc import Iterable
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import pandas as pd
 
 from giftlib.api import JournalError, decimals
 
@@ -16,8 +19,15 @@ SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders UNIO
 _ORDERS_PER_FILE = 100_000
 
 
-def write_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None:
-    """Write all orders to a new or empty directory, or nothing; see `Journal.to_parquet` for the files and errors."""
+def export_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None:
+    """Write all orders of a journal; see `Journal.to_parquet` for the files and errors."""
+    amounts = db.execute(_AMOUNTS).fetchall()
+    places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
+    write_orders(read_orders(db, chunk_size=_ORDERS_PER_FILE), directory, decimal_places=max(places, 2))
+
+
+def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
+    """Write frames of orders to a new or empty directory: all of them, or nothing."""
     try:
         import pyarrow as pa
         from pyarrow import dataset
@@ -26,9 +36,7 @@ def write_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
         raise ValueError(f"directory must be a new or an empty one, got {directory}")
-    amounts = db.execute(_AMOUNTS).fetchall()
-    places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
-    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, max(places, 2))
+    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, decimal_places)
     schema = pa.schema({
         "order_id": text, "product_id": text, "type_id": text, "quantity": number,
         "placed_at": pa.timestamp("us", "UTC"), "status": text, "polls": number,
@@ -41,7 +49,7 @@ def write_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None
         directory.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=directory.parent) as scratch:
             whole = Path(scratch, "whole")
-            for at, frame in enumerate(read_orders(db, chunk_size=_ORDERS_PER_FILE)):
+            for at, frame in enumerate(frames):
                 days = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
                 table = pa.Table.from_pandas(frame.assign(day=days), schema, preserve_index=False)
                 dataset.write_dataset(

@@ -9,7 +9,7 @@ from os import PathLike
 import pandas as pd
 
 from .frames import INTENTS, POLLS, read_frame, read_orders
-from .parquet import write_orders
+from .parquet import export_orders
 from .tables import open_database
 from .writer import JournalWriter
 
@@ -92,7 +92,7 @@ class Journal(JournalWriter):
         Raise ValueError for a directory that is not empty, JournalError if there is no order, if the files cannot be
         written, or without pyarrow (`pip install "giftlib[scale]"`).
         """
-        write_orders(self._db, directory)
+        export_orders(self._db, directory)
 
     def polls(self) -> pd.DataFrame:
         """Return one row per poll, in the order in which they were made.

@@ -722,7 +722,7 @@ def test_a_request_without_a_place_in_its_time_is_not_sent(server):
     client = Client(KEY, server.url, clock=SimulatedClock(), request_timeout=10)
     for _ in range(60):
         client.validate()
-    with pytest.raises(NoAnswerError, match="no place under 60 requests a minute") as caught:
+    with pytest.raises(NoAnswerError, match="the rate limit of 60 requests per minute leaves no room") as caught:
         client.check_order_status(ORDER_ID, timeout=10)
     assert not caught.value.sent and len(server.requests) == 60
 

@@ -309,7 +309,7 @@ def test_no_more_than_10_mib_of_an_answer_are_read(server, client, framing):
 
 def test_after_a_purchase_was_refused_for_the_key_nothing_more_is_sent():
     with Sandbox(faults=[Fault("placeOrder", status=500), Fault("placeOrder", call=3, status=403)]) as sandbox:
-        with pytest.warns(UserWarning, match="1 purchases were sent and their answers lost"):
+        with pytest.warns(UserWarning, match="1 order requests were sent and their responses lost"):
             with pytest.raises(PermissionDeniedError):
                 process_orders([(PRODUCT, "type_001", 1)] * 5, client=sandbox.client())
         assert sandbox.requests[-1].status == 403
@@ -317,7 +317,7 @@ def test_after_a_purchase_was_refused_for_the_key_nothing_more_is_sent():
 
 def test_what_was_lost_is_told_though_a_look_is_refused():
     faults = [Fault("placeOrder", status=500), Fault("checkOrder", status=401)]
-    with Sandbox(faults=faults) as sandbox, pytest.warns(UserWarning, match="1 purchases were sent"):
+    with Sandbox(faults=faults) as sandbox, pytest.warns(UserWarning, match="1 order requests were sent"):
         with pytest.raises(AuthenticationError):
             process_orders([(PRODUCT, "type_001", 1)] * 2, client=sandbox.client())
 
@@ -382,7 +382,9 @@ def test_no_listing_of_a_card_shows_its_code():
 
 
 def test_codes_that_come_as_plain_texts_are_not_lost():
-    order = Order({"_id": "a", "status": "FULFILLED", "quantity": 2, "fulfilled_quantity": 2, "cards": [CODE, "B"]})
+    order = Order.from_response(
+        {"_id": "a", "status": "FULFILLED", "quantity": 2, "fulfilled_quantity": 2, "cards": [CODE, "B"]}
+    )
     assert [card.reveal().value for card in order.cards] == [CODE, "B"]
 
 

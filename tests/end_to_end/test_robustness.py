@@ -105,9 +105,9 @@ def test_the_key_does_not_follow_a_redirect():
 @pytest.mark.parametrize(
     ("alter", "problem"),
     [
-        (too_few_cards, "2 cards delivered, 1 in the answer"),
-        (without("cards"), "2 cards delivered, 0 in the answer"),
-        (null("cards"), "2 cards delivered, 0 in the answer"),
+        (too_few_cards, "2 cards delivered, 1 in the response"),
+        (without("cards"), "2 cards delivered, 0 in the response"),
+        (null("cards"), "2 cards delivered, 0 in the response"),
         (without("price_per_card"), "price_per_card is missing"),
         (null("quantity"), "quantity is missing"),
         (numbers_as_text, "fulfilled_quantity is a text, not a number"),

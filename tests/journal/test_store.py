@@ -179,14 +179,14 @@ def test_the_intent_is_on_disk_before_the_purchase_leaves(tmp_path):
 
     with Sandbox() as sandbox:
         client = sandbox.client()
-        real = client.place_order
+        real = client.place
 
         def place(*arguments):
             with closing(sqlite3.connect(path)) as other:
                 held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM orders").fetchall())
             return real(*arguments)
 
-        client.place_order = place
+        client.place = place
         place_order(PRODUCT, "type_001", 3, client=client, journal=Journal(path))
     assert held == [("intended", PRODUCT, "type_001", 3)]
 
