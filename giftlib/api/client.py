@@ -9,22 +9,19 @@ from urllib.parse import quote
 
 from giftlib.clock import Clock, SystemClock
 
-from .errors import (
-    ApiError,
-    InsufficientBalanceError,
-    NoAnswerError,
-    OrderOutcomeUnknownError,
-    OutOfStockError,
-    ProductionKeyError,
-)
-from .models import ApiKey, CatalogProduct, Page, Product, Transaction
+from . import errors
+from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError, ProductionKeyError
+from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
-from .parsing import as_amount, as_dicts
+from .parsing import as_amount, as_dict, as_dicts, as_text
 from .rate_limit import RateLimit
 from .responses import Response
 from .session import ApiSession
 from .transport import is_loopback
 from .validation import check_id, check_seconds
+
+Time = datetime | None
+Seconds = float | None
 
 DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 
@@ -84,7 +81,9 @@ class Client:
 
     def validate(self) -> ApiKey:
         """Return what the API knows of the key. The key itself, which the response repeats, is dropped."""
-        key = ApiKey.from_response(self._session.get("validate").data)
+        data = self._session.get("validate").data
+        shown = as_dict(data.get("apiKey") or data.get("key"))
+        key = ApiKey.from_response(shown, username=as_text(data.get("username")))
         self.key_type = key.type
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
@@ -97,7 +96,7 @@ class Client:
         return balance
 
     def transactions(
-        self, page: int = 1, page_size: int = 20, *, since: datetime | None = None, until: datetime | None = None
+        self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None
     ) -> Page[Transaction]:
         """Return one page of the account's transactions; `since` and `until` (aware datetimes) are given together."""
         return self._session.page("account/transactions", Transaction.from_response, page, page_size, since, until)
@@ -105,7 +104,7 @@ class Client:
     def catalog(self) -> list[CatalogProduct]:
         """Return every product, in the API's order. It changes rarely: request it once a day at most."""
         return [
-            CatalogProduct.from_response(product, category)
+            CatalogProduct.from_response(product, category=as_text(category.get("title", category.get("name"))))
             for category in self._session.get("gift-cards/catalog").items("categories")
             for product in as_dicts(category.get("products"))
         ]
@@ -113,7 +112,8 @@ class Client:
     def check_product(self, product_id: str) -> Product:
         """Return a product's denominations with price and stock; raise NotFoundError for an unknown id."""
         response = self._session.get(f"gift-cards/checkProduct/{_path_part('product_id', product_id)}")
-        return Product.from_response(response.data, response.items("types"))
+        types = tuple(map(ProductType.from_response, response.items("types")))
+        return Product.from_response(response.data, types=types)
 
     def place_order(self, product_id: str, type_id: str, quantity: int) -> str:
         """Place an order of `quantity` cards and return its id; see `place`."""
@@ -129,8 +129,9 @@ class Client:
         """
         self.require_sandbox_key()
         sent_at = self.clock.now_utc()
-        body = {"productId": request.product_id, "typeId": request.type_id, "quantity": request.quantity}
+        wanted = (request.product_id, request.type_id, request.quantity)
         try:
+            body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
             response = self._session.send("POST", "gift-cards/placeOrder", body=body)
             response.raise_for_error()
             return check_id("orderId", response.data.get("orderId"))
@@ -140,8 +141,7 @@ class Client:
             cause: Exception = error
         except ValueError:
             cause = NoAnswerError("POST /v3/gift-cards/placeOrder: the response has no order id", status=200)
-        lost = (request.product_id, request.type_id, request.quantity, sent_at, self.clock.now_utc())
-        raise OrderOutcomeUnknownError(*lost) from cause
+        raise OrderOutcomeUnknownError(*wanted, sent_at, self.clock.now_utc()) from cause
 
     def require_sandbox_key(self) -> None:
         """Raise ProductionKeyError unless the key is a sandbox key or orders with real money were allowed."""
@@ -162,14 +162,12 @@ class Client:
 
         A POST is sent once, and only where `place_order` would send one.
         """
-        if method not in ("GET", "POST"):
-            raise ValueError(f"method must be GET or POST, got {method!r}")
         path = "/".join(_path_part("path", part) for part in path.split("/"))
         if method == "POST":
             self.require_sandbox_key()
         return self._session.send(method, path, params=params, body=body)
 
-    def check_order_status(self, order_id: str, *, timeout: float | None = None) -> Order:
+    def check_order_status(self, order_id: str, *, timeout: Seconds = None) -> Order:
         """Poll an order once, taking at most `timeout` seconds (the client's `request_timeout` if None)."""
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
@@ -179,13 +177,7 @@ class Client:
         return order
 
     def list_orders(
-        self,
-        page: int = 1,
-        page_size: int = 20,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        timeout: float | None = None,
+        self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
         return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
@@ -194,7 +186,7 @@ class Client:
 def _nothing_was_placed(error: ApiError | NoAnswerError) -> bool:
     if isinstance(error, NoAnswerError):
         return not error.sent
-    rejected = isinstance(error, InsufficientBalanceError | OutOfStockError) and 400 <= error.status < 500
+    rejected = isinstance(error, errors.InsufficientBalanceError | errors.OutOfStockError) and 400 <= error.status < 500
     return rejected or error.status in _NOTHING_WAS_DONE
 
 

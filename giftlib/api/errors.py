@@ -34,6 +34,10 @@ from typing import Any
 class GiftlibError(Exception):
     """Stand for every error of giftlib; each can be pickled and copied with its attributes."""
 
+    def __init__(self, message: str = "", **attributes: Any) -> None:
+        super().__init__(message)
+        vars(self).update(attributes)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args), vars(self)
 
@@ -52,22 +56,11 @@ class ApiError(GiftlibError):
     `retry_after` is the wait that it asks for in seconds, or None.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        code: str,
-        request_id: str | None = None,
-        details: Any = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.request_id = request_id
-        self.details = details
-        self.retry_after = retry_after
+    status: int
+    code: str
+    request_id: str | None = None
+    details: Any = None
+    retry_after: float | None = None
 
 
 class InvalidRequestError(ApiError):
@@ -109,10 +102,8 @@ class NoAnswerError(GiftlibError):
     if one was read, else None.
     """
 
-    def __init__(self, message: str, *, sent: bool = True, status: int | None = None) -> None:
-        super().__init__(message)
-        self.sent = sent
-        self.status = status
+    sent: bool = True
+    status: int | None = None
 
 
 class PollTimeoutError(GiftlibError, TimeoutError):
@@ -123,14 +114,11 @@ class PollTimeoutError(GiftlibError, TimeoutError):
     """
 
     def __init__(self, order_id: str, last_status: str | None, attempts: int, elapsed: float) -> None:
+        self.order_id, self.last_status, self.attempts, self.elapsed = order_id, last_status, attempts, elapsed
         super().__init__(
             f"order {order_id} is still being processed, not failed: {attempts} polls in {elapsed:.1f} s, "
-            f"last status {last_status or 'unknown'}; go on with poll_order_until_complete({order_id!r})"
+            f"last status {last_status or 'unknown'}; continue with poll_order_until_complete({order_id!r})"
         )
-        self.order_id = order_id
-        self.last_status = last_status
-        self.attempts = attempts
-        self.elapsed = elapsed
 
 
 class OrderOutcomeUnknownError(GiftlibError):
@@ -141,16 +129,13 @@ class OrderOutcomeUnknownError(GiftlibError):
     """
 
     def __init__(self, product_id: str, type_id: str, quantity: int, sent_at: datetime, gave_up_at: datetime) -> None:
+        self.product_id, self.type_id, self.quantity = product_id, type_id, quantity
+        self.sent_at, self.gave_up_at = sent_at, gave_up_at
         super().__init__(
             f"the order of {quantity} x {type_id} of product {product_id} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC "
             f"and the response was lost: the order may have been placed. Do not send it again; "
             f"search for it with giftlib.polling.find_order(error)"
         )
-        self.product_id = product_id
-        self.type_id = type_id
-        self.quantity = quantity
-        self.sent_at = sent_at
-        self.gave_up_at = gave_up_at
 
 
 class ProductionKeyError(GiftlibError):
@@ -184,8 +169,5 @@ def api_error_class(status: int, code: str) -> type[ApiError]:
     """
     if code in _BY_CODE and status != 401 and status < 500:
         return _BY_CODE[code]
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if 400 <= status < 500:
-        return InvalidRequestError
-    return ServerError if status >= 500 else ApiError
+    other = InvalidRequestError if 400 <= status < 500 else ServerError if status >= 500 else ApiError
+    return _BY_STATUS.get(status, other)

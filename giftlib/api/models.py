@@ -1,122 +1,91 @@
 """What the API returns besides orders: the key, the catalogue, products, and the account's transactions."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from .parsing import as_amount, as_count, as_dict, as_flag, as_list, as_text, as_time
+from .parsing import as_amount, as_count, as_flag, as_list, as_text, as_time
 
 Item = TypeVar("Item")
 
 
+def _read(parse: Callable[[Any], Any], *names: str) -> Any:
+    """Return a dataclass field that is read from the first of these names that a response has."""
+    return field(metadata={"parse": parse, "names": names})
+
+
+def _as_texts(raw: Any) -> tuple[str, ...]:
+    return tuple(filter(None, map(as_text, as_list(raw))))
+
+
+class _Model:
+    """Read each field of a dataclass from a response, tolerantly: what is missing or of the wrong type is None."""
+
+    @classmethod
+    def from_response(cls, data: Mapping[str, Any], **given: Any) -> Self:
+        for declared in fields(cls):  # type: ignore[arg-type]  # each subclass is a dataclass
+            if declared.name not in given:
+                raw = next((data[name] for name in declared.metadata["names"] if name in data), None)
+                given[declared.name] = declared.metadata["parse"](raw)
+        return cls(**given)
+
+
 @dataclass(frozen=True)
-class ApiKey:
+class ApiKey(_Model):
     """Describe the key, without the key itself: `type` is `SANDBOX` or `PRODUCTION`."""
 
-    username: str | None
-    type: str | None
-    scope: str | None
-    is_enabled: bool | None
-    allowed_ips: tuple[str, ...]
-
-    @classmethod
-    def from_response(cls, data: Mapping[str, Any]) -> "ApiKey":
-        key = as_dict(data.get("apiKey") or data.get("key"))
-        return cls(
-            username=as_text(data.get("username")),
-            type=as_text(key.get("type")),
-            scope=as_text(key.get("scope")),
-            is_enabled=as_flag(key.get("isEnabled")),
-            allowed_ips=tuple(filter(None, map(as_text, as_list(key.get("allowedips"))))),
-        )
+    username: str | None = _read(as_text, "username")
+    type: str | None = _read(as_text, "type")
+    scope: str | None = _read(as_text, "scope")
+    is_enabled: bool | None = _read(as_flag, "isEnabled")
+    allowed_ips: tuple[str, ...] = _read(_as_texts, "allowedips")
 
 
-@dataclass(frozen=True)
-class CatalogProduct:
+@dataclass(frozen=True, kw_only=True)
+class CatalogProduct(_Model):
     """Describe a product of the catalogue; it can be ordered only while `enabled`."""
 
-    product_id: str | None
-    title: str | None
+    product_id: str | None = _read(as_text, "id", "_id")
+    title: str | None = _read(as_text, "title", "name")
     category: str | None
-    enabled: bool | None
-    region: str | None
-
-    @classmethod
-    def from_response(cls, product: Mapping[str, Any], category: Mapping[str, Any]) -> "CatalogProduct":
-        return cls(
-            product_id=as_text(product.get("id", product.get("_id"))),
-            title=as_text(product.get("title", product.get("name"))),
-            category=as_text(category.get("title", category.get("name"))),
-            enabled=as_flag(product.get("enabled")),
-            region=as_text(product.get("region")),
-        )
+    enabled: bool | None = _read(as_flag, "enabled")
+    region: str | None = _read(as_text, "region")
 
 
 @dataclass(frozen=True)
-class ProductType:
+class ProductType(_Model):
     """Describe one denomination of a product: `price` is this account's, in dinars; `quantity` is the stock."""
 
-    type_id: str | None
-    name: str | None
-    price: Decimal | None
-    quantity: int | None
-
-    @classmethod
-    def from_response(cls, item: Mapping[str, Any]) -> "ProductType":
-        return cls(
-            type_id=as_text(item.get("id", item.get("_id"))),
-            name=as_text(item.get("name")),
-            price=as_amount(item.get("price")),
-            quantity=as_count(item.get("quantity")),
-        )
+    type_id: str | None = _read(as_text, "id", "_id")
+    name: str | None = _read(as_text, "name")
+    price: Decimal | None = _read(as_amount, "price")
+    quantity: int | None = _read(as_count, "quantity")
 
 
-@dataclass(frozen=True)
-class Product:
+@dataclass(frozen=True, kw_only=True)
+class Product(_Model):
     """Describe a product with its denominations."""
 
-    product_id: str | None
-    title: str | None
+    product_id: str | None = _read(as_text, "productId", "_id")
+    title: str | None = _read(as_text, "productTitle", "title")
     types: tuple[ProductType, ...]
-
-    @classmethod
-    def from_response(cls, data: Mapping[str, Any], types: Iterable[Mapping[str, Any]]) -> "Product":
-        return cls(
-            product_id=as_text(data.get("productId", data.get("_id"))),
-            title=as_text(data.get("productTitle", data.get("title"))),
-            types=tuple(map(ProductType.from_response, types)),
-        )
 
 
 @dataclass(frozen=True)
-class Transaction:
+class Transaction(_Model):
     """Describe a transaction of the account in dinars; `object_id` is presumably the order's id."""
 
-    transaction_id: str | None
-    type: str | None
-    operation: str | None
-    amount: Decimal | None
-    old_balance: Decimal | None
-    new_balance: Decimal | None
-    object_id: str | None
-    note: str | None
-    time: datetime | None
-
-    @classmethod
-    def from_response(cls, item: Mapping[str, Any]) -> "Transaction":
-        return cls(
-            transaction_id=as_text(item.get("_id")),
-            type=as_text(item.get("type")),
-            operation=as_text(item.get("operation")),
-            amount=as_amount(item.get("amount")),
-            old_balance=as_amount(item.get("oldBalance")),
-            new_balance=as_amount(item.get("newBalance")),
-            object_id=as_text(item.get("objid")),
-            note=as_text(item.get("note")),
-            time=as_time(item.get("time")),
-        )
+    transaction_id: str | None = _read(as_text, "_id")
+    type: str | None = _read(as_text, "type")
+    operation: str | None = _read(as_text, "operation")
+    amount: Decimal | None = _read(as_amount, "amount")
+    old_balance: Decimal | None = _read(as_amount, "oldBalance")
+    new_balance: Decimal | None = _read(as_amount, "newBalance")
+    object_id: str | None = _read(as_text, "objid")
+    note: str | None = _read(as_text, "note")
+    time: datetime | None = _read(as_time, "time")
 
 
 @dataclass(frozen=True)

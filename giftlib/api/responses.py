@@ -12,8 +12,8 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn
 
+from .cards import as_card, as_cards
 from .errors import NoAnswerError, api_error_class
-from .orders import as_card, as_cards
 from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text
 
 _CODE_FOR_STATUS = {

@@ -7,5 +7,3 @@ poll), `frames` (the SQL from which the frames come, with the intervals), `table
 from .poll import Poll, failed_poll, successful_poll
 from .store import Journal
 from .writer import LostOrder
-
-__all__ = ["Journal", "LostOrder", "Poll", "failed_poll", "successful_poll"]

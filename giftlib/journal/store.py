@@ -23,7 +23,7 @@ class Journal(JournalWriter):
     >>> with Sandbox(seed=1) as sandbox, Journal() as journal:
     ...     _ = process_orders([("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)] * 2, client=sandbox.client(),
     ...         journal=journal)
-    ...     print(journal, list(journal.orders()["refunded_quantity"]))
+    ...     print(journal, journal.orders()["refunded_quantity"].tolist())
     Journal(2 orders, 2 final) [2, 2]
     """
 

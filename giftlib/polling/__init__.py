@@ -11,16 +11,3 @@ from .one_order import check_order_status, poll_order_until_complete
 from .placing import place_order
 from .poller import Poller
 from .recovery import find_order, recover_orders
-
-__all__ = [
-    "Poller",
-    "check_order_status",
-    "find_order",
-    "handle_order_result",
-    "place_order",
-    "poll_order_until_complete",
-    "process_order",
-    "process_orders",
-    "recover_orders",
-    "track_orders",
-]

@@ -11,14 +11,7 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.api import (
-    Client,
-    GiftlibError,
-    OrderRequest,
-    check_callable,
-    check_seconds,
-    check_type,
-)
+from giftlib.api import Client, OrderRequest, check_callable, check_seconds, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
@@ -182,7 +175,7 @@ class _Run:
                 if self._placer.lost:
                     self._find_lost()
                     self._wait(lambda: inf, show)
-                with suppress(GiftlibError):
+                with suppress(errors.GiftlibError):
                     self._rounds.compare()
             finally:
                 for message in self._warnings():
@@ -214,7 +207,7 @@ class _Run:
 
     def _find_lost(self) -> None:
         known = set(self._journal.unfinished())
-        with suppress(GiftlibError):
+        with suppress(errors.GiftlibError):
             recover_orders(self._journal, self._client, tries=_TRIES_TO_FIND)
         self._placer.lost = int((self._journal.intents()["state"] == "unknown").sum())
         self.add([order_id for order_id in self._journal.unfinished() if order_id not in known])

@@ -1,15 +1,6 @@
 """Wait for one order: poll, pause, poll again, until it is final or the timeout passes."""
 
-from giftlib.api import (
-    Client,
-    Order,
-    PollTimeoutError,
-    check_callable,
-    check_count,
-    check_id,
-    check_seconds,
-    check_type,
-)
+from giftlib.api import Client, Order, check_callable, check_count, check_id, check_seconds, check_type, errors
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
@@ -94,7 +85,7 @@ def poll_order_until_complete(
             if is_last:
                 client.clock.sleep(max(started + timeout - now(), 0.0))
                 break
-    raise PollTimeoutError(order_id, last_status, poller.requests, now() - started) from last_error
+    raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - started) from last_error
 
 
 def check_waiting(

@@ -4,16 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import count
 
-from giftlib.api import (
-    LARGEST_PAGE,
-    ApiError,
-    InvalidRequestError,
-    NoAnswerError,
-    NotFoundError,
-    Order,
-    Page,
-    is_retryable,
-)
+from giftlib.api import LARGEST_PAGE, Order, Page, errors, is_retryable
 from giftlib.clock import Timestamp
 from giftlib.journal import failed_poll, successful_poll
 
@@ -50,7 +41,7 @@ class OrderList:
                     number, LARGEST_PAGE, since=since - CLOCK_SKEW, until=self._orders.newest + CLOCK_SKEW,
                     timeout=self._orders.time_left(),
                 )  # fmt: skip
-            except (ApiError, NoAnswerError) as error:
+            except (errors.ApiError, errors.NoAnswerError) as error:
                 return self._failed(missing, sent, error)
             self._pages.remember(page)
             missing -= self._shown(page, missing, sent, Timestamp.now(self._poller.client.clock))
@@ -79,13 +70,13 @@ class OrderList:
                 self.was_trusted = True
         return set(shown)
 
-    def _failed(self, missing: set[str], sent: Timestamp, error: ApiError | NoAnswerError) -> set[str]:
+    def _failed(self, missing: set[str], sent: Timestamp, error: errors.ApiError | errors.NoAnswerError) -> set[str]:
         received = Timestamp.now(self._poller.client.clock)
         self._poller.record(*(
             failed_poll(order_id, self._poller.next_attempt(order_id), "list", sent, received, error)
             for order_id in self._orders.deadlines if order_id in missing
         ))  # fmt: skip
-        if isinstance(error, NotFoundError | InvalidRequestError):
+        if isinstance(error, errors.NotFoundError | errors.InvalidRequestError):
             return missing
         if not is_retryable(error):
             raise error

@@ -3,27 +3,13 @@
 from collections import deque
 from math import inf
 
-from giftlib.api import (
-    ApiError,
-    AuthenticationError,
-    Client,
-    GiftlibError,
-    InvalidRequestError,
-    JournalError,
-    NoAnswerError,
-    OrderOutcomeUnknownError,
-    OrderRequest,
-    OutOfStockError,
-    PermissionDeniedError,
-    RateLimit,
-    RateLimitError,
-    check_type,
-    retry_delay,
-)
+from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors, retry_delay
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+_REJECTED = (errors.InvalidRequestError, errors.OutOfStockError, errors.RateLimitError, errors.NoAnswerError)
+"""Errors of one order request that the next one need not meet."""
 MOST_FOR_POLLS = 0.75
 """The largest part of the rate limit that polls may take while there are orders to place."""
 
@@ -56,7 +42,7 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> s
     intent = journal.intend(request.product_id, request.type_id, request.quantity, Timestamp.now(client.clock))
     try:
         order_id = client.place(request)
-    except (ApiError, NoAnswerError):
+    except (errors.ApiError, errors.NoAnswerError):
         journal.not_placed(intent, Timestamp.now(client.clock))
         raise
     except BaseException:
@@ -64,8 +50,8 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> s
         raise
     try:
         journal.placed(intent, order_id, Timestamp.now(client.clock))
-    except JournalError as error:
-        raise JournalError(f"the order {order_id} was placed, but {error}") from error
+    except errors.JournalError as error:
+        raise errors.JournalError(f"the order {order_id} was placed, but {error}") from error
     return order_id
 
 
@@ -80,7 +66,7 @@ class Placer:
         self.queue = queue
         self.rejected: list[str] = []
         self.lost = 0
-        self.failure: GiftlibError | None = None
+        self.failure: errors.GiftlibError | None = None
         self._client = client
         self._journal = journal
         self._sent = RateLimit(client.clock)
@@ -106,14 +92,19 @@ class Placer:
         try:
             self._client.require_sandbox_key()
             order_id = place_recorded(request, self._client, self._journal)
-        except OrderOutcomeUnknownError:
+        except errors.OrderOutcomeUnknownError:
             self.lost += 1
-        except (InvalidRequestError, OutOfStockError, RateLimitError, NoAnswerError) as error:
+        except (
+            errors.InvalidRequestError,
+            errors.OutOfStockError,
+            errors.RateLimitError,
+            errors.NoAnswerError,
+        ) as error:
             self.rejected.append(f"{request.quantity} x {request.type_id}: {error}")
             self._paused_until = self._client.clock.monotonic() + retry_delay(error)
-        except (AuthenticationError, PermissionDeniedError):
+        except (errors.AuthenticationError, errors.PermissionDeniedError):
             raise
-        except GiftlibError as error:
+        except errors.GiftlibError as error:
             self.failure = error
             self.queue.clear()
         self._sent.count()

@@ -6,16 +6,7 @@ from functools import partial
 
 import pandas as pd
 
-from giftlib.api import (
-    LARGEST_PAGE,
-    Client,
-    NoAnswerError,
-    Order,
-    OrderOutcomeUnknownError,
-    check_count,
-    check_type,
-    retry_read,
-)
+from giftlib.api import LARGEST_PAGE, Client, Order, check_count, check_type, errors, retry_read
 from giftlib.connection import current_client
 from giftlib.journal import Journal, LostOrder
 
@@ -27,7 +18,7 @@ _MOST_PAGES = 1000
 
 
 def find_order(
-    lost: OrderOutcomeUnknownError, *, client: Client | None = None, known: Collection[str] = (), tries: int = 1
+    lost: errors.OrderOutcomeUnknownError, *, client: Client | None = None, known: Collection[str] = (), tries: int = 1
 ) -> list[Order]:
     """Return the orders that may be the lost one: same product, type and quantity, placed at about that time.
 
@@ -46,7 +37,7 @@ def find_order(
     ...         len(find_order(lost, client=client))
     1
     """
-    check_type("lost", lost, OrderOutcomeUnknownError)
+    check_type("lost", lost, errors.OrderOutcomeUnknownError)
     since, until = lost.sent_at - CLOCK_SKEW, lost.gave_up_at + CLOCK_SKEW
     wanted = (lost.product_id, lost.type_id, lost.quantity)
     return [
@@ -80,7 +71,7 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     candidates: dict[int, list[str | None]] = {}
     for group in _alike(journal.lost_orders()):
         first = group[0]
-        error = OrderOutcomeUnknownError(
+        error = errors.OrderOutcomeUnknownError(
             first.product_id, first.type_id, first.quantity, first.sent_at, max(map(_placed_by, group))
         )
         found = find_order(error, client=client, known=journal.placed_ids(), tries=tries)
@@ -98,10 +89,10 @@ def _all_orders(client: Client, since: datetime, until: datetime, tries: int) ->
     number, pages, seen = 1, 1, set[str | None]()
     while number <= pages:
         if number > _MOST_PAGES:
-            raise NoAnswerError(f"GET /v3/gift-cards/list: no end of the list after {_MOST_PAGES} pages", status=200)
-        page = retry_read(
-            partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until), client.clock, tries
-        )
+            reason = f"no end of the list after {_MOST_PAGES} pages"
+            raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
+        read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
+        page = retry_read(read, client.clock, tries)
         fresh = [order for order in page if order.order_id not in seen]
         yield from fresh
         seen.update(order.order_id for order in fresh)
