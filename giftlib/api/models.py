@@ -43,13 +43,13 @@ class ApiKey(_Model):
     allowed_ips: tuple[str, ...] = _read(_as_texts, "allowedips")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CatalogProduct(_Model):
     """Describe a product of the catalogue; it can be ordered only while `enabled`."""
 
     product_id: str | None = _read(as_text, "id", "_id")
     title: str | None = _read(as_text, "title", "name")
-    category: str | None
+    category: str | None = _read(as_text)
     enabled: bool | None = _read(as_flag, "enabled")
     region: str | None = _read(as_text, "region")
 
@@ -64,13 +64,13 @@ class ProductType(_Model):
     quantity: int | None = _read(as_count, "quantity")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Product(_Model):
     """Describe a product with its denominations."""
 
     product_id: str | None = _read(as_text, "productId", "_id")
     title: str | None = _read(as_text, "productTitle", "title")
-    types: tuple[ProductType, ...]
+    types: tuple[ProductType, ...] = _read(tuple)
 
 
 @dataclass(frozen=True)
