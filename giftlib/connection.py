@@ -1,4 +1,4 @@
-"""Which API to talk to: the vendor's with a key in the environment, the embedded emulator without."""
+"""Choose the API: the vendor's with a key in the environment, the embedded emulator without."""
 
 import os
 import weakref
@@ -19,15 +19,19 @@ def connect(
     allow_production: bool = False,
     **sandbox_settings: Any,
 ) -> Client:
-    """A client for the API, its key checked once.
+    """Return a client for the API; its key is checked once.
 
     With `ONECLICKDZ_API_KEY` in the environment: the vendor's API on the system clock, at `ONECLICKDZ_BASE_URL` if
-    that is not blank; `seed` and all settings then have no effect. Without: an emulator of its own (`giftlib.sandbox`)
-    with that seed, on a simulated clock, that ends with the client. Its settings are `sandbox_settings`, over those of
-    the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not blank.
+    that is not blank; `seed` and all settings then have no effect. Without it: an emulator of its own
+    (`giftlib.sandbox`) with that seed, on a simulated clock, that is closed with the client. Its settings are
+    `sandbox_settings`, over those of the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not blank.
 
-    The functions that take `client=None` use the client given here last. Raises AuthenticationError for a bad key,
+    Functions that take `client=None` use the client that was returned last. Raise AuthenticationError for a bad key,
     ValueError for a file that holds no settings.
+
+    >>> from giftlib import connect
+    >>> connect(seed=1, fulfilment_s=2).key_type
+    'SANDBOX'
     """
     global _current, _environment
     described: dict[str, Any]
@@ -41,13 +45,8 @@ def connect(
 
         path = os.environ.get("GIFTLIB_SANDBOX_SETTINGS", "").strip()
         sandbox = Sandbox(seed, clock, settings=Settings.read(path) if path else None, **sandbox_settings)
-        client = Client(
-            sandbox.api_key,
-            sandbox.url,
-            clock=sandbox.clock,
-            request_timeout=request_timeout,
-            allow_production=allow_production,
-        )
+        client = Client(sandbox.api_key, sandbox.url, clock=sandbox.clock, request_timeout=request_timeout,
+                        allow_production=allow_production)  # fmt: skip
         weakref.finalize(client, sandbox.close)
         described = {"environment": "emulator", "seed": seed, "settings": sandbox.settings.to_json()}
     client.validate()
@@ -56,10 +55,10 @@ def connect(
 
 
 def environment() -> dict[str, Any]:
-    """What `connect()` connected to last, in words for a manifest; empty before the first call."""
+    """Describe, for a manifest, what `connect()` connected to last; empty before the first call."""
     return _environment
 
 
 def current_client(client: Client | None = None) -> Client:
-    """The client given; else the one that `connect()` gave last, or a first `connect()`."""
+    """Return the client given, or else the one that `connect()` returned last, or that of a first `connect()`."""
     return _current or connect() if client is None else check_type("client", client, Client)

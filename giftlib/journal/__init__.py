@@ -4,6 +4,6 @@ Read `store` first (the `Journal` and its frames), then `writer` (what is record
 poll), `frames` (the SQL from which the frames come, with the intervals), `tables` and `parquet`.
 """
 
-from .poll import Poll, failed_poll, successful_poll
+from .poll import Poll
 from .store import Journal
 from .writer import LostOrder

@@ -1,6 +1,7 @@
 """The record of one poll of one order."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from giftlib.api import ApiError, GiftlibError, Order
 from giftlib.clock import Timestamp
@@ -26,6 +27,18 @@ class Poll:
     order: Order | None = field(default=None, repr=False)
     error: GiftlibError | None = field(default=None, repr=False)
 
+    @classmethod
+    def of(
+        cls, order_id: str, attempt: int, via: str, sent: Timestamp, received: Timestamp, result: Order | GiftlibError
+    ) -> "Poll":
+        """Return the poll that showed this order, or failed with this error."""
+        made = partial(cls, order_id, attempt, via, sent, received)
+        if isinstance(result, Order):
+            return made(str(result.status) or "NO_STATUS", 200, None, result.request_id, order=result)
+        if isinstance(result, ApiError):
+            return made(result.code, result.status, result.retry_after, result.request_id, error=result)
+        return made("NO_ANSWER", getattr(result, "status", None), error=result)
+
     @property
     def shows(self) -> str | None:
         """Return whether the poll showed the order "open" or "final"; None if it failed."""
@@ -35,19 +48,3 @@ class Poll:
     def latency_s(self) -> float:
         """Return the seconds from sending the request to having its response."""
         return self.received.monotonic - self.sent.monotonic
-
-
-def successful_poll(order_id: str, attempt: int, via: str, sent: Timestamp, received: Timestamp, order: Order) -> Poll:
-    """Return the poll that showed this order."""
-    outcome = str(order.status) or "NO_STATUS"
-    return Poll(order_id, attempt, via, sent, received, outcome, 200, None, order.request_id, order=order)
-
-
-def failed_poll(
-    order_id: str, attempt: int, via: str, sent: Timestamp, received: Timestamp, error: GiftlibError
-) -> Poll:
-    """Return the poll that failed with this error."""
-    if isinstance(error, ApiError):
-        return Poll(order_id, attempt, via, sent, received, error.code, error.status, error.retry_after,
-                    error.request_id, error=error)  # fmt: skip
-    return Poll(order_id, attempt, via, sent, received, "NO_ANSWER", getattr(error, "status", None), error=error)

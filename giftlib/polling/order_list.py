@@ -6,7 +6,7 @@ from itertools import count
 
 from giftlib.api import LARGEST_PAGE, Order, Page, errors, is_retryable
 from giftlib.clock import Timestamp
-from giftlib.journal import failed_poll, successful_poll
+from giftlib.journal import Poll
 
 from .open_orders import CLOCK_SKEW, OpenOrders
 from .poller import Poller
@@ -59,7 +59,7 @@ class OrderList:
                 self.is_late |= is_late
                 shown[order_id] = order
         self._poller.record(*(
-            successful_poll(order_id, self._poller.next_attempt(order_id), "list", sent, received, order)
+            Poll.of(order_id, self._poller.next_attempt(order_id), "list", sent, received, order)
             for order_id, order in shown.items()
         ))  # fmt: skip
         for order_id, order in shown.items():
@@ -73,7 +73,7 @@ class OrderList:
     def _failed(self, missing: set[str], sent: Timestamp, error: errors.ApiError | errors.NoAnswerError) -> set[str]:
         received = Timestamp.now(self._poller.client.clock)
         self._poller.record(*(
-            failed_poll(order_id, self._poller.next_attempt(order_id), "list", sent, received, error)
+            Poll.of(order_id, self._poller.next_attempt(order_id), "list", sent, received, error)
             for order_id in self._orders.deadlines if order_id in missing
         ))  # fmt: skip
         if isinstance(error, errors.NotFoundError | errors.InvalidRequestError):

@@ -3,9 +3,9 @@
 import warnings
 from collections.abc import Callable
 
-from giftlib.api import ApiError, Client, NoAnswerError, OrderStatus, is_retryable, retry_delay
+from giftlib.api import ApiError, Client, GiftlibError, NoAnswerError, Order, OrderStatus, is_retryable, retry_delay
 from giftlib.clock import Timestamp
-from giftlib.journal import Journal, Poll, failed_poll, successful_poll
+from giftlib.journal import Journal, Poll
 
 OnPoll = Callable[[Poll], object]
 
@@ -32,15 +32,14 @@ class Poller:
         sent, attempt = Timestamp.now(self.client.clock), self.next_attempt(order_id)
         self.requests += 1
         try:
-            order = self.client.check_order_status(order_id, timeout=timeout)
+            result: Order | GiftlibError = self.client.check_order_status(order_id, timeout=timeout)
         except (ApiError, NoAnswerError) as error:
-            poll = failed_poll(order_id, attempt, "check", sent, Timestamp.now(self.client.clock), error)
+            result = error
         except BaseException:
             received = Timestamp.now(self.client.clock)
             self.record(Poll(order_id, attempt, "check", sent, received, "INTERRUPTED"))
             raise
-        else:
-            poll = successful_poll(order_id, attempt, "check", sent, Timestamp.now(self.client.clock), order)
+        poll = Poll.of(order_id, attempt, "check", sent, Timestamp.now(self.client.clock), result)
         self.record(poll)
         if poll.error is not None and not is_retryable(poll.error):
             raise poll.error
