@@ -1,14 +1,12 @@
 """Gift-card orders on the OneClickDZ API v3: place them, wait for them well, and report honestly on what happened."""
 
-from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, reconcile_refunds, refund_totals, time_to_fulfilment
 from giftlib.analysis.plots import (
     plot_poll_timelines,
     plot_refund_totals,
     plot_schedule_tradeoff,
     plot_time_to_fulfilment,
 )
-from giftlib.analysis.reconciliation import reconcile_refunds
-from giftlib.analysis.refunds import refund_totals
 from giftlib.api.client import Client
 from giftlib.api.errors import (
     ApiError,

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from giftlib.analysis.columns import group_keys
 from giftlib.api.errors import GiftlibError
 
 
@@ -38,7 +37,8 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
         with TemporaryDirectory(dir=directory.parent) as scratch:
             whole = Path(scratch, "whole")
             for at, frame in enumerate(frames):
-                table = pa.Table.from_pandas(frame.assign(day=group_keys(frame, "day")), schema, preserve_index=False)
+                days = frame["placed_at"].dt.strftime("%Y-%m-%d").fillna("unknown")
+                table = pa.Table.from_pandas(frame.assign(day=days), schema, preserve_index=False)
                 dataset.write_dataset(
                     table, whole, basename_template=f"{at:06}-{{i}}.parquet", format="parquet", partitioning=by_day,
                     max_partitions=len(table), existing_data_behavior="overwrite_or_ignore",

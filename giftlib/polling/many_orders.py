@@ -31,7 +31,7 @@ from giftlib.polling.one_order import OnPoll
 from giftlib.polling.open_orders import OpenOrders
 from giftlib.polling.placing import place_order
 from giftlib.polling.progress import progress_bar
-from giftlib.polling.schedules import Look, Schedule
+from giftlib.polling.schedules import PollTime, Schedule
 
 _ROUND_S = 5.0
 _LATE_ROUND_S = 10.0
@@ -130,7 +130,7 @@ class _Tracker:
         self._ceiling = self._client.pace()
         self._orders = OpenOrders(self._client, self._journal, on_poll)
         self._started = self._clock.monotonic()
-        self._rounds: list[Look] = []
+        self._rounds: list[PollTime] = []
         self._pause = _ROUND_S
         self._next_round = self._started + (0.0 if schedule is None else schedule(0.0, []))
         self._quiet_until = 0.0
@@ -234,7 +234,7 @@ class _Tracker:
         self._orders.look(most=share * self._ceiling * self._pause / 60)
         self._looked.append((self._clock.monotonic(), self._orders.requests))
         elapsed = self._clock.monotonic() - self._started
-        self._rounds.append(Look(sent, elapsed))
+        self._rounds.append(PollTime(sent, elapsed))
         self._late += self._orders.give_up()
         if self._schedule is not None:
             self._pause = max(self._schedule(elapsed, self._rounds), 0.0)

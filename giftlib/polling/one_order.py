@@ -12,7 +12,7 @@ from giftlib.connection import current_client
 from giftlib.journal.poll import Poll, failed_poll, seen_poll
 from giftlib.journal.store import Journal
 from giftlib.polling.progress import progress_bar
-from giftlib.polling.schedules import Look, Schedule, every
+from giftlib.polling.schedules import PollTime, Schedule, every
 
 OnPoll = Callable[[Poll], object]
 
@@ -56,7 +56,7 @@ def poll_order_until_complete(
 
     now = client.clock.monotonic
     started = now()
-    looks: list[Look] = []
+    looks: list[PollTime] = []
     last_status, last_error = None, None
     asked_to_wait, slowest = 0.0, 0.0
     with progress_bar(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:
@@ -76,7 +76,7 @@ def poll_order_until_complete(
                     return poll.order
             else:
                 last_error = poll.error
-            looks.append(Look(poll.sent.monotonic - started, poll.received.monotonic - started))
+            looks.append(PollTime(poll.sent.monotonic - started, poll.received.monotonic - started))
             asked_to_wait = asked_pause(poll.error)
             slowest = max(slowest, poll.latency_s)
             if is_last:

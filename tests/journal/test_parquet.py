@@ -9,7 +9,7 @@ from dask.distributed import Client as Cluster
 from dask.distributed import LocalCluster
 
 from giftlib import GiftlibError, Journal, Sandbox, journal, process_orders, refund_totals, time_to_fulfilment
-from giftlib.analysis.partitions import of_parts
+from giftlib.analysis.columns import of_parts
 from giftlib.journal.parquet import write_orders
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -62,8 +62,8 @@ def test_two_worker_processes_give_the_numbers_of_pandas(recorded, exported, clu
     orders, parts = recorded.orders(), dd.read_parquet(exported, blocksize=None)
     pids = of_parts(parts, ["order_id"], lambda part: pd.DataFrame({"pid": [os.getpid()], "orders": [len(part)]}))
     assert pids["orders"].sum() == len(orders) and set(pids["pid"]) == set(cluster.run(os.getpid).values())
-    for end in (None, "REFUNDED"):
-        one, other = time_to_fulfilment(orders, end=end), time_to_fulfilment(parts, end=end)
+    for outcome in (None, "REFUNDED"):
+        one, other = (time_to_fulfilment(frame, outcome=outcome) for frame in (orders, parts))
         pd.testing.assert_frame_equal(one.frame(), other.frame())
         pd.testing.assert_frame_equal(one.band(), other.band())
         assert one.fits == other.fits
