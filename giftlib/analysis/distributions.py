@@ -99,7 +99,7 @@ def profile_interval(
     likelihood = _log_likelihood(fit.family, low, high, np.ones(len(low)))
     least = (4 - fit.aic) / 2 - stats.chi2.ppf(check_proportion("confidence", confidence), 1) / 2
     z = log(fit.quantile(p) / fit.median_s) / fit.spread
-    spreads = np.append(np.geomspace(min(fit.spread, 0.01) / 10, 4, 400), fit.spread)
+    spreads = np.append(np.geomspace(min(fit.spread, 0.01) / 1000, 4, 300), fit.spread)
 
     def excess(log_quantile: float) -> float:
         return float(likelihood(log_quantile - z * spreads, np.log(spreads)).max() - least)
