@@ -108,7 +108,7 @@ def profile_interval(
     for sign in (-1, 1):
         steps = (middle + sign * 0.1 * 2.0**power for power in range(13))
         outside = next((end for end in steps if excess(end) < 0), None)
-        ends.append(sign * inf if outside is None else brentq(excess, middle, outside))
+        ends.append(sign * inf if outside is None else brentq(excess, middle, outside, xtol=1e-6))
     return float(np.exp(ends[0])), float(np.exp(ends[1]))
 
 

@@ -3,11 +3,9 @@
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from numpy.typing import NDArray
 
 from giftlib.analysis.fulfilment import FulfilmentCurve
 
@@ -15,6 +13,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55
 GREY = "0.55"
 Style = tuple[str, Any]
 """A colour and a line style."""
+GROUPS: list[Style] = [(BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, (0, (8, 2)))]
 
 
 def new_axes(height: float = 4.0) -> Axes:
@@ -32,25 +31,19 @@ def finish(ax: Axes, grid: Literal["x", "y", "both"]) -> Axes:
     return ax
 
 
-def scatter(ax: Axes, x: pd.Series, y: NDArray[Any], chosen: NDArray[np.bool_], **style: Any) -> None:
-    """Mark the chosen points, smaller if there are many rows."""
-    if chosen.any():
-        ax.scatter(x[chosen], y[chosen], s=28 if y.max() < 60 else 10, linewidths=1.1, zorder=3, **style)
-
-
-def draw_band(ax: Axes, curve: FulfilmentCurve, color: str, right: float) -> None:
+def band(ax: Axes, estimate: FulfilmentCurve, color: str, right: float) -> None:
     """Fill the 95 % confidence band of the curve, up to `right`."""
-    band = curve.band()
+    found = estimate.band()
     # Between two of its times the curve lies between its lowest value at the first and its highest at the second.
-    x = np.repeat([0, *band["seconds"], right], 2)[1:-1]
-    low, high = np.repeat([0, *band["low"]], 2), np.repeat([*band["high"], band["high"].iloc[-1]], 2)
+    x = np.repeat([0, *found["seconds"], right], 2)[1:-1]
+    low, high = np.repeat([0, *found["low"]], 2), np.repeat([*found["high"], found["high"].iloc[-1]], 2)
     ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0, zorder=1, label="95 % confidence band")
 
 
-def draw_curve(ax: Axes, curve: FulfilmentCurve, label: str, style: Style, right: float) -> None:
+def curve(ax: Axes, estimate: FulfilmentCurve, label: str, style: Style, right: float) -> None:
     """Draw each Turnbull interval as a box, the levels between them, and a dotted line for orders never final."""
     color, line = style
-    turnbull = curve.frame()
+    turnbull = estimate.frame()
     closed = turnbull[np.isfinite(turnbull["to_s"])]
     boxes = [
         [(box.from_s, box.cdf_low), (box.to_s, box.cdf_low), (box.to_s, box.cdf_high), (box.from_s, box.cdf_high)]
@@ -66,10 +59,10 @@ def draw_curve(ax: Axes, curve: FulfilmentCurve, label: str, style: Style, right
         ax.hlines(level, start, right, colors=color, linestyles=":", linewidth=2, zorder=3, label=never)
 
 
-def draw_intervals(ax: Axes, curve: FulfilmentCurve, color: str, top: float, height: float, right: float) -> None:
+def intervals(ax: Axes, estimate: FulfilmentCurve, color: str, top: float, height: float, right: float) -> None:
     """Draw the censoring intervals, one bar per order (at most 150, evenly chosen); those of open orders are grey."""
-    intervals = curve.intervals.sort_values(["done_by_s", "not_done_by_s"])
-    shown = intervals.loc[np.repeat(intervals.index, intervals["orders"])]
+    bars = estimate.intervals.sort_values(["done_by_s", "not_done_by_s"])
+    shown = bars.loc[np.repeat(bars.index, bars["orders"])]
     shown = shown.iloc[np.linspace(0, len(shown) - 1, min(len(shown), 150)).round().astype(int)]
     ax.hlines(
         top - height * (np.arange(len(shown)) + 0.5) / len(shown),

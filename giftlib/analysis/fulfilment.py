@@ -85,8 +85,7 @@ class FulfilmentCurve:
         )
         self.n = int(intervals["orders"].sum())
         self.n_final = int(intervals["orders"][np.isfinite(self.intervals["done_by_s"])].sum())
-        low, high, request, count = _columns(intervals)
-        self._estimate = Turnbull(low, high, request, count, intervals["otherwise"].to_numpy(bool))
+        self._estimate = _estimate(intervals, intervals["orders"].to_numpy(float))
 
     def __repr__(self) -> str:
         low, high = self.quantile(0.5)
@@ -189,7 +188,7 @@ class FulfilmentCurve:
         >>> round(time_to_fulfilment(orders).fits["lognormal"].median_s, 1)
         6.9
         """
-        low, high, _, count = _columns(self.intervals)
+        low, high, count = (self.intervals[name].to_numpy(float) for name in (*BOUNDS[:2], "orders"))
         if len(self._estimate.mass) < 3 or not high.all():
             return {}
         return {family: fit_distribution(family, low, high, count) for family in FAMILIES}
@@ -197,15 +196,12 @@ class FulfilmentCurve:
     @cached_property
     def _replicates(self) -> list[Turnbull]:
         intervals = widen(self._counted, MOST_RESAMPLED)[0]
-        low, high, request, count = _columns(intervals)
-        otherwise = intervals["otherwise"].to_numpy(bool)
-        samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES).astype(float)
-        return [
-            Turnbull(low[drawn], high[drawn], request[drawn], sample[drawn], otherwise[drawn])
-            for sample in samples
-            for drawn in [sample > 0]
-        ]
+        weights = intervals["orders"].to_numpy(float) / self.n
+        samples = np.random.default_rng(0).multinomial(self.n, weights, size=REPLICATES)
+        return [_estimate(intervals, sample.astype(float)) for sample in samples]
 
 
-def _columns(intervals: pd.DataFrame) -> list[Floats]:
-    return [intervals[column].to_numpy(float) for column in (*BOUNDS, "orders")]
+def _estimate(intervals: pd.DataFrame, count: Floats) -> Turnbull:
+    drawn = count > 0
+    low, high, request, otherwise = (intervals[name].to_numpy()[drawn] for name in (*BOUNDS, "otherwise"))
+    return Turnbull(low, high, request, count[drawn], otherwise)

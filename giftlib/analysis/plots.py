@@ -13,34 +13,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from giftlib.analysis import drawing as draw
 from giftlib.analysis.columns import require_columns
-from giftlib.analysis.drawing import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    Style,
-    draw_band,
-    draw_curve,
-    draw_intervals,
-    finish,
-    new_axes,
-    scatter,
-)
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.refunds import dinars, refund_totals
 
 # A band from fewer orders would promise more than it can hold.
 FEWEST_FOR_BAND = 30
-_OUTCOMES: dict[str, dict[str, Any]] = {
+_MARKS: dict[str, dict[str, Any]] = {
     "HANDLING": {"marker": "o", "facecolors": "white", "edgecolors": "black", "label": "still HANDLING"},
-    "FULFILLED": {"marker": "o", "color": GREEN, "label": "FULFILLED"},
-    "PARTIALLY_FILLED": {"marker": "s", "color": ORANGE, "label": "PARTIALLY_FILLED"},
-    "REFUNDED": {"marker": "v", "color": VERMILLION, "label": "REFUNDED"},
+    "FULFILLED": {"marker": "o", "color": draw.GREEN, "label": "FULFILLED"},
+    "PARTIALLY_FILLED": {"marker": "s", "color": draw.ORANGE, "label": "PARTIALLY_FILLED"},
+    "REFUNDED": {"marker": "v", "color": draw.VERMILLION, "label": "REFUNDED"},
+    "": {"marker": "x", "color": "black", "label": "failed poll"},
 }
-_GROUPS: list[Style] = [(BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, (0, (8, 2)))]
-_MARKERS = "osv^DPX*<>"
+_SHAPES = "osv^DPX*<>"
 
 
 def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None, *, ax: Axes | None = None) -> Axes:
@@ -60,7 +47,7 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
     if polls.empty:
         raise ValueError("polls must have at least one row, got an empty frame")
     rows, ids = pd.factorize(polls["order_id"])
-    ax = ax or new_axes(height=min(1.2 + 0.2 * len(ids), 10))
+    ax = ax or draw.new_axes(height=min(1.2 + 0.2 * len(ids), 10))
     right = polls["elapsed_s"].max() * 1.05 + 0.5
     if orders is not None:
         seen = orders.assign(row=ids.get_indexer(pd.Index(orders["order_id"]))).query("row >= 0")
@@ -74,15 +61,16 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
                 low, high = bars["not_done_by_s"], bars["done_by_s"].clip(upper=right)
                 style = {"colors": "0.8", "linewidth": width, "linestyles": line}
                 ax.hlines(bars["row"], low, high, **style, label=label, zorder=1)
-    for outcome, mark in _OUTCOMES.items():
-        scatter(ax, polls["elapsed_s"], rows, (polls["outcome"] == outcome).to_numpy(), **mark)
-    failed = ~polls["outcome"].isin(_OUTCOMES).to_numpy()
-    scatter(ax, polls["elapsed_s"], rows, failed, marker="x", color="black", label="failed poll")
+    outcomes = polls["outcome"].where(polls["outcome"].isin(_MARKS), "")
+    size = 28 if len(ids) <= 60 else 10
+    for outcome, mark in _MARKS.items():
+        if (shown := (outcomes == outcome).to_numpy(bool)).any():
+            ax.scatter(polls["elapsed_s"][shown], rows[shown], s=size, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), ceil(len(ids) / 40))
     labels = [order if len(order) <= 12 else f"…{order[-6:]}" for order in ids[list(ticks)].astype(str)]
     ax.set_yticks(ticks, labels, fontsize=8)
     ax.set(xlabel="seconds since placement", ylabel="order", xlim=(-0.02 * right, right), ylim=(len(ids) - 0.4, -0.6))
-    return finish(ax, grid="x")
+    return draw.finish(ax, grid="x")
 
 
 def plot_time_to_fulfilment(
@@ -104,26 +92,26 @@ def plot_time_to_fulfilment(
     curves: dict[Any, FulfilmentCurve] = (
         {"": time_to_fulfilment(orders)} if by is None else time_to_fulfilment(orders, by)
     )
-    ax = ax or new_axes()
+    ax = ax or draw.new_axes()
     bounds = np.concatenate([curve.intervals[["not_done_by_s", "done_by_s"]].to_numpy() for curve in curves.values()])
     right = float(bounds[np.isfinite(bounds)].max()) * 1.04 or 1.0
-    for place, ((group, curve), style) in enumerate(zip(curves.items(), cycle(_GROUPS))):
+    for place, ((group, curve), style) in enumerate(zip(curves.items(), cycle(draw.GROUPS))):
         if by is None and curve.n >= FEWEST_FOR_BAND:
-            draw_band(ax, curve, style[0], right)
+            draw.band(ax, curve, style[0], right)
         label = f"{group} ({curve.n} orders,\n{curve.n - curve.n_final} open)"
-        draw_curve(ax, curve, "estimate\n(box: not identified)" if by is None else label, style, right)
-        draw_intervals(ax, curve, style[0], -0.03 - 0.22 * place / len(curves), 0.2 / len(curves), right)
+        draw.curve(ax, curve, "estimate\n(box: not identified)" if by is None else label, style, right)
+        draw.intervals(ax, curve, style[0], -0.03 - 0.22 * place / len(curves), 0.2 / len(curves), right)
     if naive and by is None:
         seen = np.sort(orders["done_by_s"].to_numpy(float))
         seen = seen[np.isfinite(seen)]
         final = np.arange(len(seen) + 1) / len(orders)
-        line: dict[str, Any] = {"color": VERMILLION, "linestyle": "--", "linewidth": 1.2, "zorder": 4}
+        line: dict[str, Any] = {"color": draw.VERMILLION, "linestyle": "--", "linewidth": 1.2, "zorder": 4}
         label = "time of first\nfinal poll (naive)"
         ax.step([0, *seen, right], [*final, final[-1]], where="post", label=label, **line)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set(xlabel="seconds since placement", ylabel="proportion of orders final", xlim=(0, right), ylim=(-0.26, 1.02))
     ax.set_yticks([-0.13, *np.linspace(0, 1, 6)], ["intervals", *(f"{percent} %" for percent in range(0, 101, 20))])
-    return finish(ax, grid="y")
+    return draw.finish(ax, grid="y")
 
 
 def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", ax: Axes | None = None) -> Axes:
@@ -138,12 +126,12 @@ def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", 
     ['980 refunded']
     """
     totals = refund_totals(orders, by)
-    ax = ax or new_axes(height=min(1.4 + 0.5 * len(totals), 10))
+    ax = ax or draw.new_axes(height=min(1.4 + 0.5 * len(totals), 10))
     charged, refunded = totals["charged"].astype(float), totals["refunded"].astype(float)
     rows = range(len(totals))
     bars: dict[str, Any] = {"height": 0.6, "edgecolor": "black", "linewidth": 0.6}
-    ax.barh(rows, charged, color=BLUE, label="charged", **bars)
-    ax.barh(rows, refunded, left=charged, color=ORANGE, hatch="////", label="refunded", **bars)
+    ax.barh(rows, charged, color=draw.BLUE, label="charged", **bars)
+    ax.barh(rows, refunded, left=charged, color=draw.ORANGE, hatch="////", label="refunded", **bars)
     for row, (_, group) in zip(rows, totals.iterrows(), strict=True):
         parts = [f"{dinars(group[name])} {name}" for name in ("charged", "refunded") if group[name]]
         parts += [f"{group['open_orders']} still open"] if group["open_orders"] else []
@@ -153,7 +141,7 @@ def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", 
     ax.set_yticks(rows, [" / ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in totals.index])
     ax.set(xlabel="dinars", xlim=(0, max([*(charged + refunded), 1]) * 1.3), ylim=(len(totals) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    return finish(ax, grid="x")
+    return draw.finish(ax, grid="x")
 
 
 def plot_schedule_tradeoff(table: pd.DataFrame, *, front: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
@@ -171,17 +159,17 @@ def plot_schedule_tradeoff(table: pd.DataFrame, *, front: pd.DataFrame | None = 
     require_columns("table", table, columns)
     if front is not None:
         require_columns("front", front, columns[1:])
-    ax = ax or new_axes()
+    ax = ax or draw.new_axes()
     if front is not None:
         best = front.sort_values("requests_per_order")
         ax.plot(best["requests_per_order"], best["mean_delay_s"], color="0.35", linewidth=1.2, label="best possible")
     points = table[columns].itertuples(index=False)
     ranks = table["requests_per_order"].rank(method="first")
-    for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_MARKERS), cycle(_GROUPS)):
+    for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_SHAPES), cycle(draw.GROUPS)):
         ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors="black", linewidths=0.6, zorder=3)
         offset = (8, 4) if rank % 2 else (8, -12)  # so that neighbours' names do not overlap
         ax.annotate(str(name), (x, y), xytext=offset, textcoords="offset points", fontsize=9)
     limits = {axis: max([*table[axis], 0.1]) for axis in columns[1:]}
     ax.set(xlim=(0, limits["requests_per_order"] * 1.25), ylim=(0, limits["mean_delay_s"] * 1.15))
     ax.set(xlabel="requests per order", ylabel="mean delay in seconds")
-    return finish(ax, grid="both")
+    return draw.finish(ax, grid="both")

@@ -30,7 +30,7 @@ def masses(curve):
 
 
 def polled(durations, every, seconds=0.0, last=inf):
-    """Intervals of orders looked every `every` seconds, where a poll takes `seconds`."""
+    """Intervals of orders polled every `every` seconds, where a poll takes `seconds`."""
     polls = np.ceil(durations / every)
     open_ = polls * every > last
     intervals = zip(np.where(open_, last, (polls - 1) * every), np.where(open_, inf, polls * every + seconds))
@@ -337,7 +337,7 @@ def test_outcome_of_open_orders():
 
 
 @pytest.mark.parametrize(("some_open", "exactness"), [(False, 1e-6), (True, 1e-5)])
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10**6))
 def test_outcomes_add_up(some_open, exactness, seed):
     """The curves of the outcomes add up to the curve of all orders, also while orders are open."""

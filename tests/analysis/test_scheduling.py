@@ -121,10 +121,10 @@ def test_best_delay_limit():
 
 def test_best_delay():
     """More requests make the best delay smaller, and the guide's schedules are above it."""
-    assert best_delay(GUIDE, 3.3) < best_delay(GUIDE, 3.0) < best_delay(GUIDE, 2.7)
-    for pause in (5, 10):
-        guide = evaluate(every(pause), GUIDE)
-        assert best_delay(GUIDE, guide.requests_per_order) < guide.mean_delay_s
+    guides = [evaluate(every(pause), GUIDE) for pause in (5, 10)]
+    often, rarely = (best_delay(GUIDE, guide.requests_per_order) for guide in guides)
+    assert often < best_delay(GUIDE, 3.0) < rarely
+    assert often < guides[0].mean_delay_s and rarely < guides[1].mean_delay_s
 
 
 def test_certain_time():

@@ -37,9 +37,9 @@ from giftlib import (
     track_orders,
 )
 from giftlib.journal.parquet import write_orders
-from giftlib.schedules import best_delay, evaluate, every, fitted, optimum
 from giftlib.report.build import find_notebooks
 from giftlib.report.notebooks import tidied
+from giftlib.schedules import best_delay, evaluate, every, fitted, optimum
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = "507f1f77bcf86cd799439011"
