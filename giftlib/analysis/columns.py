@@ -1,21 +1,24 @@
-"""What frames of orders have in common."""
+"""Read columns of frames of orders. A frame may lie in parts: a pandas frame is one part, a Dask frame has many."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-FINAL_STATUSES = ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED")
+Floats = NDArray[np.float64]
 
 
 def require_columns(name: str, frame: Any, columns: list[str]) -> None:
-    """ValueError unless `frame`, which the caller knows as `name`, has all the columns."""
+    """Raise ValueError unless `frame`, which the caller passed as `name`, has all the columns."""
     if missing := [column for column in columns if column not in frame.columns]:
         given = ", ".join(map(str, frame.columns)) or "no column"
         raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
 
 
 def group_keys(orders: pd.DataFrame, name: str) -> pd.Series:
-    """The group of each row: the column's value, "unknown" where there is none; "day" is the UTC day of `placed_at`."""
+    """Give the group of each row: the column's value, or "unknown". "day" is the UTC day of `placed_at`."""
     if name == "day":
         days = pd.to_datetime(orders["placed_at"], utc=True)
         return days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "unknown")
@@ -23,5 +26,17 @@ def group_keys(orders: pd.DataFrame, name: str) -> pd.Series:
 
 
 def column_of(name: str) -> str:
-    """The column that `group_keys` reads."""
+    """Give the column that `group_keys` reads."""
     return "placed_at" if name == "day" else name
+
+
+def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """Summarise the columns of each part where it lies, and put the summaries together in memory."""
+    frame = frame[columns]
+    if isinstance(frame, pd.DataFrame):
+        return summarise(frame)
+    from dask.base import compute
+    from dask.delayed import delayed
+
+    summaries: tuple[pd.DataFrame, ...] = compute(*map(delayed(summarise), frame.to_delayed()))
+    return pd.concat(summaries, ignore_index=True)

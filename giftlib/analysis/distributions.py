@@ -1,16 +1,20 @@
-"""Laws of how long orders take, fitted to brackets `low < T <= high`, in seconds."""
+"""Distributions of how long orders take, fitted to censoring intervals `low < T <= high` in seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import exp, log
+from math import exp, inf, log
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-LAWS = ("lognormal", "log-logistic")
+from giftlib.analysis.columns import Floats
+from giftlib.analysis.intervals import read_bounds
+
+FAMILIES = ("lognormal", "log-logistic")
+Z95 = 1.6448536
+"""The 95 % quantile of the standard normal distribution."""
 
 _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 """The weak prior: as if so many orders had been timed exactly, of the guide's "most within 30 seconds"."""
@@ -18,87 +22,136 @@ _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 
 @dataclass(frozen=True)
 class Fit:
-    """T = median_s * exp(spread * Z), Z standard normal ("lognormal") or logistic ("log-logistic").
+    """Hold a fitted distribution: T = median_s * exp(spread * Z), Z standard normal or, for "log-logistic", logistic.
 
-    `aic` compares laws on the same orders: smaller is better.
+    `aic` compares families on the same orders: smaller is better.
+
+    >>> fit = Fit("log-logistic", median_s=10.0, spread=0.5, aic=0.0)
+    >>> round(fit.quantile(0.9), 2), round(float(fit.cdf(30)), 2), float(fit.distribution.median())
+    (30.0, 0.9, 10.0)
     """
 
-    law: str
+    family: str
     median_s: float
     spread: float
     aic: float
 
     @cached_property
     def distribution(self) -> Any:
-        """The same as a frozen distribution of scipy.stats."""
+        """Give the same as a frozen distribution of scipy.stats."""
         from scipy import stats
 
-        if self.law == "lognormal":
+        if self.family == "lognormal":
             return stats.lognorm(s=self.spread, scale=self.median_s)
         return stats.fisk(c=1 / self.spread, scale=self.median_s)
 
     def cdf(self, seconds: Any) -> Any:
-        """The share final by `seconds` (a number or an array)."""
+        """Give the proportion final by `seconds` (a number or an array)."""
         return self.distribution.cdf(seconds)
 
     def quantile(self, p: float) -> float:
-        """The seconds by which a share `p` is final. ValueError unless 0 < p < 1."""
-        if not 0 < p < 1:
-            raise ValueError(f"p must lie between 0 and 1, both excluded, got {p!r}")
-        return float(self.distribution.ppf(p))
+        """Give the seconds by which a proportion `p` is final. Raises ValueError unless 0 < p < 1."""
+        return float(self.distribution.ppf(check_proportion("p", p)))
 
 
-def fit_law(law: str, low: Floats, high: Floats, count: Floats) -> Fit:
-    """The maximum-likelihood fit; equal ends are an exact time, an infinite `high` an order still open."""
-    from scipy import stats
+def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> Fit:
+    """Fit by maximum likelihood. Equal bounds are an exact time; an infinite `high` is an order that is still open.
+
+    >>> low, high = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf])
+    >>> fit_distribution("lognormal", low, high, count=np.array([3.0, 9, 4, 2])).median_s
+    8.29983
+    """
     from scipy.optimize import minimize
 
-    standard = stats.norm if law == "lognormal" else stats.logistic
-    exact = low == high
-    with np.errstate(divide="ignore"):
-        log_low, log_high = np.log(low), np.log(high)
-
-    def loss(parameters: Floats) -> float:
-        centre, spread = parameters[0], np.exp(parameters[1])
-        a, b = (log_low - centre) / spread, (log_high - centre) / spread
-        share = np.where(a > 0, standard.sf(a) - standard.sf(b), standard.cdf(b) - standard.cdf(a))
-        density = standard.logpdf(b[exact]) - parameters[1] - log_high[exact]
-        return float(-(count[~exact] @ np.log(np.maximum(share[~exact], 1e-300)) + count[exact] @ density))
-
+    likelihood = _log_likelihood(family, low, high, count)
     middles = np.log(np.maximum(np.where(np.isfinite(high), (low + high) / 2, low), 1e-3))
     start = [np.median(middles), log(max(float(middles.std()), 0.1))]
     # A simplex of a size that fits: the default one is next to flat where a coordinate starts near 0.
     simplex = np.array(start) + np.array([[0.0, 0.0], [0.3, 0.0], [0.0, 0.3]])
-    best = minimize(
-        loss, start, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
-    )
+
+    def loss(parameters: Floats) -> float:
+        return -float(likelihood(*parameters))
+
+    options: Any = {"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
+    best = minimize(loss, start, method="Nelder-Mead", options=options)
     # Further digits are the rounding errors of this processor's sums and logarithms.
     median_s, spread = (float(f"{exp(x):.6g}") for x in best.x)
-    return Fit(law, median_s, spread, 4 + 2 * float(best.fun))
+    return Fit(family, median_s, spread, 4 + 2 * float(best.fun))
 
 
-def expected_law(orders: pd.DataFrame) -> Fit:
-    """A lognormal law for orders to come, from the brackets of past ones and a weak prior.
+def profile_interval(
+    fit: Fit, low: Floats, high: Floats, p: float = 0.5, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Give the profile-likelihood interval, in seconds, of the p-quantile of orders to which `fit` was fitted.
 
-    The prior counts as 8 orders with a median of 10 s and a standard deviation of 0.8 of the logarithm; so a few
-    orders, or none, give a sensible law, and many give their own. Raises ValueError for a frame without brackets.
+    It holds each quantile for which some spread up to 4 makes the log-likelihood fall by at most half the quantile of
+    chi-squared with one degree of freedom. Its ends may be 0 and inf.
+
+    >>> low = np.repeat([0.0, 5, 10, 20], [3, 9, 4, 2])
+    >>> high = np.repeat([5.0, 10, 15, np.inf], [3, 9, 4, 2])
+    >>> fit = fit_distribution("lognormal", low, high, np.ones(18))
+    >>> [round(seconds, 1) for seconds in profile_interval(fit, low, high)]
+    [6.0, 11.2]
     """
-    brackets = np.array([_column(orders, "not_done_by_s"), _column(orders, "done_by_s")])
-    if (brackets[0] > brackets[1]).any():
-        raise ValueError("orders must have not_done_by_s of at most done_by_s in every row")
+    from scipy import stats
+    from scipy.optimize import brentq
+
+    likelihood = _log_likelihood(fit.family, low, high, np.ones(len(low)))
+    least = (4 - fit.aic) / 2 - stats.chi2.ppf(check_proportion("confidence", confidence), 1) / 2
+    z = log(fit.quantile(p) / fit.median_s) / fit.spread
+    spreads = np.append(np.geomspace(min(fit.spread, 0.01) / 1000, 4, 300), fit.spread)
+
+    def excess(log_quantile: float) -> float:
+        return float(likelihood(log_quantile - z * spreads, np.log(spreads)).max() - least)
+
+    ends, middle = [], log(fit.quantile(p))
+    for sign in (-1, 1):
+        steps = (middle + sign * 0.1 * 2.0**power for power in range(13))
+        outside = next((end for end in steps if excess(end) < 0), None)
+        ends.append(sign * inf if outside is None else brentq(excess, middle, outside, xtol=1e-6))
+    return float(np.exp(ends[0])), float(np.exp(ends[1]))
+
+
+def fit_with_prior(orders: pd.DataFrame) -> Fit:
+    """Fit a lognormal distribution for orders to come to the intervals of past ones and a weak prior.
+
+    The prior counts as 8 orders with a median of 10 s and a standard deviation of 0.8 of the logarithm. So few orders,
+    or none, give a sensible distribution, and many give their own. Raises ValueError for a frame without intervals.
+
+    >>> round(fit_with_prior(pd.DataFrame({"not_done_by_s": [], "done_by_s": []})).median_s, 2)
+    10.0
+    """
     from scipy.stats import norm
 
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
-    low, high = np.concatenate([brackets, [prior, prior]], axis=1)
-    return fit_law("lognormal", low, high, np.ones(len(low)))
+    low, high = np.concatenate([read_bounds(orders), [prior, prior]], axis=1)
+    return fit_distribution("lognormal", low, high, np.ones(len(low)))
 
 
-def _column(orders: pd.DataFrame, name: str) -> Floats:
-    try:
-        seconds = orders[name].to_numpy(dtype=float)
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"orders must have a column {name!r} of seconds, got {', '.join(map(str, orders))}") from None
-    if not (seconds >= 0).all():
-        raise ValueError(f"orders must have {name} of 0 or more in every row, got {seconds.min()}")
-    return seconds
+def check_proportion(name: str, value: float) -> float:
+    """Give back a number between 0 and 1, both excluded. Raises ValueError for others."""
+    if not 0 < value < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {value!r}")
+    return value
+
+
+def _log_likelihood(family: str, low: Floats, high: Floats, count: Floats) -> Callable[[Any, Any], Floats]:
+    """Give the log-likelihood of the intervals as a function of the logarithms of median and spread."""
+    from scipy import special, stats
+
+    cdf, logpdf = (special.ndtr, stats.norm.logpdf) if family == "lognormal" else (special.expit, stats.logistic.logpdf)
+    exact = low == high
+    with np.errstate(divide="ignore"):
+        log_low, log_high = np.log(low), np.log(high)
+
+    def likelihood(centre: Any, log_spread: Any) -> Floats:
+        centre, log_spread = np.asarray(centre)[..., None], np.asarray(log_spread)[..., None]
+        a, b = ((bound - centre) / np.exp(log_spread) for bound in (log_low, log_high))
+        upper = a > 0  # of the two tails the smaller one is exact; both families are symmetric
+        proportion = (cdf(np.where(upper, -a, b)) - cdf(np.where(upper, -b, a)))[..., ~exact]
+        density = logpdf(b[..., exact]) - log_spread - log_high[exact]
+        total: Floats = np.log(np.maximum(proportion, 1e-300)) @ count[~exact] + density @ count[exact]
+        return total
+
+    return likelihood

@@ -1,6 +1,6 @@
-"""How long orders take until they are final.
+"""Estimate how long orders take until they are final.
 
-A poll only brackets the moment of an order's final state, so times are intervals here, never points.
+A poll only bounds the time at which an order became final, so times are intervals here, never points.
 """
 
 from functools import cached_property
@@ -10,141 +10,164 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from giftlib.analysis.columns import FINAL_STATUSES
-from giftlib.analysis.distributions import LAWS, Fit, fit_law
-from giftlib.analysis.intervals import BOUNDS, count_brackets, widen
-from giftlib.analysis.npmle import Floats, Turnbull
+from giftlib.analysis.columns import Floats
+from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution
+from giftlib.analysis.intervals import BOUNDS, count_intervals, widen
+from giftlib.analysis.npmle import Turnbull
+from giftlib.api import FINAL
 
 REPLICATES = 200
 MOST_RESAMPLED = 1_000
 
 
 @overload
-def time_to_fulfilment(orders: Any, by: None = None, *, end: str | None = None) -> "FulfilmentCurve": ...
+def time_to_fulfilment(orders: Any, by: None = None, *, outcome: str | None = None) -> "FulfilmentCurve": ...
 @overload
-def time_to_fulfilment(orders: Any, by: str, *, end: str | None = None) -> "dict[Any, FulfilmentCurve]": ...
+def time_to_fulfilment(orders: Any, by: str, *, outcome: str | None = None) -> "dict[Any, FulfilmentCurve]": ...
 def time_to_fulfilment(
-    orders: Any, by: str | None = None, *, end: str | None = None
+    orders: Any, by: str | None = None, *, outcome: str | None = None
 ) -> "FulfilmentCurve | dict[Any, FulfilmentCurve]":
-    """The distribution of T, the seconds from an order's placement to its final state, whichever that is.
+    """Estimate the distribution of T, the seconds from an order's placement to its final status, whichever it is.
 
-    `orders` is a pandas or a Dask frame, of which `not_done_by_s` and `done_by_s` are read: `not_done_by_s < T <=
-    done_by_s`. Equal ends are a time known exactly; an infinite `done_by_s` is an order that was still open when last
-    looked at (right-censored). With `by`, a column's name or "day" (of `placed_at`, UTC), the answer is a dict of
-    curves in the order of the group's names; rows without a group are the group "unknown".
+    `orders` is a pandas or a Dask frame with `not_done_by_s < T <= done_by_s`, as `Journal.orders` gives it. Equal
+    bounds are an exact time; an infinite `done_by_s` is an order that was open at its last poll (right-censored).
+    With `by`, a column's name or "day" (of `placed_at`, UTC), the result is a dict of curves, sorted by group; rows
+    without a group are the group "unknown".
 
-    With `end`, a final status, T is the time to that end alone, and orders that end otherwise never get there: the
-    curve rises to the share of all orders that end so (the cumulative incidence among competing ends; the estimate is
-    the joint maximum-likelihood one of this end and all others taken together, Hudgens, Satten and Longini 2001,
-    Biometrics 57: 74-80). An open order may still end either way. The groups of `by="status"` leave the open orders
-    out of the ends they will have, and so look faster than they are.
+    With `outcome`, a final status, T is the time to that outcome, which orders with another outcome never have: the
+    curve rises to the proportion of all orders with this outcome (the cumulative incidence among competing risks, by
+    maximum likelihood of this outcome and all others jointly: Hudgens, Satten and Longini 2001, Biometrics 57: 74-80).
+    An open order may still have any outcome. `by="status"` groups leave open orders out, and so look too fast.
 
-    `request_s`, when there is such a column, is how much of the bracket is the requests' own time. A bracket ends when
-    a look's answer came, the next begins when the look was sent; where all orders were looked at after the same
-    delays, such brackets overlap by the length of a request, and maximum likelihood moves all mass into the overlaps:
-    the curve jumps far above the truth there. So brackets are shortened by twice as much, to the half at most, while
-    the masses are sought; classes are reported to their full end. That is studied for requests of 0.15 s (see
-    docs/figures.md); where they take a second and more, `fits` are nearer to the truth than the classes.
+    `request_s`, if there is such a column, is the part of the interval that the requests took. An interval ends when
+    a poll's response came, the next one begins when the poll was sent. If all orders were polled after the same
+    delays, such intervals overlap by the length of a request, and maximum likelihood moves all mass into the overlaps:
+    there the curve jumps far above the truth. So the estimate takes intervals that are shorter by twice `request_s`,
+    by half at most, and reports Turnbull intervals up to their full end. This is tested for requests of 0.15 s (see
+    docs/figures.md); where they take a second and more, `fits` are nearer to the truth than the curve.
 
-    More than 5,000 distinct brackets are first widened to multiples of the least power of two of milliseconds that
-    leaves so few: 0.128 s for a million orders looked at each 5 s from any moment on.
+    More than 5,000 distinct intervals are first widened to multiples of the least power of two of milliseconds that
+    leaves so few: 0.128 s for a million orders polled every 5 s from any time on.
 
-    Raises ValueError when a column is missing, there is no order, an end is missing, negative or out of order,
-    `request_s` is missing for a final order or negative, or `end` is no final status.
+    Raises ValueError if a column or every order is missing, a bound is missing, negative or out of order, `request_s`
+    of a final order is missing or negative, or `outcome` is not a final status.
+
+    >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, np.inf]}))
+    FulfilmentCurve(4 orders, 3 final, median between 5.0 and 10.0 s)
     """
-    if end is not None and end not in FINAL_STATUSES:
-        raise ValueError(f"end must be one of {', '.join(FINAL_STATUSES)}, got {end!r}")
-    curves = {group: FulfilmentCurve(brackets) for group, brackets in count_brackets(orders, by, end).items()}
+    if outcome is not None and outcome not in FINAL:
+        raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}")
+    curves = {group: FulfilmentCurve(intervals) for group, intervals in count_intervals(orders, by, outcome).items()}
     return curves["all"] if by is None else curves
 
 
 class FulfilmentCurve:
-    """The nonparametric maximum-likelihood estimate of T's distribution from interval-censored times.
+    """Hold the nonparametric maximum-likelihood estimate of T's distribution; `time_to_fulfilment` makes it.
 
-    The data place mass on certain intervals only (Turnbull 1976, JRSS-B 38: 290-295) and say nothing of where inside
-    such a class the mass lies. `n` is the number of orders, `n_final` of those that were seen final; `brackets` holds
-    the distinct brackets: not_done_by_s, done_by_s, request_s, orders.
+    The data place mass on certain intervals only (Turnbull 1976, JRSS-B 38: 290-295) and do not say where it lies
+    inside such a Turnbull interval. `n` is the number of orders, `n_final` that of orders seen final; `intervals` is a
+    frame of the distinct censoring intervals: not_done_by_s, done_by_s, request_s, orders.
+
+    >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5], "done_by_s": [5, 10, np.inf]}))
+    >>> curve.n, curve.n_final
+    (3, 2)
     """
 
-    def __init__(self, brackets: pd.DataFrame) -> None:
-        self._counted = brackets
-        never = brackets["otherwise"]
-        bounds = brackets[["not_done_by_s", "done_by_s"]].to_numpy()
+    def __init__(self, intervals: pd.DataFrame) -> None:
+        self._counted = intervals
+        never = intervals["otherwise"]
+        bounds = intervals[["not_done_by_s", "done_by_s"]].to_numpy()
         latest = bounds[np.isfinite(bounds)].max(initial=0.0)
-        self.brackets = brackets[[*BOUNDS, "orders"]].assign(
-            not_done_by_s=brackets["not_done_by_s"].mask(never, latest),
-            done_by_s=brackets["done_by_s"].mask(never, inf),
-            request_s=brackets["request_s"].mask(never, 0.0),
+        self.intervals = intervals[[*BOUNDS, "orders"]].assign(
+            not_done_by_s=intervals["not_done_by_s"].mask(never, latest),
+            done_by_s=intervals["done_by_s"].mask(never, inf),
+            request_s=intervals["request_s"].mask(never, 0.0),
         )
-        self.n = int(brackets["orders"].sum())
-        self.n_final = int(brackets["orders"][np.isfinite(self.brackets["done_by_s"])].sum())
-        low, high, request, count = _columns(brackets)
-        self._estimate = Turnbull(low, high, request, count, brackets["otherwise"].to_numpy(bool))
+        self.n = int(intervals["orders"].sum())
+        self.n_final = int(intervals["orders"][np.isfinite(self.intervals["done_by_s"])].sum())
+        self._estimate = _estimate(intervals, intervals["orders"].to_numpy(float))
 
     def __repr__(self) -> str:
         low, high = self.quantile(0.5)
-        median = (
-            f"{low:.1f} s"
-            if low == high
-            else f"after {low:.1f} s"
-            if high == inf
-            else f"between {low:.1f} and {high:.1f} s"
-        )
+        median = f"after {low:.1f} s" if high == inf else f"between {low:.1f} and {high:.1f} s"
+        median = f"{low:.1f} s" if low == high else median
         return f"FulfilmentCurve({self.n} orders, {self.n_final} final, median {median})"
 
     def cdf(self, seconds: float | Floats) -> float | Floats:
-        """The share of orders certainly final by `seconds`: a class' mass counts at its right end, mass without a
-        right end never. A float for a number, an array for an array. NaN raises ValueError."""
+        """Give the least proportion of orders final by `seconds`: the mass of a Turnbull interval counts at its right
+        end, mass without a right end never. A float for a number, an array for an array. Raises ValueError for NaN.
+
+        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).cdf(7)
+        0.5
+        """
         at = np.asarray(seconds, dtype=float)
         if np.isnan(at).any():
             raise ValueError("seconds must be numbers, got nan")
-        share = self._estimate.surely_by(at)
-        return share if share.ndim else float(share)
+        proportion = self._estimate.cdf_low(at)
+        return proportion if proportion.ndim else float(proportion)
 
     def quantile(self, p: float) -> tuple[float, float]:
-        """The interval (low, high], in seconds, that holds the p-quantile of the estimate: the class in which the
-        curve reaches `p`. Equal ends are an exact time; `high` is inf when the curve does not reach `p`.
-        ValueError unless 0 < p < 1."""
-        return self._estimate.quantile(_share("p", p))
+        """Give the Turnbull interval (low, high], in seconds, in which the curve reaches `p`: equal ends are an exact
+        time, `high` is inf if the curve does not reach `p`. Raises ValueError unless 0 < p < 1.
+
+        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).quantile(0.75)
+        (5.0, 10.0)
+        """
+        return self._estimate.quantile(check_proportion("p", p))
 
     def point(self, p: float) -> float:
-        """One number inside `quantile(p)`, in seconds, as if the class were filled evenly; inf if its end is. The data
-        do not know so much; it is for comparison with other single numbers. ValueError unless 0 < p < 1."""
+        """Give one number inside `quantile(p)`, in seconds, as if the mass were spread evenly there; inf if its end is.
+        The data do not say so much: use it to compare with other single numbers. Raises ValueError unless 0 < p < 1.
+
+        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).point(0.75)
+        7.5
+        """
         low, high = self.quantile(p)
         return low if low == high else low + (high - low) * self._estimate.within(p)
 
     def band(self, level: float = 0.95) -> pd.DataFrame:
-        """A pointwise confidence band: a frame of seconds (the finite ends of the classes, and the last looks at open
-        orders), low and high.
+        """Give a pointwise confidence band: a frame of seconds, low and high.
 
-        From 200 bootstrap samples of the orders with a fixed seed, so the same orders give the same band. Where
-        a sample's curve is undefined, its lowest value counts for `low` and its highest for `high`. More than 1,000
-        distinct brackets are widened as for the estimate itself, which widens the band.
+        `seconds` are the finite ends of the Turnbull intervals and the last polls of open orders. The band comes from
+        200 bootstrap samples of the orders with a fixed seed, so the same orders give the same band. Where a sample's
+        curve is not identified, its lowest value counts for `low` and its highest for `high`. More than 1,000 distinct
+        intervals are widened as for the estimate, which widens the band. Raises ValueError unless 0 < level < 1.
+
+        >>> orders = pd.DataFrame({"not_done_by_s": [0, 5] * 20, "done_by_s": [5, 10] * 20})
+        >>> time_to_fulfilment(orders).band().to_numpy()[1].tolist()
+        [5.0, 0.325, 0.675]
         """
-        tail = (1 - _share("level", level)) / 2
-        classes = self.frame()
-        still_open = self.brackets["not_done_by_s"][np.isinf(self.brackets["done_by_s"])]
-        seconds = np.unique([*classes["from_s"], *classes["to_s"], *still_open])
+        tail = (1 - check_proportion("level", level)) / 2
+        turnbull = self.frame()
+        still_open = self.intervals["not_done_by_s"][np.isinf(self.intervals["done_by_s"])]
+        seconds = np.unique([*turnbull["from_s"], *turnbull["to_s"], *still_open])
         seconds = seconds[np.isfinite(seconds)]
+        low, high = ([getattr(r, cdf)(seconds) for r in self._replicates] for cdf in ("cdf_low", "cdf_high"))
         return pd.DataFrame(
             {
                 "seconds": seconds,
-                "low": np.quantile([r.surely_by(seconds) for r in self._replicates], tail, axis=0, method="lower"),
-                "high": np.quantile(
-                    [r.perhaps_by(seconds) for r in self._replicates], 1 - tail, axis=0, method="higher"
-                ),
+                "low": np.quantile(low, tail, axis=0, method="lower"),
+                "high": np.quantile(high, 1 - tail, axis=0, method="higher"),
             }
         )
 
     def quantile_band(self, p: float, level: float = 0.95) -> tuple[float, float]:
-        """Confidence limits, in seconds, of the p-quantile, from the samples of `band`; the upper one may be inf."""
-        tail = (1 - _share("level", level)) / 2
-        lows, highs = zip(*(r.quantile(_share("p", p)) for r in self._replicates), strict=True)
+        """Give confidence limits of the p-quantile, in seconds, from the samples of `band`; the upper one may be inf.
+
+        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).quantile_band(0.5)
+        (0.0, 10.0)
+        """
+        tail = (1 - check_proportion("level", level)) / 2
+        lows, highs = zip(*(r.quantile(check_proportion("p", p)) for r in self._replicates), strict=True)
         return (float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher")))
 
     def frame(self) -> pd.DataFrame:
-        """The classes, one row each: from_s, to_s (equal for an exact time, inf for orders not final while looked
-        at), mass, cdf_low and cdf_high (the share final before and after the class)."""
+        """Give the Turnbull intervals, one row per interval: from_s and to_s in seconds (equal for an exact time, inf
+        for orders that were never seen final), mass, and the proportion final before and after: cdf_low, cdf_high.
+
+        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).frame().to_numpy()[1]
+        array([ 5. , 10. ,  0.5,  0.5,  1. ])
+        """
         e = self._estimate
         return pd.DataFrame(
             {
@@ -158,33 +181,27 @@ class FulfilmentCurve:
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
-        """Maximum-likelihood fits by name, "lognormal" and "log-logistic", to all brackets, open ones included.
+        """Give maximum-likelihood fits to all intervals, open ones included, by family: "lognormal", "log-logistic".
+        Empty if the orders do not identify two parameters: fewer than three Turnbull intervals, or an exact time of 0.
 
-        Empty when the orders cannot tell two parameters: fewer than three classes, or an exact time of 0.
+        >>> orders = pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, 15]})
+        >>> round(time_to_fulfilment(orders).fits["lognormal"].median_s, 1)
+        6.9
         """
-        low, high, _, count = _columns(self.brackets)
+        low, high, count = (self.intervals[name].to_numpy(float) for name in (*BOUNDS[:2], "orders"))
         if len(self._estimate.mass) < 3 or not high.all():
             return {}
-        return {law: fit_law(law, low, high, count) for law in LAWS}
+        return {family: fit_distribution(family, low, high, count) for family in FAMILIES}
 
     @cached_property
     def _replicates(self) -> list[Turnbull]:
-        brackets = widen(self._counted, MOST_RESAMPLED)[0]
-        low, high, request, count = _columns(brackets)
-        otherwise = brackets["otherwise"].to_numpy(bool)
-        samples = np.random.default_rng(0).multinomial(self.n, count / self.n, size=REPLICATES).astype(float)
-        return [
-            Turnbull(low[drawn], high[drawn], request[drawn], sample[drawn], otherwise[drawn])
-            for sample in samples
-            for drawn in [sample > 0]
-        ]
+        intervals = widen(self._counted, MOST_RESAMPLED)[0]
+        weights = intervals["orders"].to_numpy(float) / self.n
+        samples = np.random.default_rng(0).multinomial(self.n, weights, size=REPLICATES)
+        return [_estimate(intervals, sample.astype(float)) for sample in samples]
 
 
-def _columns(brackets: pd.DataFrame) -> list[Floats]:
-    return [brackets[column].to_numpy(float) for column in (*BOUNDS, "orders")]
-
-
-def _share(name: str, value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {value!r}")
-    return value
+def _estimate(intervals: pd.DataFrame, count: Floats) -> Turnbull:
+    drawn = count > 0
+    low, high, request, otherwise = (intervals[name].to_numpy()[drawn] for name in (*BOUNDS, "otherwise"))
+    return Turnbull(low, high, request, count[drawn], otherwise)

@@ -1,4 +1,4 @@
-"""Orders held against the account's transactions: what does not match, and why."""
+"""Compare orders with the account's transactions: what does not match, and why."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from giftlib.analysis.columns import FINAL_STATUSES, require_columns
-from giftlib.api.models import Transaction
+from giftlib.analysis.columns import require_columns
+from giftlib.api import FINAL, Transaction
 
 _CHARGE, _REFUND = "ORDER", "REFUND-ORDER"
 _OUTGOING = {"FLEXY", "ADSL", _CHARGE, "WITHDRAW", "SEND", "SERVICE"}
@@ -24,38 +24,42 @@ class _Mismatch(NamedTuple):
 
 
 def reconcile_refunds(orders: pd.DataFrame, transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataFrame:
-    """Every order against its `ORDER` and `REFUND-ORDER` transactions, and these against the running balance.
+    """Compare every order with its `ORDER` and `REFUND-ORDER` transactions, and all these with the running balance.
 
-    `orders` is a journal's frame; `transactions` those of the account since the first of the orders, in any order,
-    as `Client.transactions` gives them or a frame of their fields. One that is there twice, as pages of a growing
-    list overlap, counts once. Transactions of other types only count for the balance.
+    `orders` is a journal's frame. `transactions` are those of the account since the first of the orders, in any order,
+    as `Client.transactions` gives them or a frame of their fields. A transaction that is there twice, as when pages of
+    a growing list overlap, counts once. Transactions of other types count for the balance only.
 
-    Gives one row a mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
+    Gives one row per mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
     Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "charged twice",
     "charge differs", "refund missing", "refunded twice", "refund differs", "refund not due" (also while the order is
-    open), "transaction with no order", and of a transaction whose new balance is not the old one and its amount, or
-    whose old balance is not the new one of the transaction before: "balance does not follow". What an order should
-    have cost is known once it is final. Raises ValueError for a missing column.
+    open), "transaction with no order", and "balance does not follow": the new balance is not the old one and the
+    amount, or the old balance is not the new one of the transaction before. What an order should have cost is known
+    once it is final. Raises ValueError for a missing column.
+
+    >>> from giftlib import Sandbox, process_orders
+    >>> with Sandbox(seed=1, refunds="missing") as sandbox:
+    ...     client = sandbox.client()
+    ...     journal = process_orders([("507f1f77bcf86cd799439011", "TEST_REFUND", 2)], client=client)
+    ...     reconcile_refunds(journal.orders(), client.transactions())[["problem", "expected", "found"]]
+              problem expected found
+    0  refund missing      980  None
     """
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
     rows = _rows(transactions)
-    mismatches = [
-        *_of_orders(orders, rows),
-        *_without_order(set(orders["order_id"]), rows),
-        *_of_the_balance(rows),
-    ]
+    mismatches = [*_of_orders(orders, rows), *_without_order(set(orders["order_id"]), rows), *_of_the_balance(rows)]
     return pd.DataFrame(mismatches, columns=_Mismatch._fields).astype({"expected": object, "found": object})
 
 
 def _rows(transactions: "Iterable[Transaction] | pd.DataFrame") -> list[dict[str, Any]]:
-    """The transactions, each once, oldest first."""
+    """Give each transaction once, oldest first."""
     if isinstance(transactions, pd.DataFrame):
         require_columns("transactions", transactions, list(Transaction.__dataclass_fields__))
         rows: list[dict[Any, Any]] = transactions.astype(object).where(transactions.notna(), None).to_dict("records")
     else:
         rows = [asdict(transaction) for transaction in transactions]
     once = {row["transaction_id"] or number: row for number, row in enumerate(rows)}
-    # An id begins with its time and ends with a counter, so it puts transactions of one moment in order.
+    # An id begins with its time and ends with a counter, so it puts transactions of the same time in order.
     return sorted(once.values(), key=lambda row: (row["time"] is not None, row["time"], row["transaction_id"] or ""))
 
 
@@ -64,14 +68,14 @@ def _of_orders(orders: pd.DataFrame, rows: list[dict[str, Any]]) -> Iterator[_Mi
     for row in rows:
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
     for order in orders.to_dict("records"):
-        order_id, is_final = order["order_id"], order["status"] in FINAL_STATUSES
+        order_id, is_final = order["order_id"], order["status"] in FINAL
         if pd.isna(order_id):
             continue
         price, refund, quantity = (
             None if pd.isna(order[name]) else order[name] for name in ("price_per_card", "refunded_amount", "quantity")
         )
         cost = int(quantity) * price if is_final and price is not None and quantity is not None else None
-        charges, refunds = (of_order.get((order_id, kind), []) for kind in (_CHARGE, _REFUND))
+        charges, refunds = (of_order.get((order_id, type_), []) for type_ in (_CHARGE, _REFUND))
         if not charges and cost != 0:
             yield _Mismatch(order_id, None, "no charge", cost, None)
         for charge in charges[1:]:

@@ -1,4 +1,4 @@
-"""What was ordered, delivered, charged and refunded, in exact dinars."""
+"""Add up what was ordered, delivered, charged and refunded, in exact dinars."""
 
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Any
@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
-from giftlib.analysis.columns import FINAL_STATUSES, column_of, group_keys, require_columns
-from giftlib.analysis.partitions import of_parts
+from giftlib.analysis.columns import column_of, group_keys, of_parts, require_columns
+from giftlib.api import FINAL
 
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 _NOTHING = Decimal(0)
@@ -18,16 +18,23 @@ _AMOUNTS = {"charged": "fulfilled_amount", "refunded": "refunded_amount"}
 
 
 def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFrame:
-    """What was ordered, delivered and refunded: one row a group, or the single row "all".
+    """Add up what was ordered, delivered and refunded: one row per group, or the single row "all".
 
-    `orders` is a pandas or a Dask frame; Dask makes texts of Decimals, which are refused, unless its setting
-    `dataframe.convert-string` is False. `by` names a column, or several; "day" is the UTC day of `placed_at`, as text.
-    A missing group is "unknown".
+    `orders` is a pandas or a Dask frame; set Dask's `dataframe.convert-string` to False, as it otherwise makes texts
+    of Decimals, which raise. `by` is a column's name, or a list of several; "day" is the UTC day of `placed_at`, as
+    text. A missing group is "unknown".
+
     Columns: orders, open_orders (not final), cards_ordered (open orders included), cards_delivered, cards_refunded,
     charged and refunded (exact Decimal dinars), refund_rate (cards refunded / cards ordered, final orders only; NaN
-    without any). Open orders count no delivery, no refund and no money; an amount nobody knows counts nothing.
+    without any). Open orders count no delivery, no refund and no money; an amount that is not known counts nothing.
 
     Raises ValueError for a missing column, and for an amount that is not a finite Decimal.
+
+    >>> from giftlib import Sandbox, process_orders
+    >>> with Sandbox(seed=1) as sandbox:
+    ...     journal = process_orders([("507f1f77bcf86cd799439011", "TEST_REFUND", 2)], client=sandbox.client())
+    >>> refund_totals(journal.orders()).loc["all", ["cards_refunded", "refunded"]].to_dict()
+    {'cards_refunded': 2, 'refunded': Decimal('980')}
     """
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     if by is not None and (not names or len(set(names)) < len(names)):
@@ -43,7 +50,7 @@ def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFram
 
 
 def _sums_of_part(orders: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    final = orders["status"].isin(FINAL_STATUSES).to_numpy(bool)
+    final = orders["status"].isin(FINAL).to_numpy(bool)
     ordered, delivered, refunded = (
         orders[name].fillna(0).to_numpy(int) for name in ("quantity", "fulfilled_quantity", "refunded_quantity")
     )
@@ -59,7 +66,7 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
-    """The rows' counts and amounts, summed by equal keys, which become the sorted index; all if there are none."""
+    """Sum counts and amounts of the rows by equal keys, which become the sorted index; without keys sum all rows."""
     groups: dict[Any, Any] = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(rows))}
     counts, amounts = rows[_COUNTS].to_numpy(int), {name: rows[name].to_numpy() for name in _AMOUNTS}
     sums = [
@@ -83,3 +90,12 @@ def _exact_sum(column: str, amounts: NDArray[np.object_]) -> Decimal:
             if not (isinstance(amount, Decimal) and amount.is_finite()):
                 raise ValueError(f"{column} must hold finite Decimals or None, got {amount!r}")
         return sum(known, _NOTHING)
+
+
+def dinars(amount: Decimal) -> str:
+    """Format an amount as people read it: with two decimals or none.
+
+    >>> dinars(Decimal("1470")), dinars(Decimal("980.5"))
+    ('1,470', '980.50')
+    """
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"

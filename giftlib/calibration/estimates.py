@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from giftlib.analysis.distributions import Floats
+from giftlib.analysis import Z95, Floats
 
-_Z95 = 1.6448536
 _HALF_DROP = 5.414
 """How far the log-likelihood may fall within an interval: half the 99.9 % quantile of chi-squared, one parameter."""
 _GRID, _ZOOMS = 41, 6
@@ -58,8 +57,8 @@ def lognormal(low: Floats, high: Floats) -> tuple[Estimate, Estimate]:
         found = [side[np.nonzero(inside)[axis]] for axis, side in enumerate(grid)]
         box = np.array([[values.min() - by, values.max() + by] for values, by in zip(found, step, strict=True)])
     best = np.unravel_index(likelihood.argmax(), likelihood.shape)
-    slack = step[0] + _Z95 * float(spread[0, best[1]]) * step[1]
-    return _estimate(centre + 0 * spread, best, inside, step[0]), _estimate(centre + _Z95 * spread, best, inside, slack)
+    slack = step[0] + Z95 * float(spread[0, best[1]]) * step[1]
+    return _estimate(centre + 0 * spread, best, inside, step[0]), _estimate(centre + Z95 * spread, best, inside, slack)
 
 
 def _estimate(logarithms: Floats, best: Any, inside: Any, slack: float) -> Estimate:

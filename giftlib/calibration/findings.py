@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from giftlib.analysis.columns import FINAL_STATUSES
-from giftlib.analysis.distributions import Floats
+from giftlib.analysis import Floats
+from giftlib.api.orders import FINAL
 
 from .estimates import Estimate, lognormal, roundest, same_time
 from .list_lag import LONGEST_S, Watch
@@ -151,7 +151,7 @@ def _brackets(
     """
     polls = polls.merge(orders[["order_id", "placed_at"]], on="order_id")
     received_s = (polls["received_at"] - polls["placed_at"]).dt.total_seconds()
-    is_open, is_final = polls["outcome"] == "HANDLING", polls["outcome"].isin(FINAL_STATUSES)
+    is_open, is_final = polls["outcome"] == "HANDLING", polls["outcome"].isin(FINAL)
 
     def by_order(seconds: "pd.Series[float]", shown: "pd.Series[bool]", via: str, which: str, none: float) -> Floats:
         chosen = seconds[shown & (polls["via"] == via)].groupby(polls["order_id"]).agg(which)

@@ -11,3 +11,4 @@ from .one_order import check_order_status, poll_order_until_complete
 from .placing import place_order
 from .poller import Poller
 from .recovery import find_order, recover_orders
+from .schedules import PollTime, Schedule, at_times, every, exponential, planned_pause, with_jitter

@@ -1,35 +1,25 @@
-"""When to look next: plain functions of the time waited and the looks made. No clock, no I/O.
+"""Say when to poll next: plain functions of the time waited and the polls made. No clock, no I/O.
 
-A schedule is called with the seconds since the wait began and the looks so far, each as the seconds at which it was
-sent and answered; it gives the seconds to pause before the next look.
+Call a schedule with the seconds since the wait began and the polls so far, each as its `PollTime`. It gives the
+seconds to pause before the next poll. A schedule prints as the call that makes it.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import inf
+from math import floor, inf, isfinite
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
-
-from giftlib.analysis.distributions import Fit, Floats, expected_law
-from giftlib.api.validation import check_seconds
-
-CLOSEST_S = 5.0
-"""The guide: "Poll every 5-10 seconds"."""
-WIDEST_S = 10.0
-
-_WORTH_S = 1.5
-"""Seconds of delay that a request is worth to `learned`: with it the looks of the prior law are 5 s apart at most."""
-_PLANNED_S = 3600.0
-_MOST_LOOKS = 200_000
+from giftlib.api import check_seconds
 
 
 class PollTime(NamedTuple):
-    """Seconds from the beginning of the wait to the sending and to the answer of a look."""
+    """Hold the seconds from the beginning of the wait until a poll was sent and until its response was received.
+
+    >>> PollTime(sent=5.0, received=5.2)
+    PollTime(sent=5.0, received=5.2)
+    """
 
     sent: float
     received: float
@@ -37,206 +27,114 @@ class PollTime(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """A named rule; it prints as the call that made it."""
+    """Give a rule its name. Any function of the same two arguments is a schedule too.
+
+    >>> Schedule("later and later", lambda elapsed, polls: elapsed + 1)(9.0, [])
+    10.0
+    """
 
     name: str
     pause: Callable[[float, Sequence[PollTime]], float]
 
-    def __call__(self, elapsed: float, looks: Sequence[PollTime]) -> float:
-        return self.pause(elapsed, looks)
+    def __call__(self, elapsed: float, polls: Sequence[PollTime]) -> float:
+        return self.pause(elapsed, polls)
 
     def __repr__(self) -> str:
         return self.name
 
 
-def every(seconds: float, *, initial: float = 0.0, counts_request: bool = False) -> Schedule:
-    """PollTime after `initial` seconds, then pause `seconds` after each answer: the vendor's guide, with its 5 to 10 s.
+def every(seconds: float, *, first: float = 0.0, counts_request: bool = False) -> Schedule:
+    """Poll after `first` seconds, then pause `seconds` after each response. The vendor's guide asks for 5 to 10 s.
 
-    With `counts_request` the interval includes the request: it runs from sending to sending.
+    With `counts_request` the pause includes the request: it runs from one sending to the next. Raises ValueError
+    for a time that is not a positive number (`first` may be 0), as all rules do.
+
+    >>> schedule = every(5, first=7)
+    >>> schedule(0.0, []), schedule(7.2, [PollTime(7.0, 7.2)])
+    (7.0, 5.0)
     """
-    seconds, initial = check_seconds("seconds", seconds), _check_share("initial", initial, inf)
-    options = (f", initial={initial:g}" if initial else "") + (", counts_request=True" if counts_request else "")
-    return Schedule(f"every({seconds:g}{options})", _steady(initial, seconds, counts_request))
+    seconds, first = check_seconds("seconds", seconds), _check_between("first", first, inf)
+    options = (f", first={first:g}" if first else "") + (", counts_request=True" if counts_request else "")
+
+    def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
+        if not polls:
+            return first
+        return max(polls[-1].sent + seconds - elapsed, 0.0) if counts_request else seconds
+
+    return Schedule(f"every({seconds:g}{options})", pause)
 
 
-def wait_then(first: float, *, every: float, counts_request: bool = False) -> Schedule:
-    """Pause `first` seconds before the first look, then `every` seconds; otherwise as `every`."""
-    first, pause = check_seconds("first", first), check_seconds("every", every)
-    options = ", counts_request=True" if counts_request else ""
-    return Schedule(f"wait_then({first:g}, every={pause:g}{options})", _steady(first, pause, counts_request))
+def exponential(first: float, factor: float, most: float, *, initial: float = 0.0) -> Schedule:
+    """Poll after `initial` seconds, then pause `first` seconds, and each time `factor` times as long, up to `most`.
 
-
-def growing(first: float, *, factor: float, most: float, initial: float = 0.0) -> Schedule:
-    """PollTime after `initial` seconds, then pause `first`, and each time `factor` times as long, up to `most`."""
+    >>> schedule = exponential(1, factor=2, most=10)
+    >>> [schedule(0.0, [PollTime(0.0, 0.0)] * polls) for polls in range(6)]
+    [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
+    """
     first, most = check_seconds("first", first), check_seconds("most", most)
-    initial = _check_share("initial", initial, inf)
+    initial = _check_between("initial", initial, inf)
     if not 1 <= factor < inf:
         raise ValueError(f"factor must be a finite number from 1 up, got {factor!r}")
 
-    def pause(_: float, looks: Sequence[PollTime]) -> float:
-        if not looks:
+    def pause(_: float, polls: Sequence[PollTime]) -> float:
+        if not polls:
             return initial
-        steps = min(len(looks) - 1, 1000 / max(factor - 1, 1e-3))  # a power beyond every float is far beyond `most`
-        return float(min(first * np.exp(min(steps * np.log(factor), 690.0)), most))
+        try:
+            return min(first * float(factor) ** (len(polls) - 1), most)
+        except OverflowError:
+            return most
 
     options = f", initial={initial:g}" if initial else ""
-    return Schedule(f"growing({first:g}, factor={factor:g}, most={most:g}{options})", pause)
+    return Schedule(f"exponential({first:g}, factor={factor:g}, most={most:g}{options})", pause)
 
 
-def fixed(moments: Sequence[float]) -> Schedule:
-    """PollTime at these seconds after the wait began, then go on with the last gap; a moment that has passed is skipped."""
-    planned = [float(moment) for moment in moments]
-    gaps = np.diff([0.0, *planned])
-    if not planned or not np.isfinite(planned).all() or planned[0] < 0 or (gaps[1:] <= 0).any() or gaps[-1] <= 0:
-        raise ValueError(f"moments must be seconds from 0 up, each later than the one before, got {list(moments)!r}")
-    shown = ", ".join(f"{moment:g}" for moment in planned)
-    return Schedule(f"fixed([{shown}])", _planned(planned, float(gaps[-1]), 0.0))
+def at_times(times: Sequence[float]) -> Schedule:
+    """Poll at these seconds after the wait began, then go on with the last gap; a time that has passed is skipped.
 
+    Raises ValueError unless each time is later than the one before.
 
-def with_jitter(schedule: Schedule, share: float, *, seed: int = 0) -> Schedule:
-    """The same, each pause longer by a random share of it, 0 to `share`; the seed and the look's number settle it."""
-    share = _check_share("share", share, 10.0)
-
-    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
-        return schedule(elapsed, looks) * (1 + share * Random(f"{seed}:{len(looks)}").random())
-
-    return Schedule(f"with_jitter({schedule!r}, {share:g}, seed={seed})", pause)
-
-
-class Evaluation(NamedTuple):
-    """What a schedule costs and what it buys: requests an order, and seconds from done to seen."""
-
-    requests_per_order: float
-    mean_delay_s: float
-    p95_delay_s: float
-
-
-@dataclass(frozen=True, repr=False)
-class LearnedSchedule(Schedule):
-    """A schedule made from a law."""
-
-    law: Fit
-
-    @cached_property
-    def expects(self) -> Evaluation:
-        """What it costs and buys if orders follow its law."""
-        return evaluate(self, self.law.distribution)
-
-
-def learned(orders: pd.DataFrame, *, closest: float = CLOSEST_S) -> LearnedSchedule:
-    """PollTime where orders like these past ones are likely to have become final.
-
-    A lognormal law is fitted to the brackets of `orders`, with a weak prior (`expected_law`), so an
-    empty frame will do. Looks are placed at the rate sqrt(hazard / 2c), which makes mean delay + c x requests
-    smallest where looks are dense (Keller 1974, Management Science 21: 256-260), the first after one full unit;
-    never closer than `closest` seconds, nor further apart than 10 s. c is 1.5 s at the guide's 5 s and goes with the
-    square of `closest`.
+    >>> schedule = at_times([3, 8, 20])
+    >>> schedule(3.5, [PollTime(3.0, 3.5)]), schedule(20.0, [PollTime(20.0, 20.0)])
+    (4.5, 12.0)
     """
-    closest = check_seconds("closest", closest)
-    law = expected_law(orders)
-    planned = _by_hazard(law, closest)
-    options = "" if closest == CLOSEST_S else f", closest={closest:g}"
-    pause = _planned(planned, max(WIDEST_S, closest), closest)
-    return LearnedSchedule(f"learned({len(orders)} orders{options})", pause, law)
+    planned = [float(time) for time in times]
+    gaps = [later - earlier for earlier, later in zip([0.0, *planned], planned, strict=False)]
+    if not planned or not all(map(isfinite, planned)) or planned[0] < 0 or min([*gaps[1:], gaps[-1]]) <= 0:
+        raise ValueError(f"times must be seconds from 0 up, each later than the one before, got {list(times)!r}")
+    return Schedule(f"at_times([{', '.join(f'{time:g}' for time in planned)}])", planned_pause(planned, gaps[-1]))
 
 
-def evaluate(schedule: Schedule, orders: Any) -> Evaluation:
-    """The schedule on many orders, answers taking no time.
+def with_jitter(schedule: Schedule, proportion: float, *, seed: int = 0) -> Schedule:
+    """Make each pause longer by a random part of it, from 0 to `proportion`; seed and number of polls determine it.
 
-    `orders` is a law (a frozen distribution of scipy.stats: the expectations are then exact integrals), an array of
-    durations in seconds (their means), or a frame of orders (the law that `learned` would fit to them). Raises
-    ValueError for durations that are none and for a law without a mean.
+    >>> schedule = with_jitter(every(5), 0.2, seed=3)
+    >>> 5 <= schedule(0.0, [PollTime(0.0, 0.1)]) <= 6
+    True
     """
-    if isinstance(orders, pd.DataFrame):
-        orders = expected_law(orders).distribution
-    return _on_law(schedule, orders) if hasattr(orders, "cdf") else _on_durations(schedule, orders)
+    proportion = _check_between("proportion", proportion, 10.0)
+
+    def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
+        return schedule(elapsed, polls) * (1 + proportion * Random(f"{seed}:{len(polls)}").random())
+
+    return Schedule(f"with_jitter({schedule!r}, {proportion:g}, seed={seed})", pause)
 
 
-def _on_durations(schedule: Schedule, durations: ArrayLike) -> Evaluation:
-    durations = np.asarray(durations, dtype=float)
-    if durations.size == 0 or not np.isfinite(durations).all() or (durations < 0).any():
-        raise ValueError("durations must be finite numbers of seconds from 0 up, at least one")
-    times = _look_times(schedule, durations.max())
-    seen = np.searchsorted(times, durations)
-    delays = times[seen] - durations
-    return Evaluation(float((seen + 1).mean()), float(delays.mean()), float(np.quantile(delays, 0.95)))
+def planned_pause(
+    times: Sequence[float], gap: float, closest: float = 0.0
+) -> Callable[[float, Sequence[PollTime]], float]:
+    """Poll at the times, then every `gap`; never sooner than `closest` after the last poll was sent. All in seconds."""
 
-
-def _on_law(schedule: Schedule, law: Any) -> Evaluation:
-    from scipy.optimize import brentq
-
-    if not np.isfinite(law.mean()):
-        raise ValueError("orders must be a law with a finite mean, got one without")
-    ends = _look_times(schedule, float(law.isf(1e-7)))
-    starts = np.append(0.0, ends[:-1])
-    by_start = law.cdf(starts)
-    # The mean delay is the integral of F(t) - F(start) from each look to the next, by Gauss-Legendre.
-    nodes, weights = np.polynomial.legendre.leggauss(16)
-    width = (ends - starts)[:, None]
-    inside = law.cdf(starts[:, None] + width * (nodes + 1) / 2) - by_start[:, None]
-
-    def share_not_within(delay: float) -> float:
-        return float((law.cdf(np.maximum(ends - delay, starts)) - by_start).sum() - 0.05)
-
-    longest = float((ends - starts).max())
-    p95 = brentq(share_not_within, 0.0, longest) if longest > 0 and share_not_within(0.0) > 0 else 0.0
-    requests = 1 + law.sf(ends[:-1]).sum()
-    return Evaluation(float(requests), float((inside * weights * width / 2).sum()), float(p95))
-
-
-def _look_times(schedule: Schedule, longest: float) -> Floats:
-    """When the looks are made until one is at `longest` or later, answers taking no time."""
-    looks: list[PollTime] = []
-    time = -1.0
-    while time < longest:
-        time = max(time, 0.0)
-        time += schedule(time, looks)
-        looks.append(PollTime(time, time))
-        if len(looks) > _MOST_LOOKS:
-            raise ValueError(f"{schedule!r} must reach {longest:g} s within {_MOST_LOOKS} looks, got to {time:g} s")
-    return np.array([look.sent for look in looks])
-
-
-def _steady(initial: float, seconds: float, counts_request: bool) -> Callable[[float, Sequence[PollTime]], float]:
-    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
-        if not looks:
-            return initial
-        return max(looks[-1].sent + seconds - elapsed, 0.0) if counts_request else seconds
-
-    return pause
-
-
-def _planned(moments: list[float], gap: float, closest: float) -> Callable[[float, Sequence[PollTime]], float]:
-    """PollTime at the moments, then every `gap`; never sooner than `closest` after the last look was sent."""
-    times = np.array(moments)
-
-    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
-        earliest = max(elapsed + 1e-6, looks[-1].sent + closest - 1e-6) if looks else elapsed
-        place = int(np.searchsorted(times, earliest, "right" if looks else "left"))
+    def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
+        earliest = max(elapsed + 1e-6, polls[-1].sent + closest - 1e-6) if polls else elapsed
+        place = (bisect_right if polls else bisect_left)(times, earliest)
         if place < len(times):
-            return float(times[place] - elapsed)
-        beyond = times[-1] + gap * (np.floor((earliest - times[-1]) / gap) + 1)
-        return float(beyond - elapsed)
+            return times[place] - elapsed
+        return times[-1] + gap * (floor((earliest - times[-1]) / gap) + 1) - elapsed
 
     return pause
 
 
-def _by_hazard(law: Fit, closest: float) -> list[float]:
-    """The moments at which the looks of `learned` are planned, for the time that one order in 10,000 takes."""
-    with np.errstate(over="ignore"):  # a law may reach beyond every float
-        longest = float(np.clip(law.distribution.isf(1e-4), 2 * closest, _PLANNED_S))
-    seconds = np.linspace(0.0, longest, 20_001)[1:]
-    hazard = np.exp(law.distribution.logpdf(seconds) - law.distribution.logsf(seconds))
-    rate = np.sqrt(hazard / (2 * _WORTH_S)) * CLOSEST_S / closest
-    units = np.cumsum(rate) * seconds[0]
-    moments = [min(float(np.interp(1.0, units, seconds)), seconds[-1])]
-    while moments[-1] < seconds[-1]:
-        due = float(np.interp(np.interp(moments[-1], seconds, units) + 1, units, seconds))
-        moments.append(moments[-1] + min(max(due - moments[-1], closest), max(WIDEST_S, closest)))
-    return moments
-
-
-def _check_share(name: str, value: float, most: float) -> float:
+def _check_between(name: str, value: float, most: float) -> float:
     if isinstance(value, bool) or not 0 <= value <= most or value == inf:
         accepted = "a finite number from 0 up" if most == inf else f"a number from 0 to {most:g}"
         raise ValueError(f"{name} must be {accepted}, got {value!r}")

@@ -16,16 +16,14 @@ from markupsafe import Markup
 from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
-from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
+from giftlib.analysis import FulfilmentCurve, dinars, refund_totals, time_to_fulfilment
 from giftlib.report.html import Chapter, chapter_of
 from giftlib.api.errors import GiftlibError
 from giftlib.journal.store import Journal
 from giftlib.report.provenance import provenance, sha256, source_revision
 from giftlib.report.notebooks import parameters_of, run_notebook
-from giftlib.analysis.plots import dinars
 from giftlib.report.archive import copy_journal, note_of, record
 from giftlib.sandbox import Settings
-from giftlib.analysis.refunds import refund_totals
 from giftlib.report.sources import World, worlds_of
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from giftlib.analysis.fulfilment import time_to_fulfilment
+from giftlib.analysis import time_to_fulfilment
 from giftlib.analysis.plots import (
     plot_poll_timelines,
     plot_refund_totals,
@@ -43,7 +43,7 @@ ORDERS = pd.DataFrame(
 TRADEOFF = pd.DataFrame(
     {"schedule": ["every 5 s", "every 10 s"], "requests_per_order": [4.0, 2.5], "mean_delay_s": [2.5, 5.1]}
 )
-DRAWINGS = {
+PLOTS = {
     "timelines": lambda **kw: plot_poll_timelines(POLLS, ORDERS, **kw),
     "fulfilment": lambda **kw: plot_time_to_fulfilment(ORDERS, **kw),
     "fulfilment-of-many": lambda **kw: plot_time_to_fulfilment(pd.concat([ORDERS] * 20), **kw),
@@ -73,8 +73,9 @@ def labels(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_a_drawing_goes_on_the_axes_given_and_changes_nothing_else(draw):
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_given_axes(draw):
+    """A plot goes on the axes given and changes nothing else."""
     before = dict(matplotlib.rcParams)
     given = plt.subplots()[1]
     assert draw(ax=given) is given
@@ -82,8 +83,9 @@ def test_a_drawing_goes_on_the_axes_given_and_changes_nothing_else(draw):
     assert dict(matplotlib.rcParams) == before
 
 
-@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_a_drawing_without_axes_makes_its_own_and_the_legend_leaves_the_data_free(draw):
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_own_axes(draw):
+    """A plot without axes makes its own, and the legend does not cover the data."""
     first, second = draw(), draw()
     assert first.figure is not second.figure
     first.figure.draw_without_rendering()
@@ -92,14 +94,15 @@ def test_a_drawing_without_axes_makes_its_own_and_the_legend_leaves_the_data_fre
 
 
 @pytest.mark.mpl_image_compare(style="default")
-@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_a_drawing_looks_as_it_did(draw):
-    """Change them with pytest tests/analysis/test_plots.py --mpl-generate-path=tests/analysis/baseline, and look at them."""
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_picture(draw):
+    """A plot looks as it did. To change the pictures: pytest with --mpl-generate-path=tests/analysis/baseline."""
     return draw().figure
 
 
-@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_a_drawing_is_the_same_bytes_each_time(draw, tmp_path):
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_same_bytes(draw, tmp_path):
+    """A plot is the same bytes each time."""
     with matplotlib.rc_context({"svg.hashsalt": "giftlib"}):
         for name in ("one.svg", "two.svg"):
             draw().figure.savefig(tmp_path / name, metadata={"Date": None})
@@ -113,77 +116,88 @@ def test_a_drawing_is_the_same_bytes_each_time(draw, tmp_path):
         ("FULFILLED", [(5, 0)]),
         ("REFUNDED", [(10, 1)]),
         ("PARTIALLY_FILLED", [(2, 2)]),
-        ("failed look", [(0, 1)]),
+        ("failed poll", [(0, 1)]),
     ],
 )
-def test_each_look_is_marked_in_its_orders_row(label, points):
+def test_poll_marks(label, points):
+    """Each poll is marked in the row of its order."""
     ax = plot_poll_timelines(POLLS)
     assert [tuple(point) for point in drawn(ax, label).get_offsets()] == points
     assert [text.get_text() for text in ax.get_yticklabels()] == list("abcd")
     assert ax.yaxis_inverted()
 
 
-def test_an_open_look_is_hollow_and_outcomes_differ_in_shape():
+def test_mark_shapes():
+    """A poll of an open order is hollow, and outcomes differ in shape."""
     ax = plot_poll_timelines(POLLS)
     assert drawn(ax, "still HANDLING").get_facecolor().tolist() == [[1, 1, 1, 1]]
     shapes = {
         drawn(ax, label).get_paths()[0].vertices.tobytes()
-        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed look")
+        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed poll")
     }
     assert len(shapes) == 4
 
 
-def test_brackets_are_bars_and_an_open_one_runs_to_the_edge():
+def test_interval_bars():
+    """Intervals are bars, and that of an open order reaches the edge."""
     ax = plot_poll_timelines(POLLS, ORDERS)
-    assert segments(drawn(ax, "bracket")) == [((0, 0), (5.2, 0)), ((5, 1), (10.2, 1)), ((0, 2), (2.2, 2))]
-    assert segments(drawn(ax, "open")) == [((3, 3), (ax.get_xlim()[1], 3))]
+    assert segments(drawn(ax, "interval")) == [((0, 0), (5.2, 0)), ((5, 1), (10.2, 1)), ((0, 2), (2.2, 2))]
+    assert segments(drawn(ax, "still open")) == [((3, 3), (ax.get_xlim()[1], 3))]
 
 
-def test_orders_without_looks_get_no_row():
+def test_orders_without_polls():
+    """Orders without polls get no row."""
     ax = plot_poll_timelines(POLLS[POLLS["order_id"] == "b"], ORDERS)
-    assert segments(drawn(ax, "bracket")) == [((5, 0), (10.2, 0))]
+    assert segments(drawn(ax, "interval")) == [((5, 0), (10.2, 0))]
 
 
-def test_many_timelines_keep_readable_ticks_and_a_page_of_height():
+def test_many_timelines():
+    """Many timelines keep readable ticks and the height of a page."""
     ids = [f"6955b9000ed5f1fab3{n:06d}" for n in range(300)]
     ax = plot_poll_timelines(pd.DataFrame({"order_id": ids, "elapsed_s": 5.0, "outcome": "HANDLING"}))
     assert len(ax.get_yticks()) <= 40 and ax.figure.get_figheight() <= 10
     assert ax.get_yticklabels()[1].get_text() == "…000008"
 
 
-def test_boxes_are_the_classes_of_the_estimate():
+def test_boxes():
+    """The boxes are the Turnbull intervals of the estimate."""
     ax = plot_time_to_fulfilment(ORDERS)
-    classes = time_to_fulfilment(ORDERS).frame()
-    boxes = [path.get_extents().extents for path in drawn(ax, "estimate, its path\ninside a box unknown").get_paths()]
-    closed = classes[np.isfinite(classes["to_s"])]
+    turnbull = time_to_fulfilment(ORDERS).frame()
+    boxes = [path.get_extents().extents for path in drawn(ax, "estimate\n(box: not identified)").get_paths()]
+    closed = turnbull[np.isfinite(turnbull["to_s"])]
     assert np.array(boxes) == pytest.approx(closed[["from_s", "cdf_low", "to_s", "cdf_high"]].to_numpy())
 
 
-def test_the_naive_step_counts_first_final_answers_and_never_those_that_did_not_come():
-    step = drawn(plot_time_to_fulfilment(ORDERS), "first final answer,\ntaken for the moment itself")
+def test_naive_step():
+    """The naive step counts first final polls, and not orders that are still open."""
+    step = drawn(plot_time_to_fulfilment(ORDERS), "time of first\nfinal poll (naive)")
     x, y = step.get_data()
     assert list(x)[:4] == [0, 2.2, 5.2, 10.2]
     assert list(y) == [0, 0.25, 0.5, 0.75, 0.75]
 
 
-def test_the_naive_step_can_be_left_out_and_is_for_one_curve_only():
-    assert not any("first final" in label for label in labels(plot_time_to_fulfilment(ORDERS, naive=False)))
-    assert not any("first final" in label for label in labels(plot_time_to_fulfilment(ORDERS, by="status")))
+def test_naive_step_left_out():
+    """The naive step is optional, and is for one curve only."""
+    assert not any("naive" in label for label in labels(plot_time_to_fulfilment(ORDERS, naive=False)))
+    assert not any("naive" in label for label in labels(plot_time_to_fulfilment(ORDERS, by="status")))
 
 
 @pytest.mark.parametrize(("copies", "shown"), [(7, False), (8, True)], ids=["28 orders", "32 orders"])
-def test_the_band_is_drawn_from_30_orders_up(copies, shown):
-    assert ("95 % band" in labels(plot_time_to_fulfilment(pd.concat([ORDERS] * copies)))) is shown
+def test_band_from_30_orders(copies, shown):
+    """The band is drawn from 30 orders up."""
+    assert ("95 % confidence band" in labels(plot_time_to_fulfilment(pd.concat([ORDERS] * copies)))) is shown
 
 
-def test_the_share_never_final_is_a_dotted_line_at_its_level():
+def test_never_final():
+    """A dotted line is at the proportion that became final."""
     ax = plot_time_to_fulfilment(ORDERS.assign(not_done_by_s=[0.0, 5.0, 0.0, 11.0]))
-    line = drawn(ax, "25.0% not final\nwhile looked at")
+    line = drawn(ax, "25.0% not final\nat their last poll")
     assert segments(line) == [((11, 0.75), (ax.get_xlim()[1], 0.75))]
     assert not any("not final" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
 
 
-def test_every_bracket_lies_under_the_axis():
+def test_intervals_below_axis():
+    """Every censoring interval is below the axis."""
     ax = plot_time_to_fulfilment(ORDERS)
     lines = [collection for collection in ax.collections if hasattr(collection, "get_segments")]
     [bars] = [line for line in lines if all(y < 0 for segment in segments(line) for _, y in segment)]
@@ -195,25 +209,29 @@ def test_every_bracket_lies_under_the_axis():
     ]
 
 
-def test_groups_are_named_with_their_numbers_and_differ_in_line():
+def test_groups():
+    """The legend gives each group's numbers, and groups differ in line style."""
     ax = plot_time_to_fulfilment(pd.concat([ORDERS, ORDERS]), by="status")
     names = [f"{status} (2 orders,\n{2 * (status == 'HANDLING')} open)" for status in sorted(ORDERS["status"])]
     assert [label for label in labels(ax) if "orders" in label] == names
     assert len({str(drawn(ax, name).get_linestyle()) for name in names}) == 4
 
 
-def test_a_request_time_reaches_the_estimate():
+def test_request_time():
+    """The estimate uses the requests' time."""
     aligned = pd.DataFrame({"not_done_by_s": [0.0, 5.0], "done_by_s": [5.2, 10.2], "request_s": 0.2})
     ax = plot_time_to_fulfilment(aligned)
-    assert len(drawn(ax, "estimate, its path\ninside a box unknown").get_paths()) == 2
+    assert len(drawn(ax, "estimate\n(box: not identified)").get_paths()) == 2
 
 
-def test_orders_that_were_never_final_can_be_drawn():
+def test_none_final():
+    """Orders of which none is final can be plotted."""
     ax = plot_time_to_fulfilment(ORDERS[3:])
-    assert "100.0% not final\nwhile looked at" in labels(ax)
+    assert "100.0% not final\nat their last poll" in labels(ax)
 
 
-def test_bars_stack_what_was_charged_and_refunded_and_say_the_exact_totals():
+def test_refund_bars():
+    """Bars stack the dinars charged and refunded, and show the exact totals."""
     ax = plot_refund_totals(ORDERS)
     bars = [(bar.get_x(), bar.get_width()) for bar in ax.patches]
     assert bars == [(0, 981), (0, 0), (0, 980.5), (0, 0), (981, 0), (0, 0), (980.5, 980.5), (0, 1470)]
@@ -226,19 +244,22 @@ def test_bars_stack_what_was_charged_and_refunded_and_say_the_exact_totals():
     assert {bar.get_hatch() for bar in ax.patches} == {None, "////"}
 
 
-def test_bars_of_several_groups_carry_both_names():
+def test_refund_bar_names():
+    """Bars of several groups carry both names."""
     ax = plot_refund_totals(ORDERS.assign(type_id="t"), by=["type_id", "status"])
     assert ax.get_yticklabels()[0].get_text() == "t / FULFILLED"
 
 
-def test_each_schedule_is_a_point_with_its_name():
+def test_schedule_points():
+    """Each schedule is a point with its name."""
     ax = plot_schedule_tradeoff(TRADEOFF)
     assert [tuple(points.get_offsets()[0]) for points in ax.collections] == [(4, 2.5), (2.5, 5.1)]
     assert [(text.get_text(), text.xy) for text in ax.texts] == [("every 5 s", (4, 2.5)), ("every 10 s", (2.5, 5.1))]
     assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
 
 
-def test_the_best_possible_is_a_line():
+def test_front_line():
+    """The best possible is a line."""
     front = pd.DataFrame({"requests_per_order": [4.0, 2.0], "mean_delay_s": [1.5, 3.5]})
     (line,) = plot_schedule_tradeoff(TRADEOFF, front=front).lines
     assert [tuple(point) for point in line.get_xydata()] == [(2, 3.5), (4, 1.5)]
@@ -256,7 +277,8 @@ def test_the_best_possible_is_a_line():
         lambda: plot_schedule_tradeoff(TRADEOFF.drop(columns="schedule")),
     ],
 )
-def test_frames_that_cannot_be_drawn_are_refused_without_leaving_a_figure(draw):
+def test_invalid_frames(draw):
+    """Frames that cannot be plotted raise, and no figure is left."""
     with pytest.raises(ValueError, match="must have"):
         draw()
     assert plt.get_fignums() == []

@@ -42,7 +42,8 @@ MIXED = orders_of(
 )
 
 
-def test_totals_of_all_orders_are_those_worked_by_hand():
+def test_hand_worked():
+    """The totals are those worked out by hand."""
     totals = refund_totals(MIXED)
     assert totals.to_dict("index") == {
         "all": {
@@ -69,40 +70,47 @@ def test_totals_of_all_orders_are_those_worked_by_hand():
         (["day", "type_id"], {("2026-01-01", "t"): 4, ("2026-01-01", "unknown"): 1, ("2026-01-02", "t"): 1}),
     ],
 )
-def test_groups_come_sorted_one_row_each(by, orders):
+def test_groups(by, orders):
+    """There is one row per group, and the groups are sorted."""
     assert list(refund_totals(MIXED, by)["orders"].items()) == list(orders.items())
     assert list(refund_totals(MIXED, by).index.names) == ([by] if isinstance(by, str) else by)
 
 
-def test_a_day_is_counted_in_utc():
+def test_utc_day():
+    """A day is the UTC day."""
     late = order(placed_at=pd.Timestamp("2026-01-02 00:30", tz="Africa/Algiers"))
     assert list(refund_totals(pd.DataFrame([late]), "day").index) == ["2026-01-01"]
 
 
-def test_open_orders_have_no_money_and_no_rate():
+def test_open_orders():
+    """Open orders have no money and no refund rate."""
     totals = refund_totals(orders_of(order("HANDLING"))).loc["all"]
     assert (totals["charged"], totals["refunded"]) == (0, 0) and np.isnan(totals["refund_rate"])
 
 
-def test_no_orders_total_nothing():
+def test_no_orders():
+    """Without orders there is nothing to add up."""
     assert refund_totals(orders_of()).loc["all", ["orders", "charged"]].tolist() == [0, Decimal(0)]
     assert refund_totals(orders_of(), "status").empty
 
 
 @settings(max_examples=30)
 @given(st.lists(st.integers(0, 10**15), min_size=1, max_size=30))
-def test_sums_of_money_are_exact(centimes):
+def test_exact_sums(centimes):
+    """Sums of money are exact to the centime."""
     orders = orders_of(*[order(fulfilled_amount=Decimal(amount).scaleb(-2)) for amount in centimes])
     assert refund_totals(orders)["charged"].iloc[0].scaleb(2) == sum(centimes)
 
 
-def test_sums_longer_than_the_usual_28_digits_are_exact():
+def test_long_sums():
+    """Sums with more than the usual 28 digits are exact too."""
     orders = orders_of(order(fulfilled_amount=Decimal(10**30)), order(fulfilled_amount=Decimal("0.01")))
     assert str(refund_totals(orders)["charged"].iloc[0]) == "1" + "0" * 30 + ".01"
 
 
 @pytest.mark.parametrize("amount", [490.5, 490, Decimal("Infinity")])
-def test_money_that_is_not_an_exact_decimal_is_refused(amount):
+def test_inexact_amount(amount):
+    """An amount that is not a finite Decimal raises."""
     with pytest.raises(ValueError, match="fulfilled_amount must hold finite Decimals"):
         refund_totals(orders_of(order(fulfilled_amount=amount)))
 
@@ -110,11 +118,13 @@ def test_money_that_is_not_an_exact_decimal_is_refused(amount):
 @pytest.mark.parametrize(
     ("by", "message"), [("colour", "'colour'"), ([], "at least one column"), (["status", "status"], "each once")]
 )
-def test_groups_that_cannot_be_made_are_refused(by, message):
+def test_invalid_groups(by, message):
+    """Groups that cannot be made raise."""
     with pytest.raises(ValueError, match=message):
         refund_totals(MIXED, by)
 
 
-def test_a_missing_column_is_named():
+def test_missing_column():
+    """The message names a missing column."""
     with pytest.raises(ValueError, match="'refunded_amount'"):
         refund_totals(MIXED.drop(columns="refunded_amount"))

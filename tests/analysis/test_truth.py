@@ -1,4 +1,4 @@
-"""Every bracket holds what the emulator knows to be true."""
+"""Every censoring interval holds what the emulator knows to be true."""
 
 import os
 import tempfile
@@ -10,19 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giftlib import GiftlibError, Journal, Sandbox, place_order, poll_order_until_complete, process_orders, track_orders
-from giftlib.polling.schedules import every, fixed, growing, wait_then, with_jitter
+from giftlib.sandbox.catalog import SAMPLE_PRODUCT
 from giftlib.sandbox.faults import at_rate
+from giftlib.schedules import at_times, every, exponential, with_jitter
 
-ORDER = ("507f1f77bcf86cd799439011", "type_001", 1)
+ORDER = (SAMPLE_PRODUCT, "type_001", 1)
 GAPS = st.floats(0.5, 40)
 PLAIN = st.one_of(
     GAPS.map(every),
-    st.builds(lambda first, gap: wait_then(first, every=gap), GAPS, GAPS),
-    st.builds(lambda first, factor: growing(first, factor=factor, most=30), st.floats(0.5, 5), st.floats(1.1, 3)),
-    st.lists(st.integers(1, 200), min_size=1, max_size=8, unique=True).map(lambda looks: fixed(sorted(looks))),
+    st.builds(lambda first, gap: every(gap, first=first), GAPS, GAPS),
+    st.builds(lambda first, factor: exponential(first, factor, 30), st.floats(0.5, 5), st.floats(1.1, 3)),
+    st.lists(st.integers(1, 200), min_size=1, max_size=8, unique=True).map(lambda times: at_times(sorted(times))),
 )
 SCHEDULES = st.one_of(PLAIN, st.builds(with_jitter, PLAIN, st.floats(0.05, 0.5)))
-WORLDS = st.fixed_dictionaries(
+SETTINGS = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 10**6),
         "latency_s": st.one_of(st.none(), st.floats(0, 10)),
@@ -43,15 +44,16 @@ def together(sandbox, client, journal, schedule, timeout):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=int(os.environ.get("GIFTLIB_BRACKET_CASES", 25)), deadline=None)
+@settings(max_examples=int(os.environ.get("GIFTLIB_INTERVAL_CASES", 25)), deadline=None)
 @given(
     wait=st.sampled_from([one_by_one, together]),
-    world=WORLDS,
+    settings_=SETTINGS,
     schedule=SCHEDULES,
     timeouts=st.lists(st.floats(1, 60), min_size=1, max_size=4),
 )
-def test_every_bracket_holds_the_truth(wait, world, schedule, timeouts):
-    with Sandbox(fulfilment_p95_s=100, **world) as sandbox, tempfile.TemporaryDirectory() as directory:
+def test_intervals_hold_truth(wait, settings_, schedule, timeouts):
+    """Every interval holds the true time, whatever the schedule, latency, faults and restarts."""
+    with Sandbox(fulfilment_p95_s=100, **settings_) as sandbox, tempfile.TemporaryDirectory() as directory:
         others = sandbox.add_orders(3)
         for timeout in timeouts:  # each with a process of its own: nothing but the file goes on
             journal, client = Journal(Path(directory, "journal.db")), sandbox.client()
@@ -64,7 +66,7 @@ def test_every_bracket_holds_the_truth(wait, world, schedule, timeouts):
             ):
                 with suppress(GiftlibError):
                     call()
-            orders = journal.orders(trust_lists=world["list_lag_s"] == 0).set_index("order_id")
+            orders = journal.orders(trust_lists=settings_["list_lag_s"] == 0).set_index("order_id")
             journal.close()
         truth = orders.index.map(sandbox.truth())
         assert (orders["not_done_by_s"] < truth).all() and (truth <= orders["done_by_s"] + 1e-6).all()

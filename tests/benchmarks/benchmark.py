@@ -36,11 +36,10 @@ from giftlib import (
     time_to_fulfilment,
     track_orders,
 )
-from giftlib.analysis.scheduling import best_delay, optimum
 from giftlib.journal.parquet import write_orders
-from giftlib.polling.schedules import evaluate, every, learned, wait_then
 from giftlib.report.build import find_notebooks
 from giftlib.report.notebooks import tidied
+from giftlib.schedules import best_delay, evaluate, every, fitted, optimum
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -117,13 +116,13 @@ def throughput(orders, seed):
 
 
 def excess(law, orders, histories):
-    """By what share learned schedules exceed the best delay for their requests: mean and worst of the histories."""
+    """By what proportion fitted schedules exceed the best delay for their requests: mean and worst of the histories."""
     points = [evaluate(optimum(law, worth), law) for worth in np.geomspace(20, 0.3, 60)]
     front = [[point.requests_per_order for point in points], [point.mean_delay_s for point in points]]
     found = []
     for seed in range(histories):
         high = np.ceil(law.rvs(orders, random_state=np.random.default_rng(seed)) / 5) * 5
-        schedule = learned(pd.DataFrame({"not_done_by_s": high - 5, "done_by_s": high}))
+        schedule = fitted(pd.DataFrame({"not_done_by_s": high - 5, "done_by_s": high}))
         requests_per_order, delay, _ = evaluate(schedule, law)
         found.append(delay / np.interp(requests_per_order, *front) - 1)
     return np.mean(found), max(found)
@@ -336,11 +335,11 @@ def main():
     row("the emulator with a million orders", "start and stop under 0.2 s each, under 1.5 GiB",
         f"{1000 * start:.0f} ms, {1000 * stop:.0f} ms, {peak:.2f} GiB")  # fmt: skip
 
-    patient, loop = evaluate(wait_then(7, every=5), LAW), evaluate(every(5), LAW)
-    row("`wait_then(7, every=5)`, exact", "2.65 requests, 2.6 s", f"{patient[0]:.2f} requests, {patient[1]:.2f} s")
+    patient, loop = evaluate(every(5, first=7), LAW), evaluate(every(5), LAW)
+    row("`every(5, first=7)`, exact", "2.65 requests, 2.6 s", f"{patient[0]:.2f} requests, {patient[1]:.2f} s")
     row("`every(5)`, exact (the guide's loop)", "3.99, 2.48 s", f"{loop[0]:.2f}, {loop[1]:.2f} s")
     row("best delay with gaps of 5 s", "2.48 s", f"{best_delay(LAW, 2.86, closest=5):.2f} s at 2.86 requests")
-    for schedule in (wait_then(7, every=5), every(5)):
+    for schedule in (every(5, first=7), every(5)):
         requests_per_order, delay = one_order_at_a_time(schedule)
         row(f"`{schedule}`, 6,000 waits over HTTP", "", f"{requests_per_order:.2f}, {delay:.2f} s")
 
@@ -349,7 +348,7 @@ def main():
         for orders, aim in zip((5, 20), aims, strict=True):
             mean, worst = excess(law, orders, 20)
             row(
-                f"`learned`, {orders} past orders, {name}: over the optimum",
+                f"`fitted`, {orders} past orders, {name}: over the optimum",
                 aim,
                 f"{mean:.1%}, worst of 20 {worst:.1%}",
             )

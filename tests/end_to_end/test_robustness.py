@@ -1,15 +1,7 @@
 """Each fault of the sandbox as giftlib's caller meets it: what a wait records, what a purchase leaves behind."""
 
 import pytest
-from alterations import (
-    hyphenated,
-    null,
-    numbers_as_text,
-    open_again,
-    too_few_cards,
-    unknown_status,
-    without,
-)
+from alterations import hyphenated, null, numbers_as_text, open_again, too_few_cards, unknown_status, without
 
 from giftlib import (
     GiftlibError,

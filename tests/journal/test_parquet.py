@@ -9,7 +9,7 @@ from dask.distributed import Client as Cluster
 from dask.distributed import LocalCluster
 
 from giftlib import GiftlibError, Journal, Sandbox, process_orders, refund_totals, time_to_fulfilment
-from giftlib.analysis.partitions import of_parts
+from giftlib.analysis.columns import of_parts
 from giftlib.journal import parquet
 from giftlib.journal.parquet import write_orders
 

@@ -4,15 +4,8 @@ from queue import Queue
 import numpy as np
 import pytest
 
-from giftlib import (
-    InsufficientBalanceError,
-    Journal,
-    PermissionDeniedError,
-    place_order,
-    process_orders,
-    track_orders,
-)
-from giftlib.polling.schedules import wait_then
+from giftlib import InsufficientBalanceError, Journal, PermissionDeniedError, place_order, process_orders, track_orders
+from giftlib.polling.schedules import every
 from giftlib.sandbox import Fault, Sandbox, at_rate
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -175,7 +168,7 @@ def test_orders_placed_long_ago_are_looked_at_at_once():
 
 def test_a_schedule_says_when_the_rounds_begin():
     with Sandbox(fulfilment_s=28, latency_s=0) as sandbox:
-        journal = track_orders(sandbox.add_orders(2), schedule=wait_then(7, every=6), client=sandbox.client())
+        journal = track_orders(sandbox.add_orders(2), schedule=every(6, first=7), client=sandbox.client())
     assert journal.polls()["elapsed_s"].unique().tolist()[:5] == [7, 13, 19, 25, 31]
 
 

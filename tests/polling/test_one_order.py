@@ -19,7 +19,7 @@ from giftlib import (
     check_order_status,
     poll_order_until_complete,
 )
-from giftlib.polling.schedules import wait_then
+from giftlib.polling.schedules import every
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -134,10 +134,10 @@ def test_looks_are_made_at_once_and_an_interval_after_each_answer():
 def test_a_schedule_takes_the_place_of_the_interval():
     with Sandbox(fulfilment_s=12, latency_s=0) as sandbox:
         journal = Journal()
-        wait(sandbox, journal=journal, schedule=wait_then(7, every=6))
+        wait(sandbox, journal=journal, schedule=every(6, first=7))
         assert journal.polls()["elapsed_s"].tolist() == pytest.approx([7, 13])
         with pytest.raises(ValueError, match="interval or schedule, not both"):
-            wait(sandbox, schedule=wait_then(7, every=6), interval=3)
+            wait(sandbox, schedule=every(6, first=7), interval=3)
 
 
 def test_when_the_attempts_run_out_no_pause_follows_the_last():
@@ -149,8 +149,7 @@ def test_when_the_attempts_run_out_no_pause_follows_the_last():
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "waited"),
-    [("12", 12), ("0", 5), ("-1", 5), ("soon", 5), ("NaN", 5), ("inf", 5), ("3600", 60)],
+    ("retry_after", "waited"), [("12", 12), ("0", 5), ("-1", 5), ("soon", 5), ("NaN", 5), ("inf", 5), ("3600", 60)]
 )
 def test_retry_after_is_kept_to_within_reason(retry_after, waited):
     fault = Fault("checkOrder", call=1, status=429, headers={"Retry-After": retry_after})
