@@ -39,8 +39,7 @@ from giftlib import (
 from giftlib.analysis.scheduling import best_delay, optimum
 from giftlib.journal.parquet import write_orders
 from giftlib.polling.schedules import evaluate, every, learned, wait_then
-from giftlib.report.build import find_notebooks
-from giftlib.report.notebooks import tidied
+from giftlib.report import find_notebooks
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -303,7 +302,7 @@ def notebooks_under_nbval(rounds=3):
     with tempfile.TemporaryDirectory() as folder:
         for path in ours:
             cell = nbformat.v4.new_code_cell("import matplotlib.pyplot as plt\nimport pandas as pd", execution_count=1)
-            nbformat.write(tidied(nbformat.v4.new_notebook(cells=[cell])), Path(folder) / path.name)
+            nbformat.write(nbformat.v4.new_notebook(cells=[cell]), Path(folder) / path.name)
         shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
         command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
         taken = [
