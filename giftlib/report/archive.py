@@ -15,7 +15,8 @@ _RUNS = """
 SELECT run FROM (SELECT run, sent_us FROM original.orders UNION ALL SELECT run, sent_us FROM original.polls)
 WHERE run IS NOT NULL GROUP BY run ORDER BY MIN(sent_us), run
 """
-_KEYS = {"orders": "intent", "polls": "id"}
+_PREFIX = "UPDATE moved SET order_id = ? || ':' || order_id WHERE order_id IN (SELECT order_id FROM main.orders)"
+_KEYS = {"polls": "id", "orders": "intent"}  # polls first, while main.orders has only the journals before
 
 
 def record(journals: Mapping[str, Path], metadata: Any, path: Path) -> None:
@@ -36,19 +37,13 @@ def _append(db: sqlite3.Connection, name: str, journal: Path) -> None:
     db.execute("ATTACH ? AS original", (str(journal),))
     db.execute("BEGIN")
     runs = [(f"{name} {number}", run) for number, (run,) in enumerate(db.execute(_RUNS).fetchall(), 1)]
-    db.execute(
-        "CREATE TEMP TABLE taken AS SELECT order_id FROM main.orders INTERSECT SELECT order_id FROM original.orders"
-    )
     for table, key in _KEYS.items():
         db.execute(f"CREATE TEMP TABLE moved AS SELECT * FROM original.{table} ORDER BY {key}")
         db.execute(f"UPDATE moved SET {key} = NULL")  # numbers continue after those of the journals before
         db.executemany("UPDATE moved SET run = ? WHERE run = ?", runs)
-        db.execute(
-            "UPDATE moved SET order_id = ? || ':' || order_id WHERE order_id IN (SELECT order_id FROM taken)", (name,)
-        )
+        db.execute(_PREFIX, (name,))
         db.execute(f"INSERT INTO main.{table} SELECT * FROM moved ORDER BY rowid")
         db.execute("DROP TABLE moved")
-    db.execute("DROP TABLE taken")
     db.execute("COMMIT")
     db.execute("DETACH original")
 

@@ -146,11 +146,9 @@ def rebuild_report(journal: Path, out: Path) -> Path:
 
 def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
     known = {name for path in notebooks for name in parameters_of(path)}
-    names = ", ".join(path.name for path in notebooks)
-    if parameters and not known:
-        raise ValueError(f"no cell tagged 'parameters' in {names}: {', '.join(parameters)} cannot be set")
-    if unknown := [name for name in parameters if name not in known]:
-        raise ValueError(f"no parameter {unknown[0]} in {names}, only {', '.join(sorted(known))}")
+    for name in (name for name in parameters if name not in known):
+        there = f"only {', '.join(sorted(known))}" if known else "no cell is tagged 'parameters'"
+        raise ValueError(f"no parameter {name} in {', '.join(path.name for path in notebooks)}: {there}")
 
 
 def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,10 +131,5 @@ def page_of(sections: Sequence[Section], sources: Sequence[Source], journal: str
             for source in sources
         ],
         dinars=dinars,
-        light=_highlighting("default"),
-        dark=_highlighting("github-dark"),
+        HtmlFormatter=HtmlFormatter,
     )
-
-
-def _highlighting(style: str) -> Markup:
-    return Markup(HtmlFormatter(style=style).get_style_defs(".highlight"))  # type: ignore[no-untyped-call]

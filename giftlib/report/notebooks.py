@@ -83,8 +83,7 @@ def run_notebook(
     Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell fails.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    known = parameters_of(path)
-    given = {name: value for name, value in (parameters or {}).items() if name in known}
+    given = {name: value for name, value in (parameters or {}).items() if name in parameters_of(path)}
     behind = _parameters_cell(notebook).stop
     if given:
         source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
