@@ -9,16 +9,21 @@ from giftlib.analysis.plots import (
 )
 from giftlib.analysis.reconciliation import reconcile_refunds
 from giftlib.analysis.refunds import refund_totals
-from giftlib.api.client import Client
-from giftlib.api.errors import (
+from giftlib.api import (
     ApiError,
     AuthenticationError,
+    Card,
+    Client,
     GiftlibError,
     InsufficientBalanceError,
     InvalidRequestError,
+    JournalError,
     NoAnswerError,
     NotFoundError,
+    Order,
     OrderOutcomeUnknownError,
+    OrderRequest,
+    OrderStatus,
     OutOfStockError,
     PermissionDeniedError,
     PollTimeoutError,
@@ -26,13 +31,19 @@ from giftlib.api.errors import (
     RateLimitError,
     ServerError,
 )
-from giftlib.api.orders import Card, Order, OrderStatus
 from giftlib.clock import SimulatedClock, SystemClock
 from giftlib.connection import connect
-from giftlib.journal.store import Journal
-from giftlib.polling.many_orders import process_orders, track_orders
-from giftlib.polling.one_order import check_order_status, poll_order_until_complete
-from giftlib.polling.placing import handle_order_result, place_order, process_order
+from giftlib.journal import Journal
+from giftlib.polling import (
+    check_order_status,
+    handle_order_result,
+    place_order,
+    poll_order_until_complete,
+    process_order,
+    process_orders,
+    recover_orders,
+    track_orders,
+)
 from giftlib.sandbox import Sandbox
 
 __all__ = [
@@ -45,10 +56,12 @@ __all__ = [
     "InsufficientBalanceError",
     "InvalidRequestError",
     "Journal",
+    "JournalError",
     "NoAnswerError",
     "NotFoundError",
     "Order",
     "OrderOutcomeUnknownError",
+    "OrderRequest",
     "OrderStatus",
     "OutOfStockError",
     "PermissionDeniedError",
@@ -71,6 +84,7 @@ __all__ = [
     "process_order",
     "process_orders",
     "reconcile_refunds",
+    "recover_orders",
     "refund_totals",
     "time_to_fulfilment",
     "track_orders",

@@ -1,30 +1,34 @@
-"""Orders as Parquet files, which Dask reads where its workers are."""
+"""Write orders as Parquet files, which Dask reads where its workers are."""
 
-from collections.abc import Iterable
+import sqlite3
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pandas as pd
+from giftlib.api import JournalError, decimals
 
-from giftlib.analysis.columns import group_keys
-from giftlib.api.errors import GiftlibError
+from .frames import read_orders
+
+_AMOUNTS = """
+SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders UNION SELECT refunded_amount FROM orders
+"""
+_ORDERS_PER_FILE = 100_000
 
 
-def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
-    """Write frames with the columns of `Journal.orders` to a new or empty directory: all of them, or nothing.
-
-    See `Journal.to_parquet` for the files and for what is raised.
-    """
+def write_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None:
+    """Write all orders to a new or empty directory, or nothing; see `Journal.to_parquet` for the files and errors."""
     try:
         import pyarrow as pa
         from pyarrow import dataset
     except ImportError:
-        raise GiftlibError("Parquet files need pyarrow: pip install pyarrow") from None
+        raise JournalError('Parquet files need pyarrow: pip install "giftlib[scale]"') from None
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
         raise ValueError(f"directory must be a new or an empty one, got {directory}")
-    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, decimal_places)
+    amounts = db.execute(_AMOUNTS).fetchall()
+    places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
+    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, max(places, 2))
     schema = pa.schema({
         "order_id": text, "product_id": text, "type_id": text, "quantity": number,
         "placed_at": pa.timestamp("us", "UTC"), "status": text, "polls": number,
@@ -37,16 +41,17 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
         directory.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=directory.parent) as scratch:
             whole = Path(scratch, "whole")
-            for at, frame in enumerate(frames):
-                table = pa.Table.from_pandas(frame.assign(day=group_keys(frame, "day")), schema, preserve_index=False)
+            for at, frame in enumerate(read_orders(db, chunk_size=_ORDERS_PER_FILE)):
+                days = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
+                table = pa.Table.from_pandas(frame.assign(day=days), schema, preserve_index=False)
                 dataset.write_dataset(
                     table, whole, basename_template=f"{at:06}-{{i}}.parquet", format="parquet", partitioning=by_day,
-                    max_partitions=len(table), existing_data_behavior="overwrite_or_ignore",
+                    max_partitions=max(len(table), 1), existing_data_behavior="overwrite_or_ignore",
                 )  # fmt: skip
-            if not whole.exists():
-                raise GiftlibError("there is no order to write")
+            if not any(whole.glob("**/*.parquet")):
+                raise JournalError("there is no order to write")
             if directory.exists():
                 directory.rmdir()
             whole.rename(directory)
     except (OSError, pa.ArrowException) as error:
-        raise GiftlibError(f"{directory} cannot be written: {error}") from None
+        raise JournalError(f"{directory} cannot be written: {error}") from None

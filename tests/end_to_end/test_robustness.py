@@ -19,6 +19,7 @@ from giftlib import (
     place_order,
     poll_order_until_complete,
 )
+from giftlib.polling import recover_orders
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -73,7 +74,7 @@ def test_after_a_faulty_purchase_the_journal_and_the_sandbox_agree(fault):
             told = error
         bought = list(sandbox.truth())
         assert isinstance(told, OrderOutcomeUnknownError) or not bought
-        journal.reconcile(client)
+        recover_orders(journal, client)
         assert journal.unfinished() == bought
         assert sum(request.method == "POST" for request in sandbox.requests) == 1
 
