@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from giftlib.api.errors import GiftlibError
-from giftlib.journal.store import Journal
+from giftlib.api import JournalError
+from giftlib.journal import Journal
 
 _RUNS = """
 SELECT run FROM (SELECT run, sent_us FROM original.orders UNION ALL SELECT run, sent_us FROM original.polls)
@@ -51,7 +51,7 @@ def _append(db: sqlite3.Connection, name: str, journal: Path) -> None:
 def copy_journal(journal: Path, path: Path) -> None:
     """Copy a journal to `path`, with the write-ahead log that a killed program left; the original stays as it is.
 
-    Raises OSError if it cannot be read, GiftlibError if it is no journal.
+    Raises OSError if it cannot be read, JournalError if it is no journal.
     """
     for suffix in ("", "-wal"):
         original = journal.with_name(journal.name + suffix)
@@ -59,8 +59,8 @@ def copy_journal(journal: Path, path: Path) -> None:
             shutil.copyfile(original, path.with_name(path.name + suffix))
     try:
         Journal(path).close()
-    except GiftlibError as error:
-        raise GiftlibError(str(error).replace(str(path), str(journal))) from None
+    except JournalError as error:
+        raise JournalError(str(error).replace(str(path), str(journal))) from None
 
 
 def metadata_of(path: Path) -> Any:

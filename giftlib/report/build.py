@@ -4,7 +4,6 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
-from giftlib.api.errors import GiftlibError
-from giftlib.journal.store import Journal
+from giftlib.api import GiftlibError, JournalError
+from giftlib.journal import Journal
 from giftlib.report.archive import copy_journal, metadata_of, record
 from giftlib.report.html import Section, page_of, section_of
 from giftlib.report.notebooks import parameters_of, run_notebook
@@ -115,11 +114,12 @@ def write_report(
 def rebuild_report(journal: Path, out: Path) -> Path:
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
-    The journal's file stays as it is. Raises GiftlibError for a file that is no journal or holds no orders.
+    The journal's file stays as it is. Raises JournalError for a file that is no journal, GiftlibError for one
+    without orders.
 
     >>> from giftlib import Sandbox, place_order
     >>> with Sandbox(seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
-    ...     with closing(Journal(f"{folder}/orders.sqlite")) as journal:
+    ...     with Journal(f"{folder}/orders.sqlite") as journal:
     ...         _ = place_order("507f1f77bcf86cd799439011", "type_001", client=sandbox.client(), journal=journal)
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
@@ -130,10 +130,10 @@ def rebuild_report(journal: Path, out: Path) -> Path:
         try:
             recorded = _read(copy)
         except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
-            raise GiftlibError(f"{journal} is not a journal that can be read") from None
+            raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
-            raise GiftlibError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
+            raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
         digest = sha256(recorded.journal)
         manifest = {
             "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
@@ -165,7 +165,7 @@ class _Recorded(NamedTuple):
 
 
 def _read(path: Path) -> _Recorded:
-    with closing(Journal(path)) as journal:
+    with Journal(path) as journal:
         orders, polls = journal.orders(), journal.polls()
     if orders.empty:
         raise GiftlibError("there are no orders to report")

@@ -16,7 +16,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from giftlib.api.errors import GiftlibError
+from giftlib.api import GiftlibError
 
 ENVIRONMENT: Mapping[str, str] = {
     "GIFTLIB_SANDBOX_SETTINGS": "",

@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+
+_UNKNOWN = "The journal does not record which API these orders came from."
 
 
 class Source(NamedTuple):
@@ -30,20 +32,18 @@ def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> 
     `notebooks` is the metadata of the notebooks that ran; `orders` has their orders in the same sequence, and after
     them those that no notebook placed. Raises ValueError if the metadata counts more orders than there are.
     """
-    numbers: dict[str, list[int]] = {}
-    for number, notebook in enumerate(notebooks):
-        numbers.setdefault(_description(notebook), []).append(number)
-    ends = list(accumulate((notebook["orders"] for notebook in notebooks), initial=0))
-    if ends[-1] > len(orders):
-        raise ValueError(f"the metadata counts {ends[-1]} orders, the journal {len(orders)}")
-    sources = []
-    for description, those in numbers.items():
-        if len(numbers) > 1:
-            names = (notebooks[number]["name"].partition("_")[0] for number in those)
-            description += f" Notebooks: {', '.join(names)}."
-        sources.append(Source(description, pd.concat([orders.iloc[ends[n] : ends[n + 1]] for n in those])))
-    sources.append(Source("The journal does not record which API these orders came from.", orders.iloc[ends[-1] :]))
-    return sorted((source for source in sources if len(source.orders)), key=lambda source: -len(source.orders))
+    descriptions = [_description(notebook) for notebook in notebooks]
+    if len(set(descriptions)) > 1:
+        numbers = pd.Series([notebook["name"].partition("_")[0] for notebook in notebooks])
+        together = numbers.groupby(descriptions).agg(", ".join)
+        descriptions = [f"{each} Notebooks: {together[each]}." for each in descriptions]
+    counts = [notebook["orders"] for notebook in notebooks]
+    unknown = len(orders) - sum(counts)
+    if unknown < 0:
+        raise ValueError(f"the metadata counts {sum(counts)} orders, the journal {len(orders)}")
+    source_of_each = np.repeat([*descriptions, _UNKNOWN], [*counts, unknown])
+    sources = [Source(str(description), frame) for description, frame in orders.groupby(source_of_each, sort=False)]
+    return sorted(sources, key=lambda source: -len(source.orders))
 
 
 def _description(notebook: Mapping[str, Any]) -> str:
