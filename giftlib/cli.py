@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 from giftlib.api.errors import GiftlibError
-from giftlib.calibration import calibrate
 from giftlib.clock import SystemClock
 from giftlib.connection import connect
 from giftlib.journal.store import Journal
@@ -129,6 +128,8 @@ def _track(chosen: argparse.Namespace) -> int:
 
 
 def _calibrate(chosen: argparse.Namespace) -> int:
+    from giftlib.calibration import calibrate
+
     if chosen.out.is_dir() or not chosen.out.absolute().parent.is_dir():
         chosen.refuse(f"argument --out: must be a file in a folder that is there, got {str(chosen.out)!r}")
     calibration = calibrate(connect(), orders=chosen.orders)

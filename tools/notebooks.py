@@ -31,12 +31,12 @@ def tidied(notebook: nbformat.NotebookNode) -> str:
     return nbformat.writes(nbformat.from_dict({**notebook, "cells": cells, "metadata": _METADATA})) + "\n"
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run, or check; 1 if a notebook is not tidy."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("notebooks"), metavar="DIR")
     parser.add_argument("--check", action="store_true", help="run and change nothing, name the notebooks not tidy")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     paths = find_notebooks(chosen.folder)
     if chosen.check:
         untidy = [

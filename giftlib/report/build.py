@@ -84,12 +84,11 @@ def write_report(
     notebook has and for a file that holds no settings; nothing is written then.
 
     >>> from nbformat import v4, write
-    >>> code = "from giftlib import *; client, journal = connect(), Journal(); "
-    >>> code += "place_order('507f1f77bcf86cd799439011', 'type_001', journal=journal)"
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(v4.new_notebook(cells=[v4.new_code_cell(code)]), f"{folder}/1_one.ipynb")
-    ...     write_report(find_notebooks(Path(folder)), Path(folder, "report")).name
-    'index.html'
+    ...     write(v4.new_notebook(), f"{folder}/1_one.ipynb")
+    ...     write_report(find_notebooks(Path(folder)), Path(folder, "report"), parameters={"n_orders": 500})
+    Traceback (most recent call last):
+    ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
     parameters = dict(parameters or {})
     _require_parameters(notebooks, parameters)
@@ -120,7 +119,7 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     >>> from giftlib import Sandbox, place_order
     >>> with Sandbox(seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
     ...     with Journal(f"{folder}/orders.sqlite") as journal:
-    ...         _ = place_order("507f1f77bcf86cd799439011", "type_001", client=sandbox.client(), journal=journal)
+    ...         _ = place_order("507f1f77bcf86cd799439011", "type_001", 1, client=sandbox.client(), journal=journal)
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
@@ -129,7 +128,7 @@ def rebuild_report(journal: Path, out: Path) -> Path:
         copy_journal(journal, copy)
         try:
             recorded = _read(copy)
-        except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
+        except (pd.errors.DatabaseError, sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:

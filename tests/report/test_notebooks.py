@@ -1,9 +1,8 @@
 """The notebooks as committed: what strict nbval does not see, since one without outputs or with a secret passes it."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
+from runpy import run_path
 
 import nbformat
 import pytest
@@ -70,7 +69,7 @@ def test_prose(path):
     assert number is None or not re.search(rf"\b{number} orders", prose)
 
 
-def test_tool(tmp_path):
+def test_tool(tmp_path, capsys):
     """`tools/notebooks.py` finds what an editor left in a notebook, and runs it so that this is gone."""
     path = tmp_path / "1_own.ipynb"
     cell = nbformat.v4.new_code_cell(
@@ -79,10 +78,10 @@ def test_tool(tmp_path):
     language = {"name": "python", "version": "3.11.7"}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": language, "widgets": {}}), path)
 
+    main = run_path(str(ROOT / "tools" / "notebooks.py"))["main"]
+
     def tool(*options):
-        command = [sys.executable, str(ROOT / "tools" / "notebooks.py"), str(tmp_path), *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout
+        return main([str(tmp_path), *options]), capsys.readouterr().out
 
     before = path.read_bytes()
     assert tool("--check") == (1, f"{path} is not tidy: make notebooks\n")
