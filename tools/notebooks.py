@@ -28,7 +28,8 @@ def tidied(notebook: nbformat.NotebookNode) -> str:
         {**cell, "metadata": {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}}
         for cell in notebook.cells
     ]
-    return nbformat.writes(nbformat.from_dict({**notebook, "cells": cells, "metadata": _METADATA})) + "\n"
+    text: str = nbformat.writes(nbformat.from_dict({**notebook, "cells": cells, "metadata": _METADATA}))
+    return f"{text}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
