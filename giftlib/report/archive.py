@@ -68,4 +68,4 @@ def metadata_of(path: Path) -> Any:
     with closing(sqlite3.connect(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'report'").fetchone():
             return None
-        return json.loads(db.execute("SELECT * FROM report").fetchone()[0])
+        return json.loads(db.execute("SELECT * FROM report").fetchone()[0])  # older reports named the column `note`

@@ -79,6 +79,15 @@ def test_no_metadata(journals):
     assert metadata_of(journals["1"]) is None
 
 
+def test_older_metadata(journals):
+    """Metadata of an older report, which named the column otherwise, can be read."""
+    with sqlite3.connect(journals["1"]) as db:
+        db.execute("CREATE TABLE report (note TEXT NOT NULL)")
+        db.execute("INSERT INTO report VALUES ('[1]')")
+    db.close()
+    assert metadata_of(journals["1"]) == [1]
+
+
 def test_reading_changes_nothing(journals, tmp_path):
     """Reading a kept journal does not change its file."""
     record(journals, None, tmp_path / "all.sqlite")
