@@ -37,7 +37,7 @@ lint: $(READY)
 	$(BIN) -m ruff check
 	$(BIN) -m ruff format --check
 	$(BIN) -m mypy
-	$(BIN) -m giftlib notebooks --check
+	$(BIN) tools/notebooks.py --check
 
 bench: $(READY)
 	$(BIN) tests/benchmarks/benchmark.py
@@ -49,7 +49,7 @@ lab: $(READY)
 	$(BIN) -m jupyterlab $(LAB_OPTIONS) $(NOTEBOOKS)
 
 notebooks: $(READY)
-	$(BIN) -m giftlib notebooks
+	$(BIN) tools/notebooks.py
 
 pins: $(READY)
 	$(BIN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \

@@ -1,4 +1,4 @@
-"""The command line: `python -m giftlib report | notebooks | sandbox | track | calibrate`."""
+"""The command line: `python -m giftlib report | sandbox | track | calibrate`."""
 
 import argparse
 import errno
@@ -7,18 +7,12 @@ import sys
 import threading
 from pathlib import Path
 
-import nbformat
-from tqdm import tqdm
-
 from giftlib.api.errors import GiftlibError
-from giftlib.calibration import calibrate
 from giftlib.clock import SystemClock
 from giftlib.connection import connect
 from giftlib.journal.store import Journal
 from giftlib.polling.many_orders import track_orders
-from giftlib.report import options
-from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, write_report
-from giftlib.report.notebooks import run_notebook, tidied
+from giftlib.report import choose_notebooks, find_notebooks, options, rebuild_report, write_report
 from giftlib.sandbox import Sandbox, Settings
 
 
@@ -38,13 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("--seed", type=int, metavar="N", help="the emulator's, over the notebooks' own")
     report.add_argument("--interval", type=options.seconds, metavar="SECONDS", help="from look to look, over their own")
     report.set_defaults(run=_report, refuse=report.error)
-
-    notebooks = commands.add_parser("notebooks", help="run all notebooks and keep their outputs in them")
-    notebooks.add_argument("--notebooks", type=Path, default=Path("notebooks"), metavar="DIR")
-    how = notebooks.add_mutually_exclusive_group()
-    how.add_argument("--tidy", action="store_true", help="run nothing, only drop what differs from save to save")
-    how.add_argument("--check", action="store_true", help="change nothing, only tell which are not tidy")
-    notebooks.set_defaults(run=_notebooks)
 
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
     sandbox.add_argument("--port", type=int, default=8080, help="0 is a free one")
@@ -96,23 +83,6 @@ def _report(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _notebooks(chosen: argparse.Namespace) -> int:
-    paths = find_notebooks(chosen.notebooks)
-    if not (chosen.check or chosen.tidy):
-        for path in tqdm(paths, unit="notebook"):
-            nbformat.write(run_notebook(path), path)
-        return 0
-    untidy = 0
-    for path in paths:
-        tidy = nbformat.writes(tidied(nbformat.read(path, as_version=4))) + "\n"
-        if path.read_text(encoding="utf-8") != tidy:
-            untidy += 1
-            print(f"{path} {'is not tidy' if chosen.check else 'tidied'}")
-            if chosen.tidy:
-                path.write_text(tidy, encoding="utf-8", newline="\n")
-    return int(chosen.check and untidy > 0)
-
-
 def _sandbox(chosen: argparse.Namespace) -> int:
     settings = None if chosen.settings is None else Settings.read(chosen.settings)
     clock = SystemClock() if chosen.clock == "system" else None
@@ -158,6 +128,8 @@ def _track(chosen: argparse.Namespace) -> int:
 
 
 def _calibrate(chosen: argparse.Namespace) -> int:
+    from giftlib.calibration import calibrate
+
     if chosen.out.is_dir() or not chosen.out.absolute().parent.is_dir():
         chosen.refuse(f"argument --out: must be a file in a folder that is there, got {str(chosen.out)!r}")
     calibration = calibrate(connect(), orders=chosen.orders)

@@ -1,15 +1,15 @@
-"""Notebooks run under pytest in the same surroundings as when their outputs were kept."""
+"""Notebooks run under pytest in the environment in which their outputs were made."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from giftlib.report.notebooks import SURROUNDINGS
+from giftlib.report.notebooks import ENVIRONMENT
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    os.environ.update(SURROUNDINGS)
+    os.environ.update(ENVIRONMENT)
     for name in ("ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"):
         os.environ.pop(name, None)
 

@@ -3,11 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from giftlib.api import JournalError
 
 TEXT = pd.StringDtype(na_value=np.nan)
 
@@ -64,26 +67,35 @@ _COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("not_done_by_s", "done_by_s", "request_s", "latency_s", "elapsed_s", "retry_after_s"), float),
     "http_status": "Int64",
 }
+_ALL = 2**31 - 1
 _AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
 
 
 def read_frame(db: sqlite3.Connection, query: str) -> pd.DataFrame:
-    """Return the rows of `INTENTS` or `POLLS`."""
-    return _typed(pd.read_sql_query(query, db))
+    """Return the rows of `INTENTS` or `POLLS`; raise JournalError if they cannot be read."""
+    with _reading():
+        return _typed(pd.read_sql_query(query, db))
 
 
-def read_orders(
-    db: sqlite3.Connection, trust_lists: bool = True, chunk_size: int = 2**31 - 1
-) -> Iterator[pd.DataFrame]:
+def read_orders(db: sqlite3.Connection, trust_lists: bool = True, chunk_size: int = _ALL) -> Iterator[pd.DataFrame]:
     """Yield the rows of `ORDERS`, `chunk_size` at a time; one empty frame if there is none."""
-    for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
-        orders = _typed(chunk)
-        for column in _AMOUNTS:
-            orders[column] = pd.Series(
-                [None if pd.isna(text) else Decimal(text) for text in orders[column]], dtype=object
-            )
-        problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
-        yield orders.assign(problems=pd.array(problems, dtype=TEXT))
+    with _reading():
+        for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
+            orders = _typed(chunk)
+            for column in _AMOUNTS:
+                amounts = [None if pd.isna(text) else Decimal(text) for text in orders[column]]
+                orders[column] = pd.Series(amounts, dtype=object)
+            problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
+            yield orders.assign(problems=pd.array(problems, dtype=TEXT))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise a JournalError for a table or a value that no journal has."""
+    try:
+        yield
+    except (sqlite3.Error, pd.errors.DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise JournalError(f"the journal cannot be read: {error}") from None
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The journal that a report keeps: all its orders and looks in one file, from which it can be made again."""
+"""The journal that a report keeps: all its orders and polls in one file, from which the report can be made again."""
 
 import json
 import shutil
@@ -8,69 +8,64 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from giftlib.api.errors import GiftlibError
-from giftlib.journal.store import Journal
+from giftlib.api import JournalError
+from giftlib.journal import Journal
 
 _RUNS = """
-SELECT run FROM (SELECT run, sent_us FROM source.orders UNION ALL SELECT run, sent_us FROM source.polls)
+SELECT run FROM (SELECT run, sent_us FROM original.orders UNION ALL SELECT run, sent_us FROM original.polls)
 WHERE run IS NOT NULL GROUP BY run ORDER BY MIN(sent_us), run
 """
-_TABLES = {"orders": "intent", "polls": "id"}
+_PREFIX = "UPDATE moved SET order_id = ? || ':' || order_id WHERE order_id IN (SELECT order_id FROM main.orders)"
+_KEYS = {"polls": "id", "orders": "intent"}  # polls first, while main.orders has only the journals before
 
 
-def record(journals: Mapping[str, Path], note: Any, path: Path) -> None:
-    """Write the orders and looks of all journals, in their order, into a new journal at `path`, with a note (JSON).
+def record(journals: Mapping[str, Path], metadata: Any, path: Path) -> None:
+    """Write the orders and polls of all journals, in their order, and metadata (JSON) into a new journal at `path`.
 
-    The same orders and looks give the same bytes: a run is called by its journal's name and its number there. Two
-    emulators with one seed give the same id to different orders; before the later one's stands its journal's name.
+    The same orders and polls give the same bytes: a run is named after its journal and its number there. Two emulators
+    with the same seed give the same id to different orders; the later one's id is prefixed with its journal's name.
     """
     Journal(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("CREATE TABLE report (note TEXT NOT NULL)")
-        db.execute("INSERT INTO report VALUES (?)", (json.dumps(note),))
+        db.execute("CREATE TABLE report (metadata TEXT NOT NULL)")
+        db.execute("INSERT INTO report VALUES (?)", (json.dumps(metadata),))
         for name, journal in journals.items():
-            _take(db, name, journal)
+            _append(db, name, journal)
 
 
-def _take(db: sqlite3.Connection, name: str, journal: Path) -> None:
-    db.execute("ATTACH ? AS source", (str(journal),))
+def _append(db: sqlite3.Connection, name: str, journal: Path) -> None:
+    db.execute("ATTACH ? AS original", (str(journal),))
     db.execute("BEGIN")
     runs = [(f"{name} {number}", run) for number, (run,) in enumerate(db.execute(_RUNS).fetchall(), 1)]
-    db.execute(
-        "CREATE TEMP TABLE taken AS SELECT order_id FROM main.orders INTERSECT SELECT order_id FROM source.orders"
-    )
-    for table, key in _TABLES.items():
-        db.execute(f"CREATE TEMP TABLE moved AS SELECT * FROM source.{table} ORDER BY {key}")
-        db.execute(f"UPDATE moved SET {key} = NULL")  # numbers go on from those before
+    for table, key in _KEYS.items():
+        db.execute(f"CREATE TEMP TABLE moved AS SELECT * FROM original.{table} ORDER BY {key}")
+        db.execute(f"UPDATE moved SET {key} = NULL")  # numbers continue after those of the journals before
         db.executemany("UPDATE moved SET run = ? WHERE run = ?", runs)
-        db.execute(
-            "UPDATE moved SET order_id = ? || ':' || order_id WHERE order_id IN (SELECT order_id FROM taken)", (name,)
-        )
+        db.execute(_PREFIX, (name,))
         db.execute(f"INSERT INTO main.{table} SELECT * FROM moved ORDER BY rowid")
         db.execute("DROP TABLE moved")
-    db.execute("DROP TABLE taken")
     db.execute("COMMIT")
-    db.execute("DETACH source")
+    db.execute("DETACH original")
 
 
 def copy_journal(journal: Path, path: Path) -> None:
-    """Copy a journal's file to `path`, with what a program that was killed left beside it; the file stays as it is.
+    """Copy a journal to `path`, with the write-ahead log that a killed program left; the original stays as it is.
 
-    Raises OSError if it cannot be read, GiftlibError if it is no journal.
+    Raises OSError if it cannot be read, JournalError if it is no journal.
     """
-    beside, copied = (file.with_name(f"{file.name}-wal") for file in (journal, path))
-    shutil.copyfile(journal, path)
-    if beside.exists():
-        shutil.copyfile(beside, copied)
+    for suffix in ("", "-wal"):
+        original = journal.with_name(journal.name + suffix)
+        if not suffix or original.exists():
+            shutil.copyfile(original, path.with_name(path.name + suffix))
     try:
         Journal(path).close()
-    except GiftlibError as error:
-        raise GiftlibError(str(error).replace(str(path), str(journal))) from None
+    except JournalError as error:
+        raise JournalError(str(error).replace(str(path), str(journal))) from None
 
 
-def note_of(path: Path) -> Any:
-    """The note that `record` left in the journal, None if it was not made by it."""
+def metadata_of(path: Path) -> Any:
+    """Read the metadata that `record` wrote into the journal; None if another program made the journal."""
     with closing(sqlite3.connect(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'report'").fetchone():
             return None
-        return json.loads(db.execute("SELECT note FROM report").fetchone()[0])
+        return json.loads(db.execute("SELECT * FROM report").fetchone()[0])  # older reports named the column `note`

@@ -6,25 +6,19 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from itertools import takewhile
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment
-from markupsafe import Markup
-from pygments.formatters import HtmlFormatter
 from tqdm import tqdm
 
-from giftlib.analysis import FulfilmentCurve, dinars, refund_totals, time_to_fulfilment
-from giftlib.report.html import Chapter, chapter_of
-from giftlib.api.errors import GiftlibError
-from giftlib.journal.store import Journal
-from giftlib.report.provenance import provenance, sha256, source_revision
+from giftlib.api import GiftlibError, JournalError
+from giftlib.journal import Journal
+from giftlib.report.archive import copy_journal, metadata_of, record
+from giftlib.report.html import Section, page_of, section_of
 from giftlib.report.notebooks import parameters_of, run_notebook
-from giftlib.report.archive import copy_journal, note_of, record
+from giftlib.report.provenance import Source, provenance, sha256, source_revision, sources_of
 from giftlib.sandbox import Settings
-from giftlib.report.sources import World, worlds_of
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 
@@ -33,25 +27,38 @@ _KEEP = """
 import json, pathlib
 from giftlib.connection import environment
 journal.save({journal!r})
-pathlib.Path({environment!r}).write_text(
-    json.dumps(environment() or {{"environment": "emulator", "settings": None}})
-)
+about = environment() or {{"environment": "emulator", "settings": None}}
+pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
 
 def find_notebooks(folder: Path) -> list[Path]:
-    """The numbered notebooks of a folder, in reading order. Raises ValueError if there are none."""
+    """List the numbered notebooks of a folder in reading order. Raises ValueError if there are none.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("10_last.ipynb", "2_second.ipynb", "draft.ipynb"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in find_notebooks(Path(folder))]
+    ['2_second.ipynb', '10_last.ipynb']
+    """
     notebooks = sorted(folder.glob("[0-9]*.ipynb"), key=lambda path: (_number(path), path.name))
     if not notebooks:
-        raise ValueError(f"no numbered notebooks in {folder}")
+        raise ValueError(
+            f"no numbered notebooks in {folder}: giftlib's own are in its repository, not in the installed package; "
+            "run this in a checkout or pass --notebooks DIR"
+        )
     return notebooks
 
 
 def choose_notebooks(notebooks: Sequence[Path], numbers: Collection[int]) -> list[Path]:
-    """Those whose names begin with one of the numbers. Raises ValueError for a number that no notebook has."""
-    there = {_number(path) for path in notebooks}
-    if unknown := sorted(set(numbers) - there):
-        raise ValueError(f"there is no notebook {unknown[0]}, only {', '.join(map(str, sorted(there)))}")
+    """Keep those whose names begin with one of the numbers. Raises ValueError for a number that no notebook has.
+
+    >>> [path.name for path in choose_notebooks([Path("1_first.ipynb"), Path("2_second.ipynb")], [2])]
+    ['2_second.ipynb']
+    """
+    known = {_number(path) for path in notebooks}
+    if unknown := sorted(set(numbers) - known):
+        raise ValueError(f"there is no notebook {unknown[0]}, only {', '.join(map(str, sorted(known)))}")
     return [path for path in notebooks if _number(path) in numbers]
 
 
@@ -60,146 +67,127 @@ def _number(path: Path) -> int:
 
 
 def write_report(
-    notebooks: Sequence[Path],
-    out: Path,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    settings: Path | None = None,
+    notebooks: Sequence[Path], out: Path, *, parameters: Mapping[str, Any] | None = None, settings: Path | None = None
 ) -> Path:
-    """Run the notebooks and write the report of them into the folder `out`; gives the page's path.
+    """Run the notebooks, write their report into the folder `out`, and return the page's path.
 
-    `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every look,
-    `figures/` the pictures; `manifest.json` tells what all was made from. Two runs write the same bytes, but for the
+    `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every poll, `figures/`
+    the pictures; `manifest.json` lists what the report was made from. Two runs write the same bytes, but for the
     manifest's `provenance`. Each notebook keeps its orders in a variable `journal`. `parameters` are set in the
     notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
 
-    Raises NotebookError when a cell fails, GiftlibError if there is no order, and ValueError for a parameter that no
-    notebook has and for a file that holds no settings; then nothing is written.
+    Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
+    notebook has and for a file that holds no settings; nothing is written then.
+
+    >>> from nbformat import v4, write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(v4.new_notebook(), f"{folder}/1_one.ipynb")
+    ...     write_report(find_notebooks(Path(folder)), Path(folder, "report"), parameters={"n_orders": 500})
+    Traceback (most recent call last):
+    ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters = parameters or {}
+    parameters = dict(parameters or {})
     _require_parameters(notebooks, parameters)
-    surroundings = {}
+    environment = {}
     if settings is not None:
         Settings.read(settings)
-        surroundings["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
+        environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder)
-        journals = {path.stem: kept / f"{path.stem}.sqlite" for path in notebooks}
-        environment = kept / "environment.json"
-        chapters, made_from = [], []
+        journals = {path.stem: Path(folder, f"{path.stem}.sqlite") for path in notebooks}
+        about = Path(folder, "about.json")
+        sections, metadata = [], []
         for path in tqdm(notebooks, desc="report", unit="notebook", disable=None):
-            keep = _KEEP.format(journal=str(journals[path.stem]), environment=str(environment))
-            run = run_notebook(path, parameters=parameters, surroundings=surroundings, then=keep)
-            chapters.append(chapter_of(path.stem, run))
-            made_from.append(
-                _described_notebook(path, parameters)
-                | json.loads(environment.read_text())
-                | {"orders": _count_orders(journals[path.stem])}
-            )
-        journal = kept / "journal.sqlite"
-        record(journals, made_from, journal)
-        data = _Data.of(journal)
-        return _write(
-            out,
-            data,
-            chapters,
-            worlds=worlds_of(made_from, data.orders),
-            manifest={"notebooks": made_from, "parameters": dict(parameters)},
-        )
+            keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
+            notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
+            sections.append(section_of(path.stem, notebook))
+            metadata.append(_described(path, parameters) | json.loads(about.read_text()))
+        journal = Path(folder, "journal.sqlite")
+        record(journals, metadata, journal)
+        return _write(out, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
 
 
 def rebuild_report(journal: Path, out: Path) -> Path:
-    """Write the report of a recorded journal into the folder `out`, as `write_report` does, and buy nothing.
+    """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
-    The journal's file stays as it is. Raises GiftlibError for a file that is no journal or holds no order.
+    The journal's file stays as it is. Raises JournalError for a file that is no journal, GiftlibError for one
+    without orders.
+
+    >>> from giftlib import Sandbox, place_order
+    >>> with Sandbox(seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(f"{folder}/orders.sqlite") as journal:
+    ...         _ = place_order("507f1f77bcf86cd799439011", "type_001", 1, client=sandbox.client(), journal=journal)
+    ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
+    'index.html'
     """
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "journal.sqlite"
-        copy_journal(journal, kept)
+        copy = Path(folder, "journal.sqlite")
+        copy_journal(journal, copy)
         try:
-            data, recorded = _Data.of(kept), note_of(kept)
-            worlds = worlds_of(recorded or [], data.orders)
-        except (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
-            raise GiftlibError(f"{journal} is not a journal that can be read") from None
+            recorded = _read(copy)
+        except (pd.errors.DatabaseError, sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
+            raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
-        if there.exists() and there.samefile(journal) and journal.read_bytes() != data.journal:
-            raise GiftlibError(f"{journal} is not all in one file; a report of it must go to another folder")
-        digest = sha256(data.journal)
-        run = run_notebook(_JOURNAL_NOTEBOOK, folder=kept.parent)
-        return _write(
-            out,
-            data,
-            [chapter_of(_JOURNAL_NOTEBOOK.stem, run)],
-            worlds=worlds,
-            journal=f"Journal: rebuilt from what was recorded before (SHA-256 {digest[:12]}…).",
-            manifest={
-                "notebooks": [_described_notebook(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-                "journal": {"sha256": digest, "recorded": recorded},
-            },
-        )
+        if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
+            raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
+        digest = sha256(recorded.journal)
+        manifest = {
+            "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
+            "journal": {"sha256": digest, "recorded": recorded.metadata},
+        }
+        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=copy.parent))
+        origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
+        return _write(out, recorded, [section], manifest, origin)
 
 
 def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
     known = {name for path in notebooks for name in parameters_of(path)}
-    for name in parameters:
-        if name not in known:
-            chosen = ", ".join(path.stem for path in notebooks)
-            raise ValueError(f"no parameter {name} in {chosen}, only {', '.join(sorted(known)) or 'none at all'}")
+    for name in (name for name in parameters if name not in known):
+        there = f"only {', '.join(sorted(known))}" if known else "no cell is tagged 'parameters'"
+        raise ValueError(f"no parameter {name} in {', '.join(path.name for path in notebooks)}: {there}")
 
 
-def _described_notebook(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     taken = {name: parameters.get(name, default) for name, default in parameters_of(path).items()}
     return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
 
 
-def _count_orders(path: Path) -> int:
-    journal = Journal(path)
-    orders = len(journal.orders())
-    journal.close()
-    return orders
-
-
-class _Data(NamedTuple):
+class _Recorded(NamedTuple):
     journal: bytes
     orders: pd.DataFrame
     polls: pd.DataFrame
+    metadata: Any
+    sources: list[Source]
 
-    @classmethod
-    def of(cls, path: Path) -> "_Data":
-        journal = Journal(path)
+
+def _read(path: Path) -> _Recorded:
+    with Journal(path) as journal:
         orders, polls = journal.orders(), journal.polls()
-        journal.close()
-        if orders.empty:
-            raise GiftlibError("there is no order to report")
-        return cls(path.read_bytes(), orders, polls)
+    if orders.empty:
+        raise GiftlibError("there are no orders to report")
+    metadata = metadata_of(path)
+    return _Recorded(path.read_bytes(), orders, polls, metadata, sources_of(metadata or [], orders))
 
 
 def _write(
-    out: Path,
-    data: _Data,
-    chapters: Sequence[Chapter],
-    *,
-    worlds: Sequence[World],
-    manifest: Mapping[str, Any],
-    journal: str = "",
+    out: Path, recorded: _Recorded, sections: Sequence[Section], manifest: Mapping[str, Any], origin: str = ""
 ) -> Path:
     content = {
-        "index.html": _page(chapters, worlds, journal).encode(),
-        "orders.csv": _csv(data.orders).encode(),
-        "polls.csv": _csv(data.polls).encode(),
-        "journal.sqlite": data.journal,
-        **{f"figures/{figure.name}": figure.content for chapter in chapters for figure in chapter.figures},
+        "index.html": page_of(sections, recorded.sources, origin).encode(),
+        "orders.csv": _csv(recorded.orders),
+        "polls.csv": _csv(recorded.polls),
+        "journal.sqlite": recorded.journal,
+        **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
     }
     (out / "figures").mkdir(parents=True, exist_ok=True)
     _remove_figures(out)
-    for end in ("-wal", "-shm"):  # of a journal that was there before, which SQLite would take for the new one's
-        (out / f"journal.sqlite{end}").unlink(missing_ok=True)
+    for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
+        (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
     for name, written in content.items():
         if not (out / name).exists() or (out / name).read_bytes() != written:
             (out / name).write_bytes(written)
     about = {
         "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
-        "environment": " ".join(filter(None, [journal, *(world.told for world in worlds)])),
+        "environment": " ".join(filter(None, [origin, *(source.description for source in recorded.sources)])),
         **manifest,
         "source": source_revision(),
         "files": {name: sha256(written) for name, written in content.items()},
@@ -210,7 +198,7 @@ def _write(
 
 
 def _remove_figures(out: Path) -> None:
-    """Those of the report that was there before."""
+    """Remove the figures of the report that was in the folder before, and no other file."""
     try:
         before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError):
@@ -220,50 +208,6 @@ def _remove_figures(out: Path) -> None:
             figure.unlink()
 
 
-def _page(chapters: Sequence[Chapter], worlds: Sequence[World], journal: str) -> str:
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        files("giftlib.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
-    )
-    return template.render(
-        chapters=chapters,
-        journal=journal,
-        worlds=[
-            {
-                "told": world.told,
-                "orders": len(world.orders),
-                "outcomes": refund_totals(world.orders, by="status")["orders"].to_dict(),
-                "totals": refund_totals(world.orders).iloc[0],
-                "times": _times(time_to_fulfilment(world.orders)),
-            }
-            for world in worlds
-        ],
-        dinars=dinars,
-        light=_highlighting("default"),
-        dark=_highlighting("github-dark"),
-    )
-
-
-def _highlighting(style: str) -> Markup:
-    return Markup(HtmlFormatter(style=style).get_style_defs(".highlight"))  # type: ignore[no-untyped-call]
-
-
-def _times(curve: FulfilmentCurve) -> list[dict[str, str]]:
-    """The median and the 95 % quantile: what the data allow, and the band over other samples."""
-    return [
-        {
-            "name": name,
-            "allowed": _between(*curve.quantile(p)),
-            "band": _between(*curve.quantile_band(p)),
-        }
-        for name, p in (("median time to fulfilment", 0.5), ("95 % time to fulfilment", 0.95))
-    ]
-
-
-def _between(low: float, high: float) -> str:
-    if high == inf:
-        return f"more than {low:.1f} s"
-    return f"{low:.1f} to {high:.1f} s" if f"{low:.1f}" != f"{high:.1f}" else f"{low:.1f} s"
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+def _csv(frame: pd.DataFrame) -> bytes:
+    text = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+    return text.encode()

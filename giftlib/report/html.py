@@ -1,30 +1,37 @@
-"""A notebook that was run, as a chapter of the report's page: prose, code and outputs in plain HTML."""
+"""The report as HTML: each notebook that was run is a section (prose, code, outputs); the page holds them all."""
 
 import base64
 import re
+from collections.abc import Sequence
 from html import escape
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import mistune
+from jinja2 import Environment
 from markupsafe import Markup
 from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from giftlib.analysis import dinars, refund_totals, time_to_fulfilment
+from giftlib.report.provenance import Source
+from giftlib.report.quantiles import quantile_table
+
 _PICTURES = {"image/svg+xml": "svg", "image/png": "png"}
 
 
 class Figure(NamedTuple):
-    """A picture: the name of its file, what is in it, and what it shows in words."""
+    """A picture: its file's name and content, and its description in words."""
 
     name: str
     content: bytes
     alt: str
 
 
-class Chapter(NamedTuple):
-    """`headings` are those below the title, each as the id of its place and its text."""
+class Section(NamedTuple):
+    """A notebook in HTML; `headings` are those below the title, each as its id and its text."""
 
     name: str
     title: str
@@ -33,16 +40,16 @@ class Chapter(NamedTuple):
     figures: list[Figure]
 
 
-def chapter_of(name: str, notebook: NotebookNode) -> Chapter:
-    """The chapter of a notebook that was run; `name` begins every id and every file's name of it.
+def section_of(name: str, notebook: NotebookNode) -> Section:
+    """Convert a notebook that was run; its ids and its figures' file names begin with `name`.
 
-    A figure is told in words by the last paragraph before it. Headings go down by one level, below the page's own.
+    The last paragraph before a figure describes it. Headings go down by one level, below the page's own.
     """
     headings = _Headings(name)
     prose = mistune.create_markdown(renderer=headings, plugins=["table"])
     figures: list[Figure] = []
     parts: list[Markup] = []
-    words = ""
+    words = name
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(Markup(prose(cell.source)))
@@ -51,15 +58,14 @@ def chapter_of(name: str, notebook: NotebookNode) -> Chapter:
         elif cell.cell_type == "code":
             parts.append(Markup(highlight(cell.source, PythonLexer(), HtmlFormatter())))
             for output in cell.outputs:
-                picture = _picture_of(output)
-                if picture is None:
-                    parts.append(_shown(output))
+                data = output.get("data", {})
+                mime = next((mime for mime in _PICTURES if mime in data), None)
+                if mime is None:
+                    parts.append(_text_or_table(output))
                 else:
-                    kind, content = picture
-                    figures.append(_figure(f"{name}-{len(figures) + 1}.{kind}", content, words or name))
-                    parts.append(_embedded(figures[-1]))
-    title = headings.title or name
-    return Chapter(name, title, headings.below, Markup("\n").join(parts), figures)
+                    figures.append(_figure(f"{name}-{len(figures) + 1}.{_PICTURES[mime]}", data[mime], words))
+                    parts.append(_embedded(figures[-1], mime))
+    return Section(name, headings.title or name, headings.below, Markup("\n").join(parts), figures)
 
 
 class _Headings(mistune.HTMLRenderer):
@@ -80,35 +86,48 @@ class _Headings(mistune.HTMLRenderer):
         return f'<h{min(level + 1, 6)} id="{place}">{text}</h{min(level + 1, 6)}>\n'
 
 
-def _picture_of(output: NotebookNode) -> tuple[str, bytes] | None:
-    for mime, kind in _PICTURES.items():
-        if mime in output.get("data", {}):
-            data = output.data[mime]
-            return kind, data.encode() if kind == "svg" else base64.b64decode(data)
-    return None
-
-
-def _figure(name: str, content: bytes, alt: str) -> Figure:
-    """The figure with its words in it, and without what tells who made it, when and with which version."""
+def _figure(name: str, data: str, alt: str) -> Figure:
+    """The figure with its description in it, and without matplotlib's version and the date."""
     if not name.endswith(".svg"):
-        return Figure(name, content, alt)
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", content.decode(), flags=re.DOTALL)
+        return Figure(name, base64.b64decode(data), alt)
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", data, flags=re.DOTALL)
     start, end = svg.index("<svg"), svg.index(">", svg.index("<svg")) + 1
     return Figure(name, f"{svg[start:end]}\n <title>{escape(alt)}</title>{svg[end:]}".encode(), alt)
 
 
-def _embedded(figure: Figure) -> Markup:
-    mime = next(mime for mime, kind in _PICTURES.items() if figure.name.endswith(kind))
-    data = base64.b64encode(figure.content).decode()
+def _embedded(figure: Figure, mime: str) -> Markup:
     return Markup('<figure class="scroll" tabindex="0"><img alt="{}" src="data:{};base64,{}"></figure>').format(
-        figure.alt, mime, data
+        figure.alt, mime, base64.b64encode(figure.content).decode()
     )
 
 
-def _shown(output: NotebookNode) -> Markup:
+def _text_or_table(output: NotebookNode) -> Markup:
     data = output.get("data", {})
     if "text/html" in data:
         table = re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL)
         return Markup('<div class="scroll" role="group" aria-label="Table" tabindex="0">{}</div>').format(Markup(table))
     text = output.text if output.output_type == "stream" else data.get("text/plain", "")
     return Markup('<pre class="output">{}</pre>').format(text)
+
+
+def page_of(sections: Sequence[Section], sources: Sequence[Source], journal: str) -> str:
+    """Fill in the page: figures of each source, then the sections. `journal` says which journal it was rebuilt from."""
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        files("giftlib.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+    )
+    return template.render(
+        sections=sections,
+        journal=journal,
+        sources=[
+            {
+                "description": source.description,
+                "orders": len(source.orders),
+                "outcomes": refund_totals(source.orders, by="status")["orders"].to_dict(),
+                "totals": refund_totals(source.orders).iloc[0],
+                "times": quantile_table(time_to_fulfilment(source.orders), [0.5, 0.95]).to_dict("records"),
+            }
+            for source in sources
+        ],
+        dinars=dinars,
+        HtmlFormatter=HtmlFormatter,
+    )

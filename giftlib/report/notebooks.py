@@ -1,7 +1,6 @@
-"""Running notebooks the same way everywhere: a fresh kernel in fixed surroundings, nothing kept that varies by run."""
+"""Running notebooks the same way everywhere: a fresh kernel in a fixed environment."""
 
 import ast
-import copy
 import os
 import sys
 import sysconfig
@@ -17,9 +16,9 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from giftlib.api.errors import GiftlibError
+from giftlib.api import GiftlibError
 
-SURROUNDINGS: Mapping[str, str] = {
+ENVIRONMENT: Mapping[str, str] = {
     "GIFTLIB_SANDBOX_SETTINGS": "",
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
@@ -32,15 +31,13 @@ SURROUNDINGS: Mapping[str, str] = {
     "TQDM_DISABLE": "1",
     "TZ": "UTC",
 }
-"""Set before a kernel starts, these take the machine, the user and the day out of what a notebook prints."""
-
+"""Environment variables of every kernel, so that outputs do not depend on the machine, the user or the day."""
 
 _CELL_TIMEOUT_S = 1800
-"""With a key the wait for hundreds of orders takes real minutes."""
+"""With a key, waiting for hundreds of orders takes real minutes."""
 
-
-_PLACES = [f"{place}{os.sep}" for place in (sysconfig.get_path("purelib"), Path(__file__).parents[2])]
-"""Where modules lie: a warning tells it, and it differs from machine to machine."""
+_MODULE_FOLDERS = [f"{folder}{os.sep}" for folder in (sysconfig.get_path("purelib"), Path(__file__).parents[2])]
+"""A warning names its module's file, whose folder differs from machine to machine."""
 
 
 class _OwnKernel(AsyncKernelManager):
@@ -57,14 +54,14 @@ class NotebookError(GiftlibError):
 
 
 def parameters_of(path: Path) -> dict[str, Any]:
-    """What can be set from outside in the notebook, with its defaults: the assignments in its cell tagged `parameters`.
+    """Read a notebook's parameters and their defaults: the assignments in its cell tagged `parameters`.
 
     The convention is papermill's. Raises ValueError for a default that is no literal.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     assignments = [
         node
-        for cell in notebook.cells[_place_of_parameters(notebook)]
+        for cell in notebook.cells[_parameters_cell(notebook)]
         for node in ast.parse(cell.source).body
         if isinstance(node, ast.Assign)
     ]
@@ -75,20 +72,19 @@ def run_notebook(
     path: Path,
     *,
     parameters: Mapping[str, Any] | None = None,
-    surroundings: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     then: str | None = None,
 ) -> nbformat.NotebookNode:
-    """Run the notebook at `path` and give it with its new outputs; the file is not changed.
+    """Run the notebook at `path` and return it with its new outputs; the file is not changed.
 
-    Of `parameters`, those that the notebook has are set in a cell of their own behind its defaults. `surroundings`
-    are environment variables over `SURROUNDINGS`; `folder` is the working directory, by default the notebook's own.
-    `then` is Python code to run after the last cell, of which nothing is kept. Raises NotebookError when a cell fails.
+    Those of `parameters` that the notebook has are set in a cell of their own, after its defaults. `environment`
+    adds to `ENVIRONMENT` and overrides it; `folder` is the working directory, by default the notebook's own. `then` is
+    Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell fails.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    known = parameters_of(path)
-    given = {name: value for name, value in (parameters or {}).items() if name in known}
-    behind = _place_of_parameters(notebook).stop
+    given = {name: value for name, value in (parameters or {}).items() if name in parameters_of(path)}
+    behind = _parameters_cell(notebook).stop
     if given:
         source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
         notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]}))
@@ -106,36 +102,21 @@ def run_notebook(
         on_cell_start=lambda cell_index, **_: started.append(cell_index),
     )
     try:
-        with tempfile.TemporaryDirectory() as profile:  # else what a user's own profile says would be run first
-            runner.execute(env={**os.environ, **SURROUNDINGS, **(surroundings or {}), "IPYTHONDIR": profile})
+        with tempfile.TemporaryDirectory() as profile:  # otherwise the startup files of a user's profile would run
+            runner.execute(env={**os.environ, **ENVIRONMENT, **(environment or {}), "IPYTHONDIR": profile})
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         number = started[-1] + 1 - bool(given and started[-1] > behind) if started else 0
-        raise NotebookError(f"{path.name}, cell {number}: {_told(error)}") from None
+        raise NotebookError(f"{path.name}, cell {number}: {_reason(error)}") from None
     if then is not None:
         notebook.cells.pop()
-    for cell in notebook.cells:
-        for output in (output for output in cell.get("outputs", []) if output.output_type == "stream"):
-            for place in _PLACES:
-                output.text = output.text.replace(place, "")
-    return tidied(notebook)
-
-
-def tidied(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without what differs from one save to the next: of its metadata are kept the kernel's and the
-    language's name and the cells' tags; its outputs stay."""
-    notebook = copy.deepcopy(notebook)
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
-    for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({name: cell.metadata[name] for name in ("tags",) if name in cell.metadata})
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        for module_folder in _MODULE_FOLDERS:
+            if output.output_type == "stream":
+                output.text = output.text.replace(module_folder, "")
     return notebook
 
 
-def _place_of_parameters(notebook: nbformat.NotebookNode) -> slice:
+def _parameters_cell(notebook: nbformat.NotebookNode) -> slice:
     """The place of the cell tagged `parameters` among the cells; an empty one at the start if there is none."""
     for number, cell in enumerate(notebook.cells):
         if "parameters" in cell.metadata.get("tags", []):
@@ -143,9 +124,7 @@ def _place_of_parameters(notebook: nbformat.NotebookNode) -> slice:
     return slice(0, 0)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, CellExecutionError):
         return ": ".join([error.ename, *error.evalue.strip().splitlines()[-1:]])
-    if isinstance(error, CellTimeoutError):
-        return f"it did not end within {_CELL_TIMEOUT_S} s"
-    return "its kernel died"
+    return f"timed out after {_CELL_TIMEOUT_S} s" if isinstance(error, CellTimeoutError) else "the kernel died"

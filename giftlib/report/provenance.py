@@ -1,4 +1,4 @@
-"""What a report tells machines of itself: from which source it was made, what came of it, and where and when."""
+"""Where a report comes from: the APIs and emulators of its orders, the source of giftlib, the machine and versions."""
 
 import hashlib
 import os
@@ -6,44 +6,92 @@ import platform
 import re
 import sqlite3
 import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+_UNKNOWN = "The journal does not record which API these orders came from."
+
+
+class Source(NamedTuple):
+    """An API or an emulator, in words, and the orders that were placed there."""
+
+    description: str
+    orders: pd.DataFrame
+
+
+def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[Source]:
+    """List the sources of a report's orders, the one with most orders first.
+
+    `notebooks` is the metadata of the notebooks that ran; `orders` has their orders in the same sequence, and after
+    them those that no notebook placed. Raises ValueError if the metadata counts more orders than there are.
+    """
+    descriptions = [_description(notebook) for notebook in notebooks]
+    if len(set(descriptions)) > 1:
+        numbers = pd.Series([notebook["name"].partition("_")[0] for notebook in notebooks])
+        together = numbers.groupby(descriptions).agg(", ".join)
+        descriptions = [f"{each} Notebooks: {together[each]}." for each in descriptions]
+    counts = [notebook["orders"] for notebook in notebooks]
+    unknown = len(orders) - sum(counts)
+    if unknown < 0:
+        raise ValueError(f"the metadata counts {sum(counts)} orders, the journal {len(orders)}")
+    source_of_each = np.repeat([*descriptions, _UNKNOWN], [*counts, unknown])
+    sources = [Source(str(description), frame) for description, frame in orders.groupby(source_of_each, sort=False)]
+    return sorted(sources, key=lambda source: -len(source.orders))
+
+
+def _description(notebook: Mapping[str, Any]) -> str:
+    if notebook["environment"] == "vendor":
+        key = str(notebook["key_type"]).lower()
+        return f"Vendor {key}: measured on the API at {notebook['base_url']} with a {key} key."
+    emulator = "Emulator: measured on the embedded emulator and its simulated clock; not the vendor's figures."
+    if notebook["settings"] is None:
+        return f"{emulator} The notebook's cells show its settings."
+    changed = ", ".join(f"{name} = {value}" for name, value in notebook["settings"].items())
+    return f"{emulator} Settings: {changed}." if changed else emulator
 
 
 def sha256(content: bytes) -> str:
-    """The SHA-256 of it, in hexadecimal digits."""
+    """Hash the content; gives hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
 def source_revision() -> dict[str, Any]:
-    """The version of giftlib; in a checkout also its commit and whether files in git were changed since (else None)."""
+    """Name giftlib's version; in a git checkout also the commit, and whether tracked files were changed since."""
+    commit, changed = None, None
     root = Path(__file__).parents[2]
-    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return {"version": version("giftlib"), "commit": commit, "changed": None if changed is None else changed != ""}
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        done = subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, check=True, timeout=30, env=elsewhere
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+    if (root / ".git").exists():
+        # A GIT_DIR in the environment would name another repository than the one that giftlib lies in.
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30, env=variables)
+            commit, dirty, _ = done.stdout.strip().partition("-dirty")
+            changed = dirty != ""
+    return {"version": version("giftlib"), "commit": commit, "changed": changed}
 
 
 def provenance() -> dict[str, Any]:
-    """When and where this runs, and with which versions: all that may differ between two runs of the same report."""
-    needed = [re.split(r"[^\w.-]", line)[0] for line in requires("giftlib") or [] if "extra ==" not in line]
+    """Say when and where this runs, and with which versions: all that may differ between two runs of one report."""
+    lines = [line for line in requires("giftlib") or [] if "extra ==" not in line or "notebooks" in line]
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": platform.node(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "packages": {name: version(name) for name in sorted(needed)},
+        "packages": {name: _version(name) for name in sorted({re.split(r"[^\w.-]", line)[0] for line in lines})},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -37,8 +37,7 @@ from giftlib import (
     track_orders,
 )
 from giftlib.journal.parquet import write_orders
-from giftlib.report.build import find_notebooks
-from giftlib.report.notebooks import tidied
+from giftlib.report import find_notebooks
 from giftlib.schedules import best_delay, evaluate, every, fitted, optimum
 
 ROOT = Path(__file__).parents[2]
@@ -302,7 +301,7 @@ def notebooks_under_nbval(rounds=3):
     with tempfile.TemporaryDirectory() as folder:
         for path in ours:
             cell = nbformat.v4.new_code_cell("import matplotlib.pyplot as plt\nimport pandas as pd", execution_count=1)
-            nbformat.write(tidied(nbformat.v4.new_notebook(cells=[cell])), Path(folder) / path.name)
+            nbformat.write(nbformat.v4.new_notebook(cells=[cell]), Path(folder) / path.name)
         shutil.copy(ROOT / "notebooks" / "conftest.py", folder)
         command = [sys.executable, "-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
         taken = [
@@ -348,9 +347,7 @@ def main():
         for orders, aim in zip((5, 20), aims, strict=True):
             mean, worst = excess(law, orders, 20)
             row(
-                f"`fitted`, {orders} past orders, {name}: over the optimum",
-                aim,
-                f"{mean:.1%}, worst of 20 {worst:.1%}",
+                f"`fitted`, {orders} past orders, {name}: over the optimum", aim, f"{mean:.1%}, worst of 20 {worst:.1%}"
             )
     millions = LAW.rvs(10**6, random_state=0)
     begun = process_time()

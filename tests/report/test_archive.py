@@ -1,40 +1,30 @@
+"""All journals of a report in one file."""
+
 import json
 import shutil
 import sqlite3
 
 import pandas as pd
 import pytest
+from reporting import write_journal
 
-from giftlib import GiftlibError, Journal, process_orders
-from giftlib.report.archive import copy_journal, note_of, record
-from giftlib.sandbox import Sandbox
-
-PRODUCT = "507f1f77bcf86cd799439011"
-
-
-def recorded(path, *, seed, kinds=("type_001", "TEST_PARTIAL")):
-    """A journal's file, of orders bought from an emulator."""
-    with Sandbox(seed) as sandbox:
-        journal = process_orders([(PRODUCT, kind, 4) for kind in kinds], client=sandbox.client())
-    journal.save(path)
-    journal.close()
-    return path
+from giftlib import Journal
+from giftlib.errors import JournalError
+from giftlib.report.archive import copy_journal, metadata_of, record
 
 
 def frames(path):
-    journal = Journal(path)
-    try:
+    with Journal(path) as journal:
         return journal.orders(), journal.polls(), journal.intents()
-    finally:
-        journal.close()
 
 
 @pytest.fixture
 def journals(tmp_path):
-    return {str(seed): recorded(tmp_path / f"{seed}.sqlite", seed=seed) for seed in (1, 2)}
+    return {str(seed): write_journal(tmp_path / f"{seed}.sqlite", seed=seed) for seed in (1, 2)}
 
 
-def test_one_journal_holds_all_orders_and_looks_of_the_others(journals, tmp_path):
+def test_merge(journals, tmp_path):
+    """One journal holds all orders and polls of the others."""
     record(journals, None, tmp_path / "all.sqlite")
     together, apart = frames(tmp_path / "all.sqlite"), [frames(path) for path in journals.values()]
     for number in (0, 1):
@@ -44,10 +34,11 @@ def test_one_journal_holds_all_orders_and_looks_of_the_others(journals, tmp_path
     assert together[2]["state"].eq("placed").all()
 
 
-def test_different_orders_with_one_id_are_told_apart_by_their_journals_name(tmp_path):
+def test_same_order_id(tmp_path):
+    """Different orders with the same id are told apart by their journal's name."""
     journals = {
-        "a": recorded(tmp_path / "a.sqlite", seed=1, kinds=["type_001"]),
-        "b": recorded(tmp_path / "b.sqlite", seed=1, kinds=["TEST_REFUND"]),
+        "a": write_journal(tmp_path / "a.sqlite", types=["type_001"]),
+        "b": write_journal(tmp_path / "b.sqlite", types=["TEST_REFUND"]),
     }
     record(journals, None, tmp_path / "all.sqlite")
     orders, polls, _ = frames(tmp_path / "all.sqlite")
@@ -57,19 +48,18 @@ def test_different_orders_with_one_id_are_told_apart_by_their_journals_name(tmp_
     assert polls.groupby("order_id").size().to_dict() == orders.set_index("order_id")["polls"].to_dict()
 
 
-def test_the_same_orders_and_looks_are_the_same_bytes(tmp_path):
+def test_same_bytes(tmp_path):
+    """The same orders and polls are written as the same bytes."""
     for name in ("x", "y"):
-        made = {str(seed): recorded(tmp_path / f"{name}{seed}.sqlite", seed=seed) for seed in (1, 2)}
+        made = {str(seed): write_journal(tmp_path / f"{name}{seed}.sqlite", seed=seed) for seed in (1, 2)}
         record(made, {"b": 1, "a": 2}, tmp_path / name)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
-def test_runs_stay_apart(tmp_path):
-    path = recorded(tmp_path / "two.sqlite", seed=1, kinds=["type_001"])
-    again = Journal(path)
-    with Sandbox(2) as sandbox:
-        process_orders([(PRODUCT, "type_001", 1)], client=sandbox.client(), journal=again)
-    again.close()
+def test_runs(tmp_path):
+    """Two runs that wrote to one journal stay apart."""
+    path = write_journal(tmp_path / "two.sqlite", types=["type_001"])
+    write_journal(path, seed=2, types=["type_001"])
     record({"two": path}, None, tmp_path / "all.sqlite")
     with sqlite3.connect(tmp_path / "all.sqlite") as db:
         runs = [run for (run,) in db.execute("SELECT run FROM orders ORDER BY intent")]
@@ -77,29 +67,41 @@ def test_runs_stay_apart(tmp_path):
     assert sorted(runs) == ["two 1", "two 2"]
 
 
-@pytest.mark.parametrize("note", [None, [{"environment": "emulator", "settings": {"a": 1}}]])
-def test_the_note_is_kept(journals, tmp_path, note):
-    record(journals, note, tmp_path / "all.sqlite")
-    assert note_of(tmp_path / "all.sqlite") == json.loads(json.dumps(note))
+@pytest.mark.parametrize("metadata", [None, [{"environment": "emulator", "settings": {"a": 1}}]])
+def test_metadata(journals, tmp_path, metadata):
+    """The metadata is kept in the journal."""
+    record(journals, metadata, tmp_path / "all.sqlite")
+    assert metadata_of(tmp_path / "all.sqlite") == json.loads(json.dumps(metadata))
 
 
-def test_a_journal_that_no_report_made_has_no_note(journals):
-    assert note_of(journals["1"]) is None
+def test_no_metadata(journals):
+    """A journal that no report made has none."""
+    assert metadata_of(journals["1"]) is None
 
 
-def test_looking_into_a_kept_journal_does_not_change_its_file(journals, tmp_path):
+def test_older_metadata(journals):
+    """Metadata of an older report, which named the column otherwise, can be read."""
+    with sqlite3.connect(journals["1"]) as db:
+        db.execute("CREATE TABLE report (note TEXT NOT NULL)")
+        db.execute("INSERT INTO report VALUES ('[1]')")
+    db.close()
+    assert metadata_of(journals["1"]) == [1]
+
+
+def test_reading_changes_nothing(journals, tmp_path):
+    """Reading a kept journal does not change its file."""
     record(journals, None, tmp_path / "all.sqlite")
     before = (tmp_path / "all.sqlite").read_bytes()
     frames(tmp_path / "all.sqlite")
     assert (tmp_path / "all.sqlite").read_bytes() == before
 
 
-def test_a_copy_has_what_a_killed_program_left_beside_the_file_and_leaves_it_there(tmp_path):
-    written = Journal(tmp_path / "live.sqlite")
-    written.watch("6901616fe9e88196b4eb64b3")
-    for end in ("", "-wal"):  # as they are when the program is gone before it closed the journal
-        shutil.copyfile(tmp_path / f"live.sqlite{end}", tmp_path / f"killed.sqlite{end}")
-    written.close()
+def test_copy_after_kill(tmp_path):
+    """A copy has what a killed program left beside the file, and leaves it there."""
+    with Journal(tmp_path / "live.sqlite") as written:
+        written.watch("6901616fe9e88196b4eb64b3")
+        for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
+            shutil.copyfile(tmp_path / f"live.sqlite{suffix}", tmp_path / f"killed.sqlite{suffix}")
     before = {path.name: path.read_bytes() for path in tmp_path.glob("killed*")}
     assert len(before) == 2
     copy_journal(tmp_path / "killed.sqlite", tmp_path / "copy.sqlite")
@@ -107,7 +109,8 @@ def test_a_copy_has_what_a_killed_program_left_beside_the_file_and_leaves_it_the
     assert {path.name: path.read_bytes() for path in tmp_path.glob("killed*")} == before
 
 
-def test_a_file_that_is_no_journal_is_named(tmp_path):
+def test_no_journal(tmp_path):
+    """A file that is no journal is named."""
     (tmp_path / "notes.txt").write_text("dear diary, " * 1000)
-    with pytest.raises(GiftlibError, match=r"notes\.txt is not a journal"):
+    with pytest.raises(JournalError, match=r"notes\.txt is not a journal"):
         copy_journal(tmp_path / "notes.txt", tmp_path / "copy.sqlite")

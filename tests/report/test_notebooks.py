@@ -1,36 +1,43 @@
-"""What strict nbval does not see: a notebook without outputs passes it, and so does one that holds a secret."""
+"""The notebooks as committed: what strict nbval does not see, since one without outputs or with a secret passes it."""
 
 import re
 from pathlib import Path
+from runpy import run_path
 
 import nbformat
 import pytest
 
+from giftlib.report import find_notebooks
 from giftlib.report.notebooks import parameters_of
-from giftlib.report.build import find_notebooks
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = find_notebooks(ROOT / "notebooks")
-
-pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+for_each_notebook = pytest.mark.parametrize("path", find_notebooks(ROOT / "notebooks"), ids=lambda path: path.stem)
 
 
-def test_a_notebook_was_run_from_top_to_bottom(path):
+@for_each_notebook
+def test_run(path):
+    """A notebook was run from top to bottom."""
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
 
 
-def test_a_notebook_shows_a_picture(path):
+@for_each_notebook
+def test_picture(path):
+    """A notebook shows a picture."""
     assert "image/svg+xml" in path.read_text(encoding="utf-8")
 
 
-def test_a_notebook_holds_nothing_that_changes_from_run_to_run(path):
+@for_each_notebook
+def test_stable(path):
+    """A notebook holds nothing that changes from run to run."""
     text = path.read_text(encoding="utf-8")
     assert not re.findall(r"ipykernel_\d+| at 0x[0-9a-f]{6,}|iopub\.|/home/|/tmp/", text)
 
 
-def test_a_notebook_holds_no_code_no_serial_and_no_key(path):
+@for_each_notebook
+def test_no_secrets(path):
+    """A notebook holds no card code, no serial and no key."""
     text = path.read_text(encoding="utf-8")
     seed = parameters_of(path)["seed"]
     further = {int(number) for number in re.findall(r"seed=seed \+ (\d+)", text)}
@@ -41,16 +48,47 @@ def test_a_notebook_holds_no_code_no_serial_and_no_key(path):
     assert not re.search(r"SANDBOX-(CARD-)?\d", text)
 
 
-def test_code_cells_are_short(path):
+@for_each_notebook
+def test_short_cells(path):
+    """Code cells are short."""
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert max(len(cell.source.splitlines()) for cell in code) <= 12
 
 
-def test_a_notebook_keeps_the_journal_that_the_report_takes_its_data_from(path):
+@for_each_notebook
+def test_journal(path):
+    """A notebook keeps the journal that the report takes its data from."""
     assert any("journal = Journal()" in cell.source for cell in nbformat.read(path, as_version=4).cells)
 
 
-def test_prose_stays_true_when_there_are_more_orders(path):
+@for_each_notebook
+def test_prose(path):
+    """Prose stays true when there are more orders."""
     number = parameters_of(path).get("n_orders")
     prose = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
     assert number is None or not re.search(rf"\b{number} orders", prose)
+
+
+def test_tool(tmp_path, capsys):
+    """`tools/notebooks.py` finds what an editor left in a notebook, and runs it so that this is gone."""
+    path = tmp_path / "1_own.ipynb"
+    cell = nbformat.v4.new_code_cell(
+        "1 + 1", metadata={"tags": ["kept"], "collapsed": False, "execution": {"iopub.status.idle": "now"}}
+    )
+    language = {"name": "python", "version": "3.11.7"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": language, "widgets": {}}), path)
+
+    main = run_path(str(ROOT / "tools" / "notebooks.py"))["main"]
+
+    def tool(*options):
+        return main([str(tmp_path), *options]), capsys.readouterr().out
+
+    before = path.read_bytes()
+    assert tool("--check") == (1, f"{path} is not tidy: make notebooks\n")
+    assert path.read_bytes() == before
+    assert tool() == (0, "")
+    assert tool("--check") == (0, "")
+    notebook = nbformat.read(path, as_version=4)
+    [cell] = notebook.cells
+    assert (cell.metadata, cell.execution_count, cell.outputs[0].data) == ({"tags": ["kept"]}, 1, {"text/plain": "2"})
+    assert notebook.metadata.language_info == {"name": "python"}

@@ -12,10 +12,7 @@ ISO_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 # The samples of the vendor's documentation. Card codes are not compared: the sandbox has its own.
 PING = {
     "success": True,
-    "data": {
-        "api": "ok",
-        "operators": {"mobilis": "up", "ooredoo": "up", "djezzy": "up", "mobilisFixedPlans": "up"},
-    },
+    "data": {"api": "ok", "operators": {"mobilis": "up", "ooredoo": "up", "djezzy": "up", "mobilisFixedPlans": "up"}},
     "meta": {"timestamp": "2025-10-29T00:00:00.000Z"},
 }
 VALIDATE = {
@@ -510,13 +507,7 @@ def test_an_order_beyond_the_balance_is_refused(open_sandbox, code):
 
 @pytest.mark.parametrize(
     ("type_id", "quantity", "status"),
-    [
-        ("type_003", 1, 403),
-        ("type_002", 88, 403),
-        ("type_002", 87, 200),
-        ("TEST_REFUND", 500, 200),
-        ("other", 9, 200),
-    ],
+    [("type_003", 1, 403), ("type_002", 88, 403), ("type_002", 87, 200), ("TEST_REFUND", 500, 200), ("other", 9, 200)],
 )
 def test_stock_is_heeded_when_asked_for(open_sandbox, type_id, quantity, status):
     answer = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)

@@ -15,8 +15,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from giftlib.report.build import find_notebooks
-from giftlib.report.notebooks import SURROUNDINGS
+from giftlib.report import find_notebooks
+from giftlib.report.notebooks import ENVIRONMENT
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ def lab(folder):
     token = secrets.token_hex(8)
     options = f"--no-browser --allow-root --ip=127.0.0.1 --port={port} --IdentityProvider.token={token}"
     options += " --LabApp.expose_app_in_browser=True"
-    hidden = {*SURROUNDINGS, "ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"}
+    hidden = {*ENVIRONMENT, "ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"}
     process = subprocess.Popen(
         ["make", "lab", f"NOTEBOOKS={folder}", f"LAB_OPTIONS={options}"],
         cwd=ROOT, env={name: value for name, value in os.environ.items() if name not in hidden},

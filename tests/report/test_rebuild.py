@@ -1,0 +1,109 @@
+"""The report of a journal, whatever wrote it."""
+
+import re
+import shutil
+import sqlite3
+
+import pytest
+from reporting import PRODUCT, files_of, head_of, manifest_of, write_journal
+
+from giftlib import Journal, process_orders
+from giftlib.cli import main
+from giftlib.report.archive import record
+from giftlib.sandbox import Sandbox
+
+
+def test_own_folder(tmp_path):
+    """A journal of several sources that grew is reported whole, into the folder where it lies, and stays as it is."""
+    vendor = {"environment": "vendor", "base_url": "https://api.example", "key_type": "SANDBOX"}
+    slow = {"environment": "emulator", "settings": {"fulfilment_s": 70, "test_type_price": 1}}
+    types = ["type_001", "TEST_REFUND", "TEST_PARTIAL"]
+    journals = {
+        "1_batch": write_journal(tmp_path / "1", seed=1, types=types),
+        "2_slow": write_journal(tmp_path / "2", seed=1, types=types, **slow["settings"]),
+        "3_batch": write_journal(tmp_path / "3", seed=1, types=types),
+    }
+    metadata = [{"name": f"{name}.ipynb", "orders": 3} | (slow if name == "2_slow" else vendor) for name in journals]
+    out = tmp_path / "report"
+    (out / "figures").mkdir(parents=True)
+    for name in ("old.svg", "own.svg"):
+        (out / "figures" / name).touch()
+    (out / "manifest.json").write_text('{"files": {"figures/old.svg": ""}}')
+    record(journals, metadata, out / "journal.sqlite")
+    write_journal(out / "journal.sqlite", seed=2, types=["type_001"])
+    before = (out / "journal.sqlite").read_bytes()
+    assert main(["report", "--journal", str(out / "journal.sqlite"), "--out", str(out)]) == 0
+    assert (out / "journal.sqlite").read_bytes() == before
+    files = set(files_of(out)) - {"manifest.json"}
+    assert files == {*manifest_of(out)["files"], "figures/own.svg"}  # nothing is left of the report before
+
+    first, second, third = head_of(out).split("Not included above: ")
+    assert "<b>6</b>" in first and "2 FULFILLED, 2 PARTIALLY_FILLED, 2 REFUNDED" in first and "5,880 DA" in first
+    assert re.search(
+        r"Journal: .*Vendor sandbox: measured on the API at https://api\.example [^<]* Notebooks: 1, 3\.", first
+    )
+    assert re.match(r"3 orders, 1,962 DA charged, 6 DA refunded\. [^<]*fulfilment_s = 70[^<]* Notebooks: 2\.", second)
+    assert re.match("1 orders, .* The journal does not record which API these orders came from", third)
+
+
+def open_still(path):
+    with (
+        Sandbox(1, fulfilment_s=400, latency_s=0) as sandbox,
+        Journal(path) as journal,
+        pytest.warns(UserWarning, match="still being processed"),
+    ):
+        process_orders([(PRODUCT, "type_001", 2)], journal=journal, client=sandbox.client())
+
+
+def watched(path):
+    with Journal(path) as journal:
+        journal.watch("6901616fe9e88196b4eb64b3")
+
+
+@pytest.mark.parametrize("write", [open_still, watched])
+def test_any_journal(tmp_path, write):
+    """A journal is reported without a final order too, and even without a poll."""
+    write(tmp_path / "own.sqlite")
+    assert main(["report", "--journal", str(tmp_path / "own.sqlite"), "--out", str(tmp_path / "out")]) == 0
+    assert "The journal does not record which API these orders came from." in head_of(tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory):
+    return write_journal(tmp_path_factory.mktemp("own") / "own.sqlite", types=["type_001"])
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["ALTER TABLE polls RENAME TO looks"],
+        ["UPDATE orders SET fulfilled_amount = 'abc'"],
+        ["CREATE TABLE report (other TEXT)", "INSERT INTO report VALUES ('x')"],
+        *(
+            ["CREATE TABLE report (metadata TEXT)", f"INSERT INTO report VALUES ('{metadata}')"]
+            for metadata in ("nonsense", "[1]", '"text"', '{"a": 1}', '[{"environment": "vendor", "orders": 1}]',
+                             '[{"environment": "emulator", "name": "1.ipynb", "orders": 7}]',
+                             '[{"environment": "emulator", "name": "1.ipynb", "settings": {}, "orders": 7}]')
+        ),
+    ],
+)  # fmt: skip
+def test_damaged(journal, tmp_path, capsys, statements):
+    """A damaged journal is reported in one line."""
+    path = shutil.copy(journal, tmp_path / "own.sqlite")
+    with sqlite3.connect(path) as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+    assert main(["report", "--journal", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert re.fullmatch(rf"giftlib: {path} is .+\n", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"no journal " * 1000], ids=["no order", "no journal"])
+def test_nothing_to_report(tmp_path, capsys, content):
+    """A journal without orders, and a file that is no journal, are reported in one line."""
+    path = tmp_path / "own.sqlite"
+    Journal(path).close() if content is None else path.write_bytes(content)
+    assert main(["report", "--journal", str(path), "--out", str(tmp_path / "out")]) == 1
+    assert re.fullmatch(r"giftlib: .+\n", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
