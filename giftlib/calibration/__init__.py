@@ -1,6 +1,8 @@
-"""What an API does, found by asking it politely: settings for the emulator, each with its evidence.
+"""Find out how an API behaves, with few and well-spaced requests: settings for the emulator, each with its evidence.
 
-The findings come from the wire alone; of the emulator only the names, kinds and defaults of settings are known here.
+Everything is found from the API's responses; of the emulator only the names, types and defaults of its settings are
+used. Read `calibrate` first (the course, and what is returned), then `probes` (single requests), `samples` (orders
+placed to see what becomes of them), `durations` and `money` (what they show), `findings` and `session` (what all use).
 """
 
 from .calibrate import Calibration, calibrate

@@ -1,27 +1,52 @@
-"""Single requests that show what an API does: its catalogue, its lists, what it makes of wrong ids and quantities."""
+"""Single requests that show how an API behaves: its catalogue, its lists, wrong ids and quantities."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from giftlib.api.orders import Order
-from giftlib.api.parsing import as_amount, as_count, as_id, as_text, as_time
-from giftlib.api.responses import Answer, as_dict, as_dicts, as_list
-from giftlib.sandbox.settings import KEY_SCOPES
+from giftlib.api import LARGEST_PAGE, Order, Response, parsing
 
-from .session import Inquiry, UnclearError, is_accepted, outcome_of
+from .session import CalibrationSession, UnclearError, is_accepted, name_orders, outcome_of
 
-UNKNOWN_ITEM = ("string", "string")
-"""Product and type of an order that a captured sample has (DOC-REAL): the sandbox knows neither."""
-_UNKNOWN_ID = 23 * "0" + "1"
-_SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
+Reader = Callable[[Response], Any]
+
+
+def _either(rejected: Any, accepted: Any) -> Reader:
+    return lambda response: accepted if is_accepted(response) else rejected
+
+
+def _past_the_end(response: Response) -> str | None:
+    return "refused" if not is_accepted(response) else None if response.items("items") else "empty"
+
+
+_UNKNOWN_ID, _MALFORMED_ID, _SAMPLE_ORDER = 23 * "0" + "1", "not-an-id", "6901616fe9e88196b4eb64b3"
+_SINCE = {"page": 1, "pageSize": 20, "from": "2026-01-01T00:00:00.000Z"}
+_REQUESTS: dict[str, tuple[str, dict[str, Any], Reader]] = {
+    "unknown product id": (f"gift-cards/checkProduct/{_UNKNOWN_ID}", {}, outcome_of),
+    "malformed product id": (f"gift-cards/checkProduct/{_MALFORMED_ID}", {}, outcome_of),
+    "unknown order id": (f"gift-cards/checkOrder/{_UNKNOWN_ID}", {}, outcome_of),
+    "malformed order id": (f"gift-cards/checkOrder/{_MALFORMED_ID}", {}, outcome_of),
+    "sample_order": (f"gift-cards/checkOrder/{_SAMPLE_ORDER}", {}, _either(False, True)),
+    "large_page": ("gift-cards/list", {"page": 1, "pageSize": LARGEST_PAGE + 1}, _either("refused", "clamped")),
+    "page_overflow": ("gift-cards/list", {"page": 100_000, "pageSize": LARGEST_PAGE}, _past_the_end),
+    "list_needs_both_ends": ("gift-cards/list", _SINCE, _either(True, False)),
+    "transactions from one end": ("account/transactions", _SINCE, outcome_of),
+}
+_BODIES: dict[str, tuple[dict[str, Any], Reader]] = {
+    "quantity 0": ({"quantity": 0}, outcome_of),
+    "quantity -1": ({"quantity": -1}, outcome_of),
+    "quantity 1.5": ({"quantity": 1.5}, outcome_of),
+    "no quantity": ({}, outcome_of),
+    "text_quantity": ({"quantity": "1"}, _either("refused", "read")),
+    "unknown_body_keys": ({"quantity": 1, "note": "giftlib"}, _either("refused", "ignored")),
+}
 _MOST_PRODUCTS = 6
 _MOST_CARDS = 100
 
 
 class Offer(NamedTuple):
-    """A type as checkProduct tells it: `price` in dinars, `stock` in cards."""
+    """Hold a type of card as checkProduct shows it: `price` in dinars, `stock` in cards."""
 
     product_id: str
     type_id: str
@@ -29,172 +54,148 @@ class Offer(NamedTuple):
     stock: int
 
 
-def ask_about_the_key(inquiry: Inquiry) -> str | None:
-    """What validate tells; gives the key's scope if it does."""
-    with inquiry.looking_for("validate_shape", "allowed_ips"):
-        answer = inquiry.get("validate")
-        key = as_dict(answer.data.get("apiKey"))
-        shape = "bills" if "account" in answer.data else "reference" if "key" in key else "quickstart" if key else None
-        inquiry.found("validate_shape", shape, answer)
-        if "allowedips" in key:
-            inquiry.found("allowed_ips", tuple(map(_address, as_list(key["allowedips"]))), answer)
-        inquiry.unclear("validate does not tell", "allowed_ips")
-        scope = as_text(key.get("scope"))
-        return scope if scope in KEY_SCOPES else None
-    return None
+def find_key(session: CalibrationSession) -> None:
+    """Find what validate shows of the key."""
+    with session.finding("validate_shape", "key_scope", "allowed_ips"):
+        response = session.get("validate")
+        key = parsing.as_dict(response.data.get("apiKey"))
+        shape = (
+            "bills" if "account" in response.data else "reference" if "key" in key else "quickstart" if key else None
+        )
+        session.found("validate_shape", shape, response)
+        session.found("key_scope", parsing.as_text(key.get("scope")), response)
+        addresses = tuple(map(_address, parsing.as_list(key["allowedips"]))) if "allowedips" in key else None
+        session.found("allowed_ips", addresses, response)
 
 
-def ask_about_the_balance(inquiry: Inquiry) -> Decimal | None:
-    """What the account holds now, in dinars; None if it cannot be told."""
-    with inquiry.looking_for("opening_balance", "balance_currency"):
-        answer = inquiry.get("account/balance")
-        balance = as_amount(answer.data.get("balance"))
-        inquiry.found("opening_balance", balance, answer)
-        inquiry.found("balance_currency", "currency" in answer.data, answer)
-        inquiry.balances += [] if balance is None else [balance]
+def find_balance(session: CalibrationSession) -> Decimal | None:
+    """Return what the account holds now, in dinars; None if no response shows it."""
+    with session.finding("opening_balance", "balance_currency"):
+        response = session.get("account/balance")
+        balance = parsing.as_amount(response.data.get("balance"))
+        session.found("opening_balance", balance, response)
+        session.found("balance_currency", "currency" in response.data, response)
+        session.balances += [] if balance is None else [balance]
         return balance
     return None
 
 
-def ask_about_the_catalogue(inquiry: Inquiry) -> list[Offer]:
-    """The catalogue and a few of its products; gives what these offer."""
+def find_catalogue(session: CalibrationSession) -> list[Offer]:
+    """Find how the catalogue and a few of its products are shown; return what these offer."""
+    found = session.found
     product_ids: list[str] = []
-    told: list[bool] = []
-    with inquiry.looking_for("category_key", "catalog_totals_in", "catalog_products", "request_id_in"):
-        answer = inquiry.get("gift-cards/catalog")
-        told.append("requestId" in answer.fields)
-        categories = answer.rows("categories")
-        products = [product for category in categories for product in as_dicts(category.get("products"))]
-        inquiry.found("category_key", _one_of(next(iter(categories), {}), "title", "name"), answer)
-        places = {"top": answer.fields, "meta": as_dict(answer.fields.get("meta"))}
-        totals_in = [place for place, fields in places.items() if "totalProducts" in fields]
-        inquiry.found("catalog_totals_in", next(iter(totals_in), None), answer)
-        inquiry.found("catalog_products", len(products), answer)
-        enabled = [as_id(product.get("id")) for product in products if product.get("enabled") is not False]
+    id_in_catalogue: bool | None = None
+    with session.finding("category_key", "catalog_totals_in", "catalog_products", "request_id_in"):
+        response = session.get("gift-cards/catalog")
+        id_in_catalogue = "requestId" in response.fields
+        categories = response.items("categories")
+        products = [product for category in categories for product in parsing.as_dicts(category.get("products"))]
+        found("category_key", _first(next(iter(categories), {}), title="title", name="name"), response)
+        in_meta = _first(parsing.as_dict(response.fields.get("meta")), totalProducts="meta")
+        found("catalog_totals_in", _first(response.fields, totalProducts="top") or in_meta, response)
+        found("catalog_products", len(products), response)
+        enabled = [parsing.as_id(product.get("id")) for product in products if product.get("enabled") is not False]
         product_ids = [product_id for product_id in enabled if product_id is not None][:_MOST_PRODUCTS]
     offers: list[Offer] = []
     for product_id in product_ids:
-        with inquiry.looking_for("product_id_key", "available_field", "cost_field", "request_id_in"):
-            answer = inquiry.get(f"gift-cards/checkProduct/{product_id}")
-            own_key = _one_of(answer.data, "productId", "_id")
-            inquiry.found("product_id_key", "id" if own_key == "productId" else own_key, answer)
-            if told:
-                ways = {(True, True): "always", (False, True): "documented", (False, False): "never"}
-                inquiry.found("request_id_in", ways.get((told[0], "requestId" in answer.fields)), answer)
-            for row in answer.rows("types"):
-                inquiry.found("available_field", "available" in row, answer)
-                inquiry.found("cost_field", "cost" in row, answer)
-                type_id, price = as_id(row.get("id", row.get("_id"))), as_amount(row.get("price"))
-                stock = as_count(row.get("quantity"))
+        with session.finding("product_id_key", "available_field", "cost_field", "request_id_in"):
+            response = session.get(f"gift-cards/checkProduct/{product_id}")
+            found("product_id_key", _first(response.data, productId="id", _id="_id"), response)
+            ways = {(True, True): "always", (False, True): "documented", (False, False): "never"}
+            found("request_id_in", ways.get((id_in_catalogue, "requestId" in response.fields)), response)
+            for item in response.items("types"):
+                found("available_field", "available" in item, response)
+                found("cost_field", "cost" in item, response)
+                type_id, price = parsing.as_id(item.get("id", item.get("_id"))), parsing.as_amount(item.get("price"))
+                stock = parsing.as_count(item.get("quantity"))
                 if type_id is not None and price is not None and stock is not None:
                     offers.append(Offer(product_id, type_id, price, stock))
     return offers
 
 
-def ask_about_ids(inquiry: Inquiry) -> None:
-    """What ids get that nobody has, or that are none; and how errors are worded."""
-    for what in ("Product", "Order"):
-        for kind, item_id in (("unknown", _UNKNOWN_ID), ("malformed", "not-an-id")):
-            name = f"{kind} {what.lower()} id"
-            sought = (name, "malformed_id", "code_separator", "message_at", "request_id_style")
-            with inquiry.looking_for(*sought if what == "Order" else (name,)):
-                answer = inquiry.ask(f"gift-cards/check{what}/{item_id}")
-                inquiry.found(name, outcome_of(answer), answer)
-                if answer.fields.get("success") is False:
-                    _read_the_wording(inquiry, answer)
-                    if name == "malformed order id":
-                        found = {404: "NOT_FOUND", 400: "ERR_VALIDATION"}.get(answer.status)
-                        inquiry.found("malformed_id", found, answer)
-    with inquiry.looking_for("sample_order"):
-        answer = inquiry.ask(f"gift-cards/checkOrder/{_SAMPLE_ORDER}")
-        inquiry.found("sample_order", is_accepted(answer), answer)
+def find_rejections(session: CalibrationSession) -> None:
+    """Find the responses to wrong ids, pages and times, how errors are worded, and whether the sample order exists."""
+    found = session.found
+    for name, (path, params, read) in _REQUESTS.items():
+        with session.finding(name):
+            response = session.request(path, params)
+            found(name, read(response), response)
+            if response.fields.get("success") is not False:
+                continue
+            error, code = (
+                parsing.as_dict(response.fields.get("error")),
+                response.code and response.fields["error"]["code"],
+            )
+            found("code_separator", next((mark for mark in "_-" if mark in (code or "")), None), response)
+            found("message_at", _first(response.fields, message="top") or _first(error, message="error"), response)
+            styles = {"req_": "req_time_number", "req-": "req-number"}
+            found("request_id_style", styles.get((response.request_id or "")[:4]), response)
+            if name == "malformed order id":
+                found("malformed_id", {404: "NOT_FOUND", 400: "ERR_VALIDATION"}.get(response.status), response)
+    unread = ("malformed_id", "code_separator", "message_at", "request_id_style")
+    session.missing("no error response could be read", *unread)
 
 
-def _read_the_wording(inquiry: Inquiry, answer: Answer) -> None:
-    error = as_dict(answer.fields.get("error"))
-    if answer.code is not None:
-        separators = [separator for separator in "_-" if separator in error["code"]]
-        inquiry.found("code_separator", next(iter(separators), None), answer)
-    place = "top" if "message" in answer.fields else "error" if "message" in error else None
-    inquiry.found("message_at", place, answer)
-    styles = {"req_": "req_time_number", "req-": "req-number"}
-    inquiry.found("request_id_style", styles.get((answer.request_id or "")[:4]), answer)
+def find_wrong_orders(session: CalibrationSession, item: tuple[str, str], offers: list[Offer]) -> list[str]:
+    """Find the responses to badly worded order requests, and to one for more cards than there are.
 
-
-def ask_about_lists(inquiry: Inquiry) -> None:
-    """What lists make of pages that are too large or past the end, and of a time without the other."""
-    since = {"from": inquiry.clock.now_utc().isoformat(timespec="milliseconds")}
-    with inquiry.looking_for("large_page"):
-        answer = inquiry.ask("gift-cards/list", {"page": 1, "pageSize": 101})
-        inquiry.found("large_page", "clamped" if is_accepted(answer) else "refused", answer)
-    with inquiry.looking_for("page_overflow"):
-        answer = inquiry.get("gift-cards/list", {"page": 1, "pageSize": 100})
-        pages = as_count(as_dict(answer.data.get("pagination")).get("totalPages")) or 0
-        answer = inquiry.ask("gift-cards/list", {"page": pages + 10, "pageSize": 100})
-        ends = "refused" if not is_accepted(answer) else None if answer.rows("items") else "empty"
-        inquiry.found("page_overflow", ends, answer)
-    with inquiry.looking_for("list_needs_both_ends"):
-        answer = inquiry.ask("gift-cards/list", {"page": 1, "pageSize": 20, **since})
-        inquiry.found("list_needs_both_ends", not is_accepted(answer), answer)
-    with inquiry.looking_for("transactions from one end"):
-        answer = inquiry.ask("account/transactions", {"page": 1, "pageSize": 20, **since})
-        inquiry.found("transactions from one end", outcome_of(answer), answer)
-
-
-def ask_about_purchases(inquiry: Inquiry, item: tuple[str, str], offers: list[Offer]) -> None:
-    """What purchases of the item get that are worded badly, and one of more cards than there are."""
-    body: Mapping[str, Any] = {"productId": item[0], "typeId": item[1]}
-    for name, given in {"quantity 0": 0, "quantity -1": -1, "quantity 1.5": 1.5, "no quantity": None}.items():
-        with inquiry.looking_for(name):
-            answer = inquiry.order(body if given is None else {**body, "quantity": given})
-            inquiry.found(name, outcome_of(answer), answer)
-    with inquiry.looking_for("text_quantity"):
-        answer = inquiry.order({**body, "quantity": "1"})
-        inquiry.found("text_quantity", "read" if is_accepted(answer) else "refused", answer)
-    with inquiry.looking_for("unknown_body_keys"):
-        answer = inquiry.order({**body, "quantity": 1, "note": "giftlib"})
-        inquiry.found("unknown_body_keys", "ignored" if is_accepted(answer) else "refused", answer)
+    Return the ids of the orders that came of it.
+    """
+    bodies = {name: ({"productId": item[0], "typeId": item[1], **body}, read) for name, (body, read) in _BODIES.items()}
     scarce = min(offers, key=lambda offer: offer.stock, default=None)
-    if scarce is None or scarce.stock >= _MOST_CARDS:
-        inquiry.unclear("no type of the products looked at is scarce", "check_stock")
-        return
-    with inquiry.looking_for("check_stock"):
-        answer = inquiry.order({"productId": scarce.product_id, "typeId": scarce.type_id, "quantity": scarce.stock + 1})
-        if not is_accepted(answer) and "STOCK" not in (answer.code or ""):
-            raise UnclearError(f"refused for something else: {outcome_of(answer)}")
-        inquiry.found("check_stock", not is_accepted(answer), answer)
+    if scarce is not None and scarce.stock < _MOST_CARDS:
+        too_many = {"productId": scarce.product_id, "typeId": scarce.type_id, "quantity": scarce.stock + 1}
+        bodies["check_stock"] = too_many, _out_of_stock
+    order_ids = []
+    for name, (body, read) in bodies.items():
+        with session.finding(name):
+            response = session.request("gift-cards/placeOrder", body=body)
+            if (order_id := parsing.as_id(parsing.as_dict(response.fields.get("data")).get("orderId"))) is not None:
+                session.journal.watch(order_id)
+                order_ids.append(order_id)
+            session.found(name, read(response), response)
+    session.missing("no type among the products checked is scarce", "check_stock")
+    return order_ids
 
 
-def ask_about_the_order_of_lists(inquiry: Inquiry) -> None:
-    """Which end of the list is the newest."""
-    with inquiry.looking_for("list_order"):
-        answer = inquiry.get("gift-cards/list", {"page": 1, "pageSize": 100})
-        times = [moment for row in answer.rows("items") if (moment := as_time(row.get("time")))]
-        orders = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
+def find_list_order(session: CalibrationSession) -> None:
+    """Find which end of the list is the newest."""
+    with session.finding("list_order"):
+        listed = [order for order in session.newest(session.client.list_orders) if order.placed_at and order.order_id]
+        times = [order.placed_at for order in listed if order.placed_at]
         if len(set(times)) < 2:
             raise UnclearError("the list has fewer than two orders")
-        inquiry.found("list_order", next((name for name, order in orders.items() if order == times), None), answer)
+        orders = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
+        way = next((name for name in orders if orders[name] == times), None)
+        session.found("list_order", way, name_orders(order.order_id or "" for order in listed))
 
 
-def ask_about_a_final_order(inquiry: Inquiry, order_id: str) -> None:
-    """What checkOrder tells of an order with cards."""
-    with inquiry.looking_for("final_order_has_type", "card_serials"):
-        answer = inquiry.get(f"gift-cards/checkOrder/{order_id}")
-        order = Order(answer.data)
+def find_final_order(session: CalibrationSession, order_id: str) -> None:
+    """Find what checkOrder shows of an order with cards."""
+    with session.finding("final_order_has_type", "card_serials"):
+        response = session.get(f"gift-cards/checkOrder/{order_id}")
+        order = Order.from_response(response.data)
         if not order.is_final or not order.cards:
-            raise UnclearError("no order with cards was seen final")
-        inquiry.found("final_order_has_type", "type" in order and "product" in order, answer)
+            raise UnclearError("no order with cards was shown final")
+        session.found("final_order_has_type", "type" in order and "product" in order, response)
         serial = order.cards[0].reveal().serial
-        kind = "missing" if serial is None else "numbered" if serial else "empty"
-        inquiry.found("card_serials", kind, answer)
+        serials = "missing" if serial is None else "numbered" if serial else "empty"
+        session.found("card_serials", serials, response)
 
 
-def _one_of(fields: Mapping[str, Any], *names: str) -> str | None:
-    return next((name for name in names if name in fields), None)
+def _out_of_stock(response: Response) -> bool:
+    if not is_accepted(response) and "STOCK" not in (response.code or ""):
+        raise UnclearError(f"rejected for another reason: {outcome_of(response)}")
+    return not is_accepted(response)
 
 
-def _address(told: Any) -> str | None:
+def _first(fields: Mapping[str, Any], **values: str) -> str | None:
+    """Return the value for the first name that the fields have."""
+    return next((value for name, value in values.items() if name in fields), None)
+
+
+def _address(raw: Any) -> str | None:
     try:
-        return told if isinstance(told, str) and "%" not in told and ip_network(told, strict=False) else None
+        return raw if isinstance(raw, str) and "%" not in raw and ip_network(raw, strict=False) else None
     except ValueError:
         return None

@@ -1,48 +1,42 @@
-"""Asking an API what it does: politely, one request after another, keeping what each answer proves."""
+"""Send the requests of a calibration, well spaced, and keep what they prove as findings by name."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-from giftlib.api.client import Client
-from giftlib.api.errors import (
-    ApiError,
-    AuthenticationError,
-    GiftlibError,
-    NoAnswerError,
-    ProductionKeyError,
-    is_retryable,
-    retry_delay,
-)
-from giftlib.api.parsing import as_count, as_id
-from giftlib.api.responses import Answer, as_dict, raise_for_error
-from giftlib.journal.store import Journal
-from giftlib.polling.placing import place_order
-from giftlib.sandbox.settings import Settings
+import pandas as pd
 
-UNCLEAR, NOT_LOOKED_FOR = "unclear", "not looked for"
-_PAUSE_S, CREDIT_S = 1.25, 12.0
-"""So no minute is ever full, and no request has to wait for its place when its moment counts: 60 / 1.25 and as many
-more as a credit of 12 s allows are fewer than 60."""
-_TRIES, _TRY_AGAIN_S = 4, 5.0
+from giftlib.api import LARGEST_PAGE, Client, Page, Response, errors, is_retryable, retry_read
+from giftlib.journal import Journal
+from giftlib.polling import place_order
+from giftlib.sandbox import Settings
+
+UNCLEAR, NOT_SEARCHED = "unclear", "not searched"
+DEFAULTS = {declared.name: getattr(Settings(), declared.name) for declared in fields(Settings)}
+
+_Item = TypeVar("_Item")
+_TRIES = 4
+_APART_S, _ROOM = 1.25, 56
+"""Seconds between requests, so that 48 go out per minute; how many the window may hold when one is sent at once."""
 _REQUEST_ID = re.compile("req_[0-9a-z]{1,20}(_[0-9a-z]{1,20})?|req-[0-9a-z]{1,12}")
 _ORDER_ID = re.compile("[0-9a-f]{24}")
 _LARGE = 10**9
 """No price, balance or count is as large; what claims to be may be a card's code."""
-_KINDS = {declared.name: declared.metadata["kind"] for declared in fields(Settings)}
 
 
-class UnclearError(GiftlibError):
-    """An answer does not tell what was asked."""
+class UnclearError(errors.GiftlibError):
+    """Report that no response shows what was asked."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The value found of a setting, or of something that is none, with the ends of its interval if it is a time in
-    seconds. `evidence` names answers or orders; without `is_found` it tells why there is no value."""
+    """Hold the value found and, if it is a time in seconds, the bounds of its interval.
+
+    `evidence` names responses or orders; without `is_found` it says why there is no value.
+    """
 
     value: Any
     evidence: str
@@ -51,212 +45,158 @@ class Finding:
     is_found: bool = True
 
 
-class Bought(NamedTuple):
-    """An order, and the monotonic seconds at which its purchase was sent and answered."""
+class CalibrationSession:
+    """Send requests, and hold the findings by the name of the setting, or of what no setting describes.
 
-    order_id: str
-    sent_s: float
-    received_s: float
-
-
-class Inquiry:
-    """Requests more than a second apart but for those on credit, and the findings by name.
-
-    A read that fails in passing is made up to four times, a purchase once. A 401 is followed by one request that
-    tells whether the key is still good; if it is not, AuthenticationError ends all, before the address is locked out.
+    Findings are read from `responses`, `balances`, the journal's orders and `hidden_s`: when, in seconds after its
+    placement, a list last hid an order.
     """
 
     def __init__(self, client: Client, journal: Journal) -> None:
         self.client = client
         self.journal = journal
-        self.clock = client.clock
         self.findings: dict[str, Finding] = {}
-        self.latencies: list[float] = []
-        self.header_names: set[str] = set()
-        self.placed_by_body: list[str] = []
+        self.responses: list[Response] = []
         self.balances: list[Decimal] = []
-        self.began = client.clock.now_utc()
-        self._free_at = self.clock.monotonic()
-        self._key_is_refused = False
-
-    def ask(
-        self,
-        path: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        body: Mapping[str, Any] | None = None,
-        at_once: bool = False,
-    ) -> Answer:
-        """The answer to a GET, or with a `body` to a POST, whatever it says; NoAnswerError if there is none.
-
-        Sent `at_once`, on credit, it is the next that waits so much longer.
-        """
-        for left in reversed(range(1 if body is not None else _TRIES)):
-            self.breathe(CREDIT_S if at_once else 0.0)
-            try:
-                answer = self.client.ask("GET" if body is None else "POST", path, params=params, body=body)
-            except NoAnswerError:
-                if not left:
-                    raise
-                self.clock.sleep(_TRY_AGAIN_S)
-                continue
-            finally:
-                self._count()
-            self.latencies.append(answer.latency_s)
-            self.header_names |= set(answer.header_names)
-            error = _error_in(answer)
-            if answer.status == 401:
-                self._require_good_key()
-            if not left or error is None or not is_retryable(error):
-                break
-            self.clock.sleep(max(retry_delay(error), _TRY_AGAIN_S))
-        return answer
-
-    def require_key_type(self) -> None:
-        """Know what type the key is of, or raise what validate raises."""
-        for left in reversed(range(_TRIES)):
-            try:
-                self.client.validate()
-                return
-            except GiftlibError as error:
-                if not left or not is_retryable(error):
-                    raise
-                self.clock.sleep(_TRY_AGAIN_S)
-
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, at_once: bool = False) -> Answer:
-        """The successful answer to a GET; every other is raised."""
-        answer = self.ask(path, params, at_once=at_once)
-        raise_for_error(answer)
-        return answer
-
-    def first_and_last(self, path: str, *, at_once: bool = False) -> Iterator[Answer]:
-        """The first page of a list, and the last that it tells of if that is another one: either has the newest."""
-        first = self.get(path, {"page": 1, "pageSize": 100}, at_once=at_once)
-        yield first
-        pages = as_count(as_dict(first.data.get("pagination")).get("totalPages")) or 1
-        if pages > 1:
-            yield self.get(path, {"page": pages, "pageSize": 100}, at_once=at_once)
-
-    def order(self, body: Mapping[str, Any]) -> Answer:
-        """The answer to a purchase with that body, right or wrong; the journal knows the order if there is one."""
-        answer = self.ask("gift-cards/placeOrder", body=body)
-        order_id = None if _error_in(answer) else as_id(answer.data.get("orderId"))
-        if order_id is not None:
-            self.placed_by_body.append(order_id)
-            self.journal.watch(order_id)
-        return answer
-
-    def buy(self, product_id: str, type_id: str, quantity: int) -> Bought:
-        """An order like this. If a purchase fails in passing or is lost another one is made: nobody pays for it."""
-        for left in reversed(range(_TRIES)):
-            self.breathe()
-            sent_s = self.clock.monotonic()
-            try:
-                order_id = place_order(product_id, type_id, quantity, client=self.client, journal=self.journal)
-                return Bought(order_id, sent_s, self.clock.monotonic())
-            except GiftlibError as error:
-                if isinstance(error, AuthenticationError):
-                    self._require_good_key()
-                if not left or not is_retryable(error):
-                    raise
-                self.clock.sleep(max(retry_delay(error), _TRY_AGAIN_S))
-            finally:
-                self._count()
-        raise AssertionError("unreachable")
-
-    def breathe(self, credit_s: float = 0.0) -> None:
-        """Wait until the next request may be sent, or until so long before."""
-        self.clock.sleep(max(self._free_at - credit_s - self.clock.monotonic(), 0.0))
-
-    def _count(self) -> None:
-        self._free_at = max(self._free_at, self.clock.monotonic()) + _PAUSE_S
-
-    @contextmanager
-    def looking_for(self, *names: str) -> Iterator[None]:
-        """Whatever the API does inside ends the block at most; what has not been found by then is unclear."""
-        try:
-            yield
-        except GiftlibError as error:
-            if self._key_is_refused:
-                raise
-            self.unclear(reason_of(error), *names)
+        self.hidden_s: dict[str, float] = {}
+        self._began = client.clock.now_utc()
+        self._key_is_rejected = False
 
     def found(
-        self, name: str, value: Any, *evidence: Answer | str, low: float | None = None, high: float | None = None
+        self, name: str, value: Any, evidence: Response | str, low: float | None = None, high: float | None = None
     ) -> None:
-        """Keep what was found, the first time; a value that the setting cannot have makes it unclear."""
+        """Keep a value, if it is the first; one that the setting cannot have makes it unclear."""
         if name in self.findings and self.findings[name].is_found:
             return
-        may_be_a_code = isinstance(value, int | Decimal) and value >= _LARGE
-        if may_be_a_code or (name in _KINDS and not _KINDS[name].is_good(value)):
-            self.unclear("the answer tells nothing that a setting could be", name)
-        else:
-            self.findings[name] = Finding(value, "; ".join(map(_named, evidence)), low, high)
+        try:
+            # What has an interval was computed here; only what a response says needs a check.
+            possible = low is not None or name not in DEFAULTS or bool(Settings.of(**{name: value}))
+        except ValueError:
+            possible = False
+        if not possible or (isinstance(value, int | Decimal) and value >= _LARGE):
+            self.missing("the response shows nothing that the setting could be", name)
+            return
+        if isinstance(evidence, Response):
+            is_known = evidence.request_id and _REQUEST_ID.fullmatch(evidence.request_id)
+            evidence = str(evidence.request_id) if is_known else "a response without id"
+        self.findings[name] = Finding(value, evidence, low, high)
 
-    def unclear(self, reason: str, *names: str) -> None:
-        """Keep why these were not found, if they were not."""
+    def missing(self, reason: str, *names: str, found: str = UNCLEAR) -> None:
+        """Keep why these have no value, unless they have one."""
         for name in names:
-            self.findings.setdefault(name, Finding(UNCLEAR, reason, is_found=False))
+            self.findings.setdefault(name, Finding(found, reason, is_found=False))
 
-    def needless(self, reason: str, *names: str) -> None:
-        """Keep why these have no value."""
-        for name in names:
-            self.findings[name] = Finding(NOT_LOOKED_FOR, reason, is_found=False)
+    @contextmanager
+    def finding(self, *names: str) -> Iterator[None]:
+        """Let a failure end the block and nothing else; what was not found by then is unclear.
+
+        After a 401 one more request shows whether the key is still good. If it is not, AuthenticationError ends the
+        calibration, before the API locks this address out.
+        """
+        try:
+            yield
+        except errors.GiftlibError as error:
+            if self._key_is_rejected:
+                raise
+            if isinstance(error, errors.AuthenticationError):
+                self._require_good_key()
+            reason = f"{error.status} {error.code}" if isinstance(error, errors.ApiError) else type(error).__name__
+            self.missing(str(error) if isinstance(error, UnclearError) else reason, *names)
 
     def _require_good_key(self) -> None:
-        self.breathe()
+        self.wait()
         try:
-            self.client.validate()
-            if self.client.key_type != "SANDBOX":
-                raise ProductionKeyError(
-                    f"the key's type is {self.client.key_type or 'unknown'} now, no longer SANDBOX"
-                )
-        except (AuthenticationError, ProductionKeyError):
-            self._key_is_refused = True
+            self.require_sandbox_key(tries=1)
+        except (errors.AuthenticationError, errors.ProductionKeyError):
+            self._key_is_rejected = True
             raise
-        except GiftlibError:
-            pass  # it tells nothing of the key
-        finally:
-            self._count()
+        except errors.GiftlibError:
+            pass  # says nothing of the key
+
+    def require_sandbox_key(self, tries: int = _TRIES) -> None:
+        """Raise ProductionKeyError unless the key is a sandbox key, `allow_production` or not."""
+        retry_read(self.client.validate, self.client.clock, tries)
+        if self.client.key_type != "SANDBOX":
+            reason = f"the key's type is {self.client.key_type or 'unknown'}, not SANDBOX: it is not calibrated"
+            raise errors.ProductionKeyError(reason)
+
+    def wait(self, *, at_once: bool = False) -> None:
+        """Wait before the next request; `at_once`, if its time matters, only when the rate limit's window is full.
+
+        The client's rate limit alone would let a burst out and then nothing for the rest of its minute, in which an
+        order may become final. Spaced requests leave room for those whose time matters.
+        """
+        if not at_once or self.client.rate_limit.recent() >= _ROOM:
+            self.client.clock.sleep(_APART_S)
+
+    def request(self, path: str, params: Mapping[str, Any] | None = None, body: Any = None) -> Response:
+        """Return the response to a GET, tried four times, or to a POST of a `body`; success or error."""
+        received = len(self.responses)
+
+        def send() -> None:
+            self.wait()
+            response = self.client.request("GET" if body is None else "POST", path, params=params, body=body)
+            self.responses.append(response)
+            response.raise_for_error()
+
+        try:
+            retry_read(send, self.client.clock, _TRIES if body is None else 1)
+        except (errors.ApiError, errors.NoAnswerError):
+            if len(self.responses) == received:
+                raise
+        return self.responses[-1]
+
+    def get(self, path: str) -> Response:
+        """Return the successful response to a GET; raise every other one."""
+        response = self.request(path)
+        response.raise_for_error()
+        return response
+
+    def newest(self, read: Callable[[int, int], Page[_Item]], *, at_once: bool = False) -> list[_Item]:
+        """Return the items on the first page and the last one that `read(page, page_size)` gives; one has the newest."""
+
+        def read_page(number: int) -> Page[_Item]:
+            self.wait(at_once=at_once)
+            return retry_read(lambda: read(number, LARGEST_PAGE), self.client.clock, _TRIES)
+
+        first = read_page(1)
+        return [*first, *(read_page(first.total_pages) if first.total_pages > 1 else ())]
+
+    def place(self, product_id: str, type_id: str, quantity: int) -> str:
+        """Place an order and return its id. If its response is lost another one is placed: no money is spent."""
+
+        def place_one() -> str:
+            self.wait()
+            try:
+                return place_order(product_id, type_id, quantity, client=self.client, journal=self.journal)
+            except errors.OrderOutcomeUnknownError as error:
+                raise errors.NoAnswerError(str(error)) from error
+
+        return retry_read(place_one, self.client.clock, _TRIES)
+
+    def orders(self) -> pd.DataFrame:
+        """Return the journal's orders of this calibration."""
+        orders = self.journal.orders()
+        return orders[orders["placed_at"] >= self._began]
 
 
-def is_accepted(answer: Answer) -> bool:
-    """Whether what was asked was done, rather than refused; UnclearError if the answer is neither."""
-    error = _error_in(answer)
-    if error is not None and (not isinstance(error, ApiError) or is_retryable(error) or error.status == 401):
-        raise UnclearError(reason_of(error))
-    return error is None
-
-
-def outcome_of(answer: Answer) -> str:
-    """HTTP status and code of an answer; UnclearError if it is none of the API's."""
-    return str(answer.status) if is_accepted(answer) else f"{answer.status} {answer.code or 'without code'}"
-
-
-def reason_of(error: GiftlibError) -> str:
-    """What went wrong, without any words of the API's."""
-    if isinstance(error, ApiError):
-        return f"{error.status} {error.code}"
-    return str(error) if isinstance(error, UnclearError) else f"{type(error).__name__}"
-
-
-def named_orders(order_ids: list[str]) -> str:
-    """Orders by their ids, or the first of them and how many more."""
-    known = [order_id for order_id in order_ids if _ORDER_ID.fullmatch(order_id)]
-    more = len(order_ids) - len(known[:1])
-    return " and ".join([*(f"order {order_id}" for order_id in known[:1]), *([f"{more} more"] if more else [])])
-
-
-def _error_in(answer: Answer) -> GiftlibError | None:
+def is_accepted(response: Response) -> bool:
+    """Return whether a request was carried out rather than rejected; raise the error if it is neither."""
     try:
-        raise_for_error(answer)
-    except (ApiError, NoAnswerError) as error:
-        return error
-    return None
+        response.raise_for_error()
+    except errors.ApiError as error:
+        if is_retryable(error) or error.status == 401:
+            raise
+        return False
+    return True
 
 
-def _named(evidence: Answer | str) -> str:
-    if isinstance(evidence, str):
-        return evidence
-    known = evidence.request_id and _REQUEST_ID.fullmatch(evidence.request_id)
-    return str(evidence.request_id) if known else "an answer without id"
+def outcome_of(response: Response) -> str:
+    """Return HTTP status and error code of a response; raise the error if it is none of the API's."""
+    return str(response.status) if is_accepted(response) else f"{response.status} {response.code or 'without code'}"
+
+
+def name_orders(order_ids: Iterable[str]) -> str:
+    """Return the first order's id and how many more there are."""
+    first, *others = [order_id for order_id in order_ids if _ORDER_ID.fullmatch(order_id)] or ["without id"]
+    return f"order {first}" + (f" and {len(others)} more" if others else "")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from giftlib import AuthenticationError, Client, Journal, NoAnswerError, ProductionKeyError
 from giftlib.calibration import Calibration, calibrate
-from giftlib.calibration.estimates import lognormal, roundest, same_time
+from giftlib.calibration.durations import fit_lognormal, roundest, same_time
 from giftlib.calibration.session import Finding
 from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings, at_rate
@@ -116,7 +116,7 @@ def test_every_setting_is_found_or_named_among_those_not_looked_for(usual):
 
 def test_each_finding_has_its_evidence(usual):
     table = usual[0].table()
-    ids = table["evidence"].str.contains(r"req_\d+_[0-9a-f]{6}|order [0-9a-f]{24}|\d+ (?:answers|looks)|validate")
+    ids = table["evidence"].str.contains(r"req_\d+_[0-9a-f]{6}|order [0-9a-f]{24}|\d+ (?:responses|polls)|validate")
     assert table["evidence"][~ids].tolist() == []
 
 
@@ -166,7 +166,7 @@ def test_a_key_that_only_reads_leaves_out_what_takes_orders(shape):
         assert sandbox.truth() == {}
     assert missed(calibration, {"key_scope": "READ-ONLY", "catalog_products": 9, "malformed_id": "NOT_FOUND"}) == {}
     found = calibration.table().set_index("setting")["found"]
-    assert {found[name] for name in ("fulfilment_s", "partial_rounding", "refunds")} == {"not looked for"}
+    assert {found[name] for name in ("fulfilment_s", "partial_rounding", "refunds")} == {"not searched"}
 
 
 def test_orders_that_are_never_final_are_told_as_such_and_few_are_bought():
@@ -214,7 +214,7 @@ def test_an_endpoint_that_fails_leaves_the_others_findings(endpoint, fault):
     with Sandbox(faults=[Fault(endpoint, times=10_000, **fault)]) as sandbox:
         table = calibrate(sandbox.client(), orders=10).table().set_index("setting")
     assert (table["found"] == "unclear").any()
-    assert {name for name, needs in NEEDS.items() if table.loc[name, "found"] in ("unclear", "not looked for")} <= {
+    assert {name for name, needs in NEEDS.items() if table.loc[name, "found"] in ("unclear", "not searched")} <= {
         name for name, needs in NEEDS.items() if endpoint in needs
     }
 
@@ -222,7 +222,7 @@ def test_an_endpoint_that_fails_leaves_the_others_findings(endpoint, fault):
 def test_a_server_that_falls_silent_leaves_all_unclear():
     with Sandbox(faults=[Fault(call=2, times=10_000, cut="after")]) as sandbox:
         calibration = calibrate(sandbox.client(), orders=10)
-    assert set(calibration.table()["found"]) <= {"unclear", "not looked for", ""}
+    assert set(calibration.table()["found"]) <= {"unclear", "not searched", ""}
     assert calibration.settings == Settings()
 
 
@@ -280,7 +280,7 @@ def test_from_a_shell_wrong_arguments_are_refused_before_anything_is_asked(wrong
 
 def test_ask_gives_whatever_is_answered_and_its_headers_and_latency():
     with Sandbox(latency_s=0.25) as sandbox:
-        answer = sandbox.client().ask("GET", "gift-cards/checkOrder/nothing")
+        answer = sandbox.client().request("GET", "gift-cards/checkOrder/nothing")
     assert (answer.status, answer.code) == (404, "NOT_FOUND")
     assert "x-request-id" in answer.header_names
     assert answer.latency_s == pytest.approx(0.25)
@@ -290,9 +290,9 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
     with Sandbox(key_type="PRODUCTION", faults=[Fault("balance", cut="after")]) as sandbox:
         client = sandbox.client()
         with pytest.raises(NoAnswerError):
-            client.ask("GET", "account/balance")
+            client.request("GET", "account/balance")
         with pytest.raises(ProductionKeyError):
-            client.ask("POST", "gift-cards/placeOrder", body={})
+            client.request("POST", "gift-cards/placeOrder", body={})
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
 )
 def test_ask_refuses_what_is_no_path_or_no_method(method, path):
     with pytest.raises(ValueError, match=r"must be .*, got"):
-        Client("some-sandbox-key").ask(method, path)
+        Client("some-sandbox-key").request(method, path)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=5), st.floats(0, 100))
@@ -328,7 +328,7 @@ def test_the_intervals_of_a_law_hold_the_truth(width):
         times = 10 * np.exp(rng.standard_normal(60) * np.log(3) / 1.6448536)
         first_look = rng.uniform(0, width, 60)
         last_open = np.floor((times - first_look) / width) * width + first_look
-        median, p95 = lognormal(np.maximum(last_open, 0), last_open + width)
+        median, p95 = fit_lognormal(np.maximum(last_open, 0), last_open + width)
         held += [median.low <= 10 <= median.high, p95.low <= 30 <= p95.high]
         assert median.low < median.value < median.high < p95.high
     assert sum(held) >= 99
