@@ -48,7 +48,7 @@ def open_sandbox():
     opened = []
 
     def open_one(**settings):
-        sandbox = Sandbox(**{"latency_s": 0, "fulfilment_s": 10, "ceiling_per_minute": None} | settings)
+        sandbox = Sandbox(**{"latency_s": 0, "fulfilment_s": 10, "rate_limit_per_minute": None} | settings)
         caller = Caller(sandbox)
         opened.append((sandbox, caller))
         return caller

@@ -32,7 +32,7 @@ from .sample_orders import buy_many, follow_a_refund, look_at_the_transactions, 
 from .session import NOT_LOOKED_FOR, UNCLEAR, Finding, Inquiry
 
 _IMPOLITE_OR_UNSEEN = {
-    "ceiling_per_minute", "production_ceiling_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
+    "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
     "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
     "path_style", "list_mixes_environments", "check_balance", "balance_code",
 }  # fmt: skip

@@ -56,7 +56,7 @@ class Gate:
         """Count the request and give the key that it passes with, or raise its Refusal."""
         key = self._key_of(request, now)
         sandbox = key.type == "SANDBOX"
-        ceiling = self._settings.ceiling_per_minute if sandbox else self._settings.production_ceiling_per_minute
+        ceiling = self._settings.rate_limit_per_minute if sandbox else self._settings.production_rate_limit_per_minute
         if ceiling is None:
             return key
         admitted = self._admitted.setdefault(key.key, deque())

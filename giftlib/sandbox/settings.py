@@ -54,9 +54,9 @@ class Settings:
     latency_s: float | None = setting(None, FINITE_S.or_none(), """The same time for every answer, seconds, instead of
         the law; 0 is allowed.""")
 
-    ceiling_per_minute: int | None = setting(60, COUNT.or_none(), """Requests a sandbox key may make within any 60
+    rate_limit_per_minute: int | None = setting(60, COUNT.or_none(), """Requests a sandbox key may make within any 60
         seconds; None: no ceiling. LIVE: 60.""")
-    production_ceiling_per_minute: int | None = setting(120, COUNT.or_none(), """The same for a production key. LIVE:
+    production_rate_limit_per_minute: int | None = setting(120, COUNT.or_none(), """The same for a production key. LIVE:
         120.""")
     lockout_attempts: int = setting(5, COUNT, """Wrong keys in a row after which an address is blocked. DOC: 5; LIVE:
         20.""")

@@ -18,7 +18,7 @@ LAW = lognorm(np.log(3) / norm.ppf(0.95), scale=MEDIAN_S)
 def repetition(seed, latency_s):
     """The medians found, and whether each interval holds the true one."""
     journal = Journal()
-    with Sandbox(seed=seed, latency_s=latency_s, ceiling_per_minute=None) as sandbox:
+    with Sandbox(seed=seed, latency_s=latency_s, rate_limit_per_minute=None) as sandbox:
         client = sandbox.client()
         for _ in range(ORDERS):
             order_id = place_order("507f1f77bcf86cd799439011", "type_001", 1, client=client, journal=journal)

@@ -70,7 +70,7 @@ class Customer:
 def test_for_a_day_the_balance_is_deposits_less_charges(seed):
     rng = random.Random(seed)
     opening = Decimal("25000.75")
-    settings = {"latency_s": 0, "ceiling_per_minute": None, "opening_balance": opening}
+    settings = {"latency_s": 0, "rate_limit_per_minute": None, "opening_balance": opening}
     with Sandbox(seed, faults=at_rate(0.2), **settings) as sandbox:
         customer, looks = Customer(sandbox), 0
         while sandbox.clock.monotonic() < 24 * 3600:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from giftlib import SimulatedClock
 from giftlib.sandbox import Sandbox
 
-PLAIN = {"latency_s": 0, "ceiling_per_minute": None, "production_ceiling_per_minute": None}
+PLAIN = {"latency_s": 0, "rate_limit_per_minute": None, "production_rate_limit_per_minute": None}
 
 
 def seen(sandbox):

@@ -30,7 +30,7 @@ SAMPLE = "gift-cards/checkOrder/6901616fe9e88196b4eb64b3"
 
 
 def quiet_sandbox(*faults, **options):
-    return Sandbox(faults=faults, **{"latency_s": 0, "ceiling_per_minute": None} | options)
+    return Sandbox(faults=faults, **{"latency_s": 0, "rate_limit_per_minute": None} | options)
 
 
 def ask(sandbox, path="ping", **options):

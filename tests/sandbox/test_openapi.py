@@ -208,7 +208,7 @@ def read():
     opened = []
 
     def open_one(**settings):
-        reader = Reader(Sandbox(6, **{"latency_s": 0, "ceiling_per_minute": None} | settings))
+        reader = Reader(Sandbox(6, **{"latency_s": 0, "rate_limit_per_minute": None} | settings))
         opened.append(reader)
         return reader
 
@@ -236,7 +236,7 @@ def test_each_answer_is_as_described_whatever_the_settings(read, settings):
 
 
 def test_all_that_is_described_may_come(read):
-    at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(ceiling_per_minute=1)
+    at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(rate_limit_per_minute=1)
     at_work.walk()
     blocked.ask("balance", key="wrong")
     busy.ask("balance")
@@ -300,7 +300,7 @@ OTHERWISE = {
 @pytest.mark.parametrize("settings", [{}, OTHERWISE], ids=["default settings", "other settings"])
 def test_schemathesis_finds_nothing(settings, tmp_path):
     """All its checks in all its phases; orders are in all states, since a second passes with each request."""
-    world = {"latency_s": 1, "max_quantity": 20, "ceiling_per_minute": None, "lockout_attempts": 10**9}
+    world = {"latency_s": 1, "max_quantity": 20, "rate_limit_per_minute": None, "lockout_attempts": 10**9}
     with Sandbox(7, **world, **settings) as sandbox:
         command = [sys.executable, "-m", "schemathesis.cli", "run", sandbox.url + "/openapi.json", "--no-color"]
         command += ["-H", f"X-Access-Token: {sandbox.api_key}", "--checks", "all", "--continue-on-failure"]

@@ -22,7 +22,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @contextmanager
 def quiet_sandbox(**settings):
-    with Sandbox(5, **{"latency_s": 0, "ceiling_per_minute": None} | settings) as sandbox:
+    with Sandbox(5, **{"latency_s": 0, "rate_limit_per_minute": None} | settings) as sandbox:
         yield sandbox
 
 

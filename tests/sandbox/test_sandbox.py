@@ -54,7 +54,7 @@ class Desk:
 
 @contextmanager
 def desk(*args, **options):
-    with Sandbox(*args, **{"latency_s": 0, "ceiling_per_minute": None} | options) as sandbox:
+    with Sandbox(*args, **{"latency_s": 0, "rate_limit_per_minute": None} | options) as sandbox:
         with keyed_session(sandbox) as session:
             yield Desk(sandbox, session)
 
@@ -211,7 +211,7 @@ def test_a_list_may_hide_young_orders():
 
 def story(seed):
     """All that a caller sees in one run."""
-    with desk(seed, latency_s=None, ceiling_per_minute=20) as at:
+    with desk(seed, latency_s=None, rate_limit_per_minute=20) as at:
         seen = [at.sandbox.api_key]
         for type_id in ("type_001", "TEST_PARTIAL", "TEST_REFUND"):
             seen.append(at.place(type_id, 4).text)
@@ -307,7 +307,7 @@ def test_many_callers_at_once_place_and_look_without_losing_an_order():
 
 
 def test_the_ceiling_refuses_what_exceeds_it_and_tells_when_there_is_room():
-    with desk(ceiling_per_minute=3) as at:
+    with desk(rate_limit_per_minute=3) as at:
         for _ in range(3):
             assert at.get("account/balance").status_code == 200
             at.clock.sleep(10.5)
@@ -323,7 +323,7 @@ def test_the_ceiling_refuses_what_exceeds_it_and_tells_when_there_is_room():
 
 
 def test_an_order_refused_by_the_ceiling_is_not_placed():
-    with desk(ceiling_per_minute=1) as at:
+    with desk(rate_limit_per_minute=1) as at:
         assert [at.place().status_code for _ in range(3)] == [200, 429, 429]
         assert len(at.sandbox.truth()) == 1
 
@@ -332,7 +332,7 @@ def test_an_order_refused_by_the_ceiling_is_not_placed():
 @given(waits=st.lists(st.floats(0, 30), max_size=40))
 def test_no_minute_has_more_requests_than_the_ceiling_and_retry_after_is_enough(waits):
     admitted = []
-    with desk(ceiling_per_minute=4) as at:
+    with desk(rate_limit_per_minute=4) as at:
         for wait in waits:
             at.clock.sleep(wait)
             answer = at.get("validate")
@@ -345,7 +345,7 @@ def test_no_minute_has_more_requests_than_the_ceiling_and_retry_after_is_enough(
 
 
 def test_ping_and_refused_keys_do_not_count_against_the_ceiling():
-    with desk(ceiling_per_minute=1) as at:
+    with desk(rate_limit_per_minute=1) as at:
         for _ in range(3):
             assert at.get("ping").status_code == 200
             assert at.get("validate", headers={"X-Access-Token": None}).status_code == 401
@@ -574,8 +574,8 @@ def test_what_is_not_a_fault_is_refused():
         {"latency_median_s": 0},
         {"latency_p95_s": 0.1},
         {"latency_s": math.inf},
-        {"ceiling_per_minute": 0},
-        {"ceiling_per_minute": 1.5},
+        {"rate_limit_per_minute": 0},
+        {"rate_limit_per_minute": 1.5},
         {"lockout_attempts": None},
         {"lockout_s": 0},
         {"key_type": "TEST"},

@@ -295,7 +295,7 @@ def test_a_table_marks_what_differs_and_is_safe_to_show(open_sandbox):
     settings = open_sandbox(path_style="hyphens", prices={"<b>": Decimal(1)}).sandbox.settings
     marked = [line.split()[1:3] for line in str(settings).splitlines() if line.startswith("* ")]
     assert marked == [
-        ["fulfilment_s", "10"], ["latency_s", "0"], ["ceiling_per_minute", "None"], ["prices", "{'<b>':"],
+        ["fulfilment_s", "10"], ["latency_s", "0"], ["rate_limit_per_minute", "None"], ["prices", "{'<b>':"],
         ["path_style", "hyphens"],
     ]  # fmt: skip
     assert max(map(len, str(settings).splitlines())) <= 120
@@ -303,7 +303,7 @@ def test_a_table_marks_what_differs_and_is_safe_to_show(open_sandbox):
 
 
 ODD = Settings.of(
-    fulfilment_s=inf, latency_s=0.25, ceiling_per_minute=None, allowed_ips=("127.0.0.1",), check_stock=True,
+    fulfilment_s=inf, latency_s=0.25, rate_limit_per_minute=None, allowed_ips=("127.0.0.1",), check_stock=True,
     prices={"a": Decimal("1.50"), "b": 3}, opening_balance=Decimal("0.01"), partial_rounding="up",
 )  # fmt: skip
 
