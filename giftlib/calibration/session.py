@@ -32,7 +32,7 @@ _REQUEST_ID = re.compile("req_[0-9a-z]{1,20}(_[0-9a-z]{1,20})?|req-[0-9a-z]{1,12
 _ORDER_ID = re.compile("[0-9a-f]{24}")
 _LARGE = 10**9
 """No price, balance or count is as large; what claims to be may be a card's code."""
-_KINDS = {declared.name: declared.metadata["kind"] for declared in fields(Settings)}
+_VALIDATORS = {declared.name: declared.metadata["validator"] for declared in fields(Settings)}
 
 
 class UnclearError(GiftlibError):
@@ -188,7 +188,7 @@ class Inquiry:
         if name in self.findings and self.findings[name].is_found:
             return
         may_be_a_code = isinstance(value, int | Decimal) and value >= _LARGE
-        if may_be_a_code or (name in _KINDS and not _KINDS[name].is_good(value)):
+        if may_be_a_code or (name in _VALIDATORS and not _VALIDATORS[name].accepts(value)):
             self.unclear("the answer tells nothing that a setting could be", name)
         else:
             self.findings[name] = Finding(value, "; ".join(map(_named, evidence)), low, high)

@@ -220,7 +220,7 @@ def read():
 
 def other_values(declared):
     """What a setting may be beside its default, where it has few choices."""
-    accepted = declared.metadata["kind"].accepted
+    accepted = declared.metadata["validator"].accepted
     choices = accepted.split(" or ") if isinstance(declared.default, str) else []
     if isinstance(declared.default, bool):
         choices = [True, False]

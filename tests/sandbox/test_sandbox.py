@@ -640,7 +640,7 @@ def test_a_new_sandbox_on_the_port_of_an_old_one_shows_its_own_state_only():
 def test_close_does_not_wait_for_answers_under_way():
     with desk(0, SystemClock(), latency_s=600) as at, ThreadPoolExecutor(1) as pool:
         request = pool.submit(outcome, at)
-        while not at.sandbox._request_count:
+        while not at.sandbox._service.request_count:
             pass
         at.sandbox.close()
         assert request.result() is requests.ConnectionError
