@@ -2,13 +2,13 @@
 
 import random
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 from giftlib.clock import Moment
 
 from .catalog import SAMPLE_PRODUCT, Catalog
-from .ledger import Ledger, to_centimes, to_dinars
+from .ledger import Ledger
 from .orders import Order, Page, Timeline, draw_lognormal, unix_ms
 from .settings import Settings
 
@@ -44,7 +44,7 @@ class Account:
         self._simulates_tests = environment == "SANDBOX" or settings.production_test_types == "simulated"
         self._all_orders = all_orders
         self._own_orders: Timeline[Order] = Timeline()
-        self._ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
+        self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
         self._shared: dict[Any, Any] = {}
 
     def place(self, product: str | None, type_id: str, quantity: int, now: Moment) -> Order:
@@ -61,7 +61,7 @@ class Account:
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
         delivers, outcome = self._result(type_id, quantity)
         order = Order(
-            id=f"{ms // 1000:08x}{self._ledger.id_bytes}{number + 1:06x}",
+            id=f"{ms // 1000:08x}{self.ledger.id_bytes}{number + 1:06x}",
             product=self._share(product or self.catalog.product_of.get(type_id, SAMPLE_PRODUCT)),
             type=self._share(type_id),
             quantity=quantity,
@@ -75,25 +75,17 @@ class Account:
         self.orders[order.id] = order
         self._own_orders.add(ms, order)
         self._all_orders.add(ms, order)
-        self._ledger.add("ORDER", -to_centimes(quantity * order.price), order.id, ms)
-        if delivers < quantity and isfinite(duration):
-            self._ledger.plan_refunds(order, number)
+        self.ledger.charge(order, number)
         return order
 
     def require(self, type_id: str, quantity: int, now: float, times: int = 1) -> None:
         """Raise OutOfStock or BalanceTooLow unless so many such orders could be placed at monotonic second `now`."""
-        self._ledger.pay_refunds(now)
         known = self.catalog.types.get(type_id)
         if self._settings.check_stock and known and known.stock < quantity:
             raise OutOfStock(f"{type_id} has {known.stock} cards, the order wants {quantity}")
-        cost = times * quantity * self._price(type_id)
-        if self._settings.check_balance and to_centimes(cost) > self._ledger.centimes:
-            raise BalanceTooLow(cost, to_dinars(self._ledger.centimes))
-
-    def deposit(self, amount: Decimal, now: Moment) -> int:
-        """Credit dinars; gives the time that the API reports, in milliseconds since 1970."""
-        self._ledger.pay_refunds(now.monotonic)
-        return self._ledger.add("DEPOSIT", to_centimes(amount), "", unix_ms(now.utc))
+        cost, funds = times * quantity * self._price(type_id), self.ledger.funds(now)
+        if self._settings.check_balance and cost > funds:
+            raise BalanceTooLow(cost, funds)
 
     def listed_price(self, type_id: str) -> Decimal:
         """Give the price of a card of the type that checkProduct shows, dinars."""
@@ -109,17 +101,6 @@ class Account:
         """Give a page of the orders, and how many there are in all."""
         orders = self._all_orders if self._settings.list_mixes_environments else self._own_orders
         return orders.page(asked, self._settings.list_order == "newest first")
-
-    def list_transactions(self, asked: Page, now: float) -> tuple[list[dict[str, Any]], int]:
-        """Give a page of the transactions as the API shows them at monotonic second `now`, and how many in all."""
-        self._ledger.pay_refunds(now)
-        return self._ledger.page(asked)
-
-    def balance(self, now: float) -> Decimal:
-        """Give the balance that the API shows at monotonic second `now`, dinars."""
-        self._ledger.pay_refunds(now)
-        settings = self._settings
-        return to_dinars(self._ledger.centimes) if settings.balance_moves else Decimal(settings.opening_balance)
 
     def _price(self, type_id: str) -> Decimal:
         """What an order pays for a card of the type, dinars."""

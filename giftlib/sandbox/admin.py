@@ -47,10 +47,8 @@ class Admin:
             "deposit": self._deposit,
         }
 
-    def respond(self, request: Request) -> Response | None:
-        """Respond to a request under `/_sandbox/`; None to any other."""
-        if not request.path.startswith(PREFIX):
-            return None
+    def respond(self, request: Request) -> Response:
+        """Respond to a request under `/_sandbox/`."""
         try:
             content, status = self._done(request), 200
         except _Rejected as error:

@@ -71,7 +71,7 @@ class Backend:
 
     def deposit(self, environment: str, amount: Decimal, now: Moment) -> None:
         """Credit dinars to an account."""
-        ms = self.accounts[environment].deposit(amount, now)
+        ms = self.accounts[environment].ledger.deposit(amount, now)
         self._happened(Event("deposit", environment, now.monotonic, ms, amount))
 
     def history(self) -> Iterator[Event]:

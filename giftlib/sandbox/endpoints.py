@@ -101,12 +101,12 @@ class Endpoints:
         return self._paged([order.to_json(shown_at, settings, in_list=True) for order in orders], asked, total)
 
     def balance(self, call: Call) -> Result:
-        balance = self._backend.accounts[call.key.type].balance(call.now.monotonic)
+        balance = self._backend.accounts[call.key.type].ledger.balance(call.now.monotonic)
         return Result({"balance": balance, **({"currency": "DZD"} if self._settings.balance_currency else {})})
 
     def transactions(self, call: Call) -> Result:
         asked = read_page(call.request.query, self._settings, needs_both_ends=True)
-        items, total = self._backend.accounts[call.key.type].list_transactions(asked, call.now.monotonic)
+        items, total = self._backend.accounts[call.key.type].ledger.page(asked, call.now.monotonic)
         return self._paged(items, asked, total)
 
     def _paged(self, items: Sequence[dict[str, Any]], asked: Page, total: int) -> Result:

@@ -25,23 +25,21 @@ _WRONG_CONTENT = (ValueError, TypeError, LookupError, AttributeError, Arithmetic
 
 @dataclass(frozen=True)
 class History:
-    """What a file holds. The monotonic seconds of its events are those of a clock that was at second `at` at the time
-    `since`; `until` is the last second in the file."""
+    """What a file holds: events at monotonic seconds of a clock whose second 0 was at `zero`, the last at `until`."""
 
     seed: Any
     settings: Settings
-    since: datetime
-    at: float
+    zero: datetime
     events: list[Event]
     until: float
 
     def end(self) -> datetime:
         """Give the time of the last second."""
-        return self.since + timedelta(seconds=self.until - self.at)
+        return self.zero + timedelta(seconds=self.until)
 
     def second_of(self, utc: datetime) -> float:
         """Give the second of that clock at a time, at least `until`: the history is never in the future."""
-        return max(self.at + (utc - self.since).total_seconds(), self.until)
+        return max((utc - self.zero).total_seconds(), self.until)
 
     def check_same(self, seed: Any, given: Settings) -> None:
         """Raise a ValueError if a seed or a setting is given that is not the one the file was begun with."""
@@ -70,10 +68,8 @@ def read_history(path: str | PathLike[str]) -> History | None:
             raise ValueError(f"its format is {head['format']!r}, not {_FORMAT!r}")
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        settings = Settings.from_json(head["settings"])
-        history = History(
-            head["seed"], settings, datetime.fromisoformat(head["since"]), float(head["at"]), events, until
-        )
+        zero = datetime.fromisoformat(head["since"]) - timedelta(seconds=head["at"])
+        history = History(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
         history.end()  # which must be a time that exists
         return history
     except _WRONG_CONTENT as error:

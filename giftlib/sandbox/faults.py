@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from .validators import COUNT, FINITE_S, PROBABILITY, Validator, check_fields, checked, whole_number
+from .validators import COUNT, FINITE_S, FLAG, PROBABILITY, Validator, check_fields, checked, one_of, whole_number
 
 ENDPOINTS = (
     "ping", "validate", "catalog", "checkProduct", "placeOrder", "checkOrder", "list", "balance", "transactions"
 )  # fmt: skip
 ERROR_BODIES = ("router", "html", "empty")
 BODIES = ("envelope", "truncated", "garbled", *ERROR_BODIES)
-CUTS = (None, "before", "within", "after", "end")
+CUTS = ("before", "within", "after", "end")
 
 
 def _are_headers(value: Any) -> bool:
@@ -27,15 +27,12 @@ def _are_headers(value: Any) -> bool:
     )
 
 
-_ENDPOINT = Validator(f"'*' or one of {', '.join(ENDPOINTS)}", lambda value: value in ("*", *ENDPOINTS))
-_CUT = Validator(f"one of {', '.join(map(repr, CUTS))}", lambda value: value in CUTS)
 _BODY = Validator(
     f"bytes, a number of bytes, or one of {', '.join(BODIES)}",
     lambda value: isinstance(value, bytes) or whole_number(0).accepts(value) or value in BODIES,
 )
 _HEADERS = Validator("strings by name, of one line, in Latin-1, a Content-Length of up to 18 digits", _are_headers)
 _STRING = Validator("a string", lambda value: isinstance(value, str))
-_RESET = Validator("True or False", lambda value: value is True or value is False)
 _FUNCTION = Validator("a function of the data", callable)
 
 
@@ -54,7 +51,7 @@ class Fault:
     <Response [503]>
     """
 
-    endpoint: str = checked("*", _ENDPOINT)
+    endpoint: str = checked("*", one_of("*", *ENDPOINTS))
     call: int = checked(1, COUNT)
     times: int = checked(1, COUNT)
     status: int | None = checked(None, whole_number(200, 599).or_none())
@@ -70,11 +67,11 @@ class Fault:
     """The client sees these headers too. A `Content-Length` replaces the true one: with one too large the client waits
     for the rest until the connection is closed after `connections.IDLE_S`, with one too small it misses the end; then
     the connection is closed."""
-    cut: str | None = checked(None, _CUT)
+    cut: str | None = checked(None, one_of(*CUTS).or_none())
     """"before": the connection is reset, nothing was carried out. "within": the response stops half way through its
     body. "after": the connection is closed without a response to what was carried out. "end": the whole response comes,
     and the connection is closed after it although the client meant to keep it."""
-    reset: bool = checked(False, _RESET)
+    reset: bool = checked(False, FLAG)
     """Only with a cut: the client sees the connection reset (RST) rather than closed (FIN)."""
     delay_s: float = checked(0.0, FINITE_S)
     """The client waits so many seconds longer for the response."""
@@ -115,6 +112,12 @@ class Fault:
         return cls("placeOrder", call=call, cut="after")
 
 
+class _NoFault(Fault):
+    def __post_init__(self) -> None:
+        """Check nothing: this one may do nothing."""
+
+
+NO_FAULT = _NoFault()
 MIXED = (
     Fault(status=500),
     Fault(status=502, body="html"),
@@ -170,14 +173,14 @@ class FaultPlan:
                 raise ValueError(f"rate must be such that all for {endpoint} add up to at most 1, got {total:g} in all")
         self._random.append(fault)
 
-    def next_fault(self, endpoint: str) -> Fault | None:
-        """Count a request and give its fault, of several by count the one injected first."""
+    def next_fault(self, endpoint: str) -> Fault:
+        """Count a request and give its fault or NO_FAULT; of several by count the one injected first."""
         self._requests += 1
         calls = [(fault, next(calls)) for fault, calls in self._counted if fault.endpoint in ("*", endpoint)]
         counted = (fault for fault, call in calls if fault.call <= call < fault.call + fault.times)
         return next(counted, None) or self._draw(endpoint)
 
-    def _draw(self, endpoint: str) -> Fault | None:
+    def _draw(self, endpoint: str) -> Fault:
         """Give the fault in whose part of 0 to 1 a number drawn for this request falls."""
         if self._random:
             drawn = random.Random(f"{self._seed}:fault:{self._requests}").random()
@@ -186,4 +189,4 @@ class FaultPlan:
                     drawn -= fault.rate or 0.0
                     if drawn < 0:
                         return fault
-        return None
+        return NO_FAULT

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from .account import SAMPLE_ORDER, TEST_TYPES
-from .admin import PREFIX, own_host
+from .admin import PREFIX, Admin, own_host
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .emulator import Emulator
 from .openapi import describe
@@ -38,15 +38,17 @@ _DESCRIPTION_HEADERS = {
 
 
 class Pages:
-    """The pages of one sandbox; with `control` the index shows how to use the control address."""
+    """The pages of one sandbox, and its control address if it has one."""
 
-    def __init__(self, emulator: Emulator, url: str, *, control: bool = False) -> None:
+    def __init__(self, emulator: Emulator, url: str, admin: Admin | None) -> None:
         self._emulator = emulator
         self._url = url
-        self._control = control
+        self._admin = admin
 
     def respond(self, request: Request) -> Response | None:
-        """Respond to a request of `/` or `/openapi.json`; None to any other."""
+        """Respond to a request that is not one of the API; None to any other."""
+        if self._admin and request.path.startswith(PREFIX):
+            return self._admin.respond(request)
         if request.method not in ("GET", "HEAD"):
             return None
         if request.path == "/":
@@ -71,7 +73,7 @@ class Pages:
             "prices": {name: settings.prices.get(name, settings.test_type_price) for name in TEST_TYPES},
             "calls": _calls(settings, url, keys[0].key, orders[0]["id"] if orders else SAMPLE_ORDER),
             "changes": [(name, json.dumps(value), meanings[name]) for name, value in settings.to_json().items()],
-            "admin": admin if self._control else {},
+            "admin": admin if self._admin else {},
             "orders": orders,
         }
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from giftlib.clock import Clock, SimulatedClock
 
 from .admin import Admin
+from .connections import Exchange
 from .emulator import Emulator
 from .event_log import EventLog, read_history, replay, save
 from .faults import Fault
 from .listener import Listener
 from .pages import Pages
-from .server import Server
 from .service import Service
 from .settings import Settings
 
@@ -63,9 +63,8 @@ class Sandbox(Emulator):
             self._listener.close()
             raise
         self.api_key = self._service.backend.first_key.key
-        admin = [Admin(self).respond] if control else []
-        pages = Pages(self, self.url, control=control)
-        self._listener.start(Server(self._service, [pages.respond, *admin]).serve)
+        self._pages = Pages(self, self.url, Admin(self) if control else None)
+        self._listener.start(self._serve)
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.url} {'open' if self._listener.is_open else 'closed'}>"
@@ -125,6 +124,12 @@ class Sandbox(Emulator):
         """
         with self._service.lock:
             save(path, self._service.backend, self._service.now())
+
+    async def _serve(self, exchange: Exchange) -> None:
+        if page := self._pages.respond(exchange.request("")):
+            await exchange.send_page(page)
+        else:
+            await self._service.serve(exchange)
 
     def _start(
         self,

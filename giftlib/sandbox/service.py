@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from giftlib.clock import Clock, Moment, read
 
 from .backend import Backend
-from .faults import Fault, FaultPlan
+from .connections import Exchange
+from .faults import NO_FAULT, Fault, FaultPlan
 from .orders import draw_lognormal
 from .responses import Request, Response, apply_fault, request_id
 from .router import Router
@@ -51,16 +52,38 @@ class Service:
         utc, monotonic = read(self.clock)
         return Moment(utc, monotonic + self.ahead_s)
 
-    def arrive(self) -> tuple[str, float]:
-        """Count a request; gives its id and the seconds until its response."""
+    async def serve(self, exchange: Exchange) -> None:
+        """Handle one request, from its arrival to the last byte of its response."""
+        arrived = self.clock.now_utc()
+        request, latency = self._arrive(exchange)
+        in_time = await self._pass_time(latency / 2)
+        response, fault = self._respond(request)
+        if response:
+            in_time = await self._pass_time(latency / 2 + fault.delay_s) and in_time
+        sent = response if in_time and fault.cut not in ("before", "after") else None
+        status, order_id = sent.status if sent else None, response.order_id if response else None
+        with self.lock:
+            self.records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
+        reusable = False
+        if sent:
+            half = fault.cut == "within"
+            reusable = await exchange.send(sent, request, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
+        if reusable and fault.cut is None:
+            exchange.end()
+        else:
+            exchange.drop(reset=fault.reset or fault.cut == "before")
+
+    def _arrive(self, exchange: Exchange) -> tuple[Request, float]:
+        """Count a request; gives it with an id, and the seconds until its response."""
         self.request_count += 1
         settings = self.backend.settings
         latency = settings.latency_s
         if latency is None:
             latency = draw_lognormal(self._latencies, settings.latency_median_s, settings.latency_p95_s)
-        return request_id(self.request_count, self.clock.now_utc(), settings.request_id_style), latency
+        number, now = self.request_count, self.clock.now_utc()
+        return exchange.request(request_id(number, now, settings.request_id_style)), latency
 
-    async def pass_time(self, seconds: float) -> bool:
+    async def _pass_time(self, seconds: float) -> bool:
         """Let time pass on the clock; False if the client has given up meanwhile."""
         spend: Callable[[float], bool] | None = getattr(self.clock, "spend", None)
         if spend is not None:
@@ -68,19 +91,17 @@ class Service:
         await asyncio.sleep(seconds)
         return True
 
-    def respond(self, request: Request) -> tuple[Response | None, Fault | None]:
+    def _respond(self, request: Request) -> tuple[Response | None, Fault]:
         """Carry a request out unless a fault prevents it; no response means a reset connection."""
         with self.lock:
             call = self._router.admit(request, self.now())
             if isinstance(call, Response):
-                return call, None
+                return call, NO_FAULT
             fault = self.faults.next_fault(call.endpoint)
-            if fault and fault.cut == "before":
+            if fault.cut == "before":
                 return None, fault
-            failed = fault and self._router.envelope.of_fault(fault, request)
-            response = failed or self._router.carry_out(call)
-        if fault:
-            apply_fault(response, fault)
+            response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
+        apply_fault(response, fault)
         return response, fault
 
     def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault]) -> None:

@@ -1,7 +1,7 @@
 """The settings as users have them: checked, changed by name, kept in a file, printed as a table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from html import escape
@@ -25,7 +25,7 @@ class Settings(SettingsTable):
     `Decimal` or `int`, with at most two decimals.
 
     >>> from giftlib.sandbox import Settings
-    >>> Settings(latency_s=0.2, partial_rounding="up").changes()
+    >>> Settings.of(latency_s=0.2).but(partial_rounding="up").changes()
     {'latency_s': 0.2, 'partial_rounding': 'up'}
     """
 
@@ -42,21 +42,11 @@ class Settings(SettingsTable):
 
     @classmethod
     def of(cls, **settings: Any) -> "Settings":
-        """Give the defaults with some settings changed; an unknown name is a TypeError that lists the known ones.
-
-        >>> from giftlib.sandbox import Settings
-        >>> Settings.of(fulfilment_s=5).fulfilment_s
-        5
-        """
+        """Give the defaults with some settings changed; an unknown name is a TypeError that lists the known ones."""
         return cls().but(**settings)
 
     def but(self, **changes: Any) -> "Settings":
-        """Give these settings with some changed; an unknown name is a TypeError that lists the known ones.
-
-        >>> from giftlib.sandbox import Settings
-        >>> Settings.of(fulfilment_s=5).but(latency_s=0).changes()
-        {'fulfilment_s': 5, 'latency_s': 0}
-        """
+        """Give these settings with some changed; an unknown name is a TypeError that lists the known ones."""
         known = [declared.name for declared in fields(self)]
         for name in changes:
             if name not in known:
@@ -64,12 +54,7 @@ class Settings(SettingsTable):
         return type(self)(**{name: getattr(self, name) for name in known} | changes)
 
     def changes(self) -> dict[str, Any]:
-        """Give the settings that differ from their defaults, by name.
-
-        >>> from giftlib.sandbox import Settings
-        >>> Settings().changes()
-        {}
-        """
+        """Give the settings that differ from their defaults, by name."""
         return {
             declared.name: value
             for declared in fields(self)
@@ -78,12 +63,7 @@ class Settings(SettingsTable):
 
     @classmethod
     def from_json(cls, given: Any) -> "Settings":
-        """Read settings from a JSON object: amounts as strings, `math.inf` as "inf". ValueError if something is wrong.
-
-        >>> from giftlib.sandbox import Settings
-        >>> Settings.from_json({"fulfilment_s": "inf", "opening_balance": "12.50"}).opening_balance
-        Decimal('12.50')
-        """
+        """Read settings from a JSON object: amounts as strings, `math.inf` as "inf". ValueError says what is wrong."""
         if not isinstance(given, dict):
             raise ValueError(f"settings must be a JSON object of names and values, got {type(given).__name__}")
         read = {declared.name: declared.metadata["validator"].read for declared in fields(cls)}
@@ -93,36 +73,21 @@ class Settings(SettingsTable):
             raise ValueError(f"settings: {error}") from None
 
     def to_json(self) -> dict[str, Any]:
-        """Give `changes()` as the JSON object that `from_json` reads.
-
-        >>> from math import inf
-        >>> from giftlib.sandbox import Settings
-        >>> Settings(fulfilment_s=inf).to_json()
-        {'fulfilment_s': 'inf'}
-        """
+        """Give `changes()` as the JSON object that `from_json` reads."""
         changes = {name: "inf" if value == inf else value for name, value in self.changes().items()}
         plain: dict[str, Any] = json.loads(json.dumps(changes, default=str))
         return plain
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> "Settings":
-        """Read a settings file, made by `write` or by hand; a ValueError says what is wrong with it.
-
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from giftlib.sandbox import Settings
-        >>> with TemporaryDirectory() as folder:
-        ...     Settings(latency_s=0.2).write(Path(folder, "settings.json"))
-        ...     Settings.read(Path(folder, "settings.json")).latency_s
-        0.2
-        """
+        """Read a settings file, made by `write` or by hand; a ValueError says what is wrong with it."""
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8"), parse_float=Decimal))
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is no settings file: {error}") from None
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write the settings that differ from their defaults to a JSON file, which `read` shows an example of."""
+        """Write the settings that differ from their defaults to a JSON file."""
         Path(path).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
@@ -130,24 +95,21 @@ class Settings(SettingsTable):
         for mark, name, value, meaning in self._rows():
             first, *more = wrap(meaning, 61)
             short = value if len(value) < 24 else f"{value[:22]}…"
-            lines += [f"{mark}{name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
+            lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = ["<th></th><th>setting</th><th>value</th><th>meaning</th>"]
-        for mark, name, value, meaning in self._rows():
-            rows.append(f"<td>{mark}</td><th>{name}</th><td>{escape(value)}</td><td>{escape(meaning)}</td>")
-        head, *body = (f"<tr>{row}</tr>" for row in rows)
-        return f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+        rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
+        for row in self._rows():
+            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
+        return f"<table>{''.join(rows)}</table>"
 
-    def _rows(self) -> list[tuple[str, str, str, str]]:
+    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         """Give mark, name, value and meaning of each setting."""
         changed = self.changes()
-        return [
-            ("* " if declared.name in changed else "  ", declared.name, str(getattr(self, declared.name)),
-             declared.metadata["meaning"])
-            for declared in fields(self)
-        ]  # fmt: skip
+        for declared in fields(self):
+            name = declared.name
+            yield "*" if name in changed else "", name, str(getattr(self, name)), declared.metadata["meaning"]
 
 
 Settings.__doc__ = f"{Settings.__doc__}\n{Settings()}\n"

@@ -60,8 +60,8 @@ def whole_number(least: int, most: float = inf) -> Validator:
     return Validator(accepted, lambda value: type(value) is int and least <= value <= most)
 
 
-def _in_range(value: Any, least: float, most: float) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and least <= float(value) <= most
+def _in_range(value: Any, least: Any, most: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(least <= value <= most)
 
 
 def _is_money(value: Any) -> bool:

@@ -52,7 +52,7 @@ def test_nobody_moves_the_system_clock():
         answer = press(sandbox, "advance", seconds=1)
     assert (answer.status_code, answer.json()["error"]) == (
         409,
-        "the sandbox is on the system clock, which nobody can move",
+        "the sandbox is on the system clock, which cannot be moved",
     )
 
 
@@ -83,12 +83,12 @@ def test_it_deposits_and_it_resets(sandbox):
         ("faults", {"endpoint": "nowhere"}, "endpoint must be"),
         ("faults", {"alter": "x"}, "unknown field 'alter'; accepted are "),
         ("orders", {"n": -1}, "n must be a whole number"),
-        ("orders", {"type_id": 7}, "type_id must be a text"),
+        ("orders", {"type_id": 7}, "type_id must be a string"),
         ("orders", {"n": 2, "quantity": 15_000, "type_id": "type_001"}, "holds 10000000 dinars"),
-        ("faults", {"status": 503, "headers": {"Retry-After": 5}}, "headers must be texts"),
-        ("faults", {"status": 503, "headers": []}, "headers must be texts"),
-        ("faults", {"status": 503, "headers": {"A": "b\r\nC: d"}}, "headers must be texts"),
-        ("faults", {"status": 503, "code": 5}, "code must be a text"),
+        ("faults", {"status": 503, "headers": {"Retry-After": 5}}, "headers must be strings"),
+        ("faults", {"status": 503, "headers": []}, "headers must be strings"),
+        ("faults", {"status": 503, "headers": {"A": "b\r\nC: d"}}, "headers must be strings"),
+        ("faults", {"status": 503, "code": 5}, "code must be a string"),
         ("deposit", {"amount": "1" + 29 * "0"}, "amount must be dinars"),
         ("deposit", {"amount": "1.005"}, "amount must be dinars"),
         ("reset", {"now": True}, "unexpected keyword argument 'now'"),

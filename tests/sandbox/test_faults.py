@@ -177,7 +177,7 @@ def test_a_rate_that_is_injected_later_leaves_those_before_it_as_they_were():
 
 def test_rates_of_more_than_one_in_all_are_refused_and_of_other_endpoints_do_not_add_up():
     with quiet_sandbox(Fault("ping", status=500, rate=0.7), Fault("validate", status=500, rate=0.7)) as sandbox:
-        with pytest.raises(ValueError, match="rate must be .* for validate make at most 1, got 1.1"):
+        with pytest.raises(ValueError, match="rate must be .* for validate add up to at most 1, got 1.1"):
             sandbox.inject(Fault("validate", status=503, rate=0.4))
         sandbox.inject(Fault(status=503, rate=0.3))
 
@@ -185,7 +185,7 @@ def test_rates_of_more_than_one_in_all_are_refused_and_of_other_endpoints_do_not
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0.3, []), "kinds must be"),
+        ((0.3, []), "faults must be"),
         ((1.1,), "rate must be a probability from 0 to 1, got 1.1"),
         (("0.3",), "rate must be a probability"),
         ((0.3, MIXED, "pong"), "endpoint must be"),
@@ -536,5 +536,5 @@ def test_a_fault_that_makes_no_sense_is_refused(bad):
 
 def test_it_refuses_once_at_a_time():
     with quiet_sandbox() as sandbox, sandbox.refusing():
-        with pytest.raises(RuntimeError, match="refusing already"), sandbox.refusing():
+        with pytest.raises(RuntimeError, match="refuses connections already"), sandbox.refusing():
             pass

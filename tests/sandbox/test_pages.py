@@ -85,7 +85,7 @@ def test_the_buttons_have_lines_that_work_as_they_stand():
     with quiet_sandbox(control=True) as sandbox:
         lines = {name: line for name, line in lines_of(get(sandbox, "/").text).items() if name not in ENDPOINTS}
         told = get(sandbox, "/_sandbox/").json()["error"]
-        assert list(lines) == re.findall(r"\b[a-z]+\b", told.removeprefix("there are "))
+        assert list(lines) == re.findall(r"\b[a-z]+\b", told.removeprefix("available are "))
         for name, line in lines.items():
             assert run(line)[0] == 200, name
 
@@ -120,7 +120,7 @@ def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, 
         text = text_of(get(sandbox).text)
     assert f"TEST_REFUND {refund}" in text
     assert f"TEST_PARTIAL {half}, with half of the cards, an odd number rounded {partial_rounding}" in text
-    assert f"an order of one card ends {one}" in text
+    assert f"an order of one card becomes {one}" in text
     assert f"any other {other}" in text
 
 
@@ -134,7 +134,7 @@ def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, 
         ({"prices": {"TEST_REFUND": 12}}, "A card costs 12 dinars"),
         ({"unknown_type_price": 33}, "costs 33 dinars a card"),
         ({"production_test_types": "ordinary"}, "With a production key it is like any other."),
-        ({"partial_rounding": "up"}, 'partial_rounding "up" How many of an odd number'),
+        ({"partial_rounding": "up"}, 'partial_rounding "up" How half of an odd number'),
         ({"allowed_ips": ("203.0.113.7",)}, 'allowed_ips ["203.0.113.7"] Addresses that may'),
     ],
 )

@@ -286,7 +286,7 @@ def test_transactions_may_be_empty(open_sandbox):
 @pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))
 def test_a_setting_tells_its_meaning_and_where_it_comes_from(name):
     told = str(Settings())
-    [(value, meaning)] = re.findall(rf"^  {name} +(.{{26}})(.*(?:\n {{59}}.*)*)", told, re.MULTILINE)
+    [(value, meaning)] = re.findall(rf"^  {name} +(.{{24}})(.*(?:\n {{59}}.*)*)", told, re.MULTILINE)
     assert value.strip() in str(getattr(Settings(), name)) or value.strip().endswith("…")
     assert re.search(r"DOC|LIVE|[Uu]nknown|same|over all", meaning)
 
