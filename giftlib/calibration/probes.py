@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from giftlib.api.orders import Order
 from giftlib.api.parsing import as_amount, as_count, as_id, as_moment, as_text
 from giftlib.api.responses import Answer, as_dict, as_dicts, as_list
-from giftlib.sandbox.settings_table import KEY_SCOPES
+from giftlib.sandbox.settings import KEY_SCOPES
 
 from .session import Inquiry, UnclearError, is_accepted, outcome_of
 

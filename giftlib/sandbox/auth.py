@@ -8,8 +8,7 @@ from math import ceil
 from typing import Any
 
 from .responses import ErrorResponse, Request
-from .settings import Settings
-from .settings_table import KEY_SCOPES, KEY_TYPES
+from .settings import KEY_SCOPES, KEY_TYPES, Settings
 from .validators import ADDRESSES, FLAG, check_fields, checked, one_of
 
 

@@ -10,8 +10,7 @@ from giftlib.clock import Moment
 from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline
-from .settings import Settings
-from .settings_table import KEY_TYPES
+from .settings import KEY_TYPES, Settings
 
 
 class Event(NamedTuple):

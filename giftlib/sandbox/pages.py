@@ -4,32 +4,21 @@ import json
 import re
 import shlex
 from base64 import b64encode
-from dataclasses import fields
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from math import inf
 from typing import Any
 
-from .account import SAMPLE_ORDER, TEST_TYPES
+from .account import SAMPLE_ORDER
 from .admin import PREFIX, Admin, own_host
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .emulator import Emulator
 from .openapi import describe
 from .responses import Request, Response
 from .router import routes
-from .settings import Settings
+from .settings import MEANINGS
 
-_ADMIN_BODIES: dict[str, dict[str, Any] | None] = {
-    "truth": None,
-    "settings": None,
-    "requests": None,
-    "reset": {},
-    "advance": {"seconds": 60},
-    "faults": {"endpoint": "checkOrder", "status": 503},
-    "orders": {"n": 3, "type_id": "TEST_PARTIAL", "quantity": 4},
-    "deposit": {"amount": "1000.00"},
-}
 _DESCRIPTION_HEADERS = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
@@ -62,19 +51,23 @@ class Pages:
         return None
 
     def _content(self, url: str) -> dict[str, Any]:
-        emulator, settings = self._emulator, self._emulator.settings
-        orders, keys = emulator.latest_orders(), emulator.keys
-        meanings = {declared.name: declared.metadata["meaning"] for declared in fields(Settings)}
-        admin = {name: _curl(url + PREFIX + name, body) for name, body in _ADMIN_BODIES.items()}
+        settings, orders = self._emulator.settings, self._emulator.latest_orders()
+        latest_order = orders[0]["id"] if orders else SAMPLE_ORDER
         return {
-            "keys": keys,
+            "url": url,
+            "keys": self._emulator.keys,
             "settings": settings,
-            "infinity": inf,
-            "prices": {name: settings.prices.get(name, settings.test_type_price) for name in TEST_TYPES},
-            "calls": _calls(settings, url, keys[0].key, orders[0]["id"] if orders else SAMPLE_ORDER),
-            "changes": [(name, json.dumps(value), meanings[name]) for name, value in settings.to_json().items()],
-            "admin": admin if self._admin else {},
+            "changes": [(name, json.dumps(value), MEANINGS[name]) for name, value in settings.to_json().items()],
             "orders": orders,
+            "has_admin": self._admin is not None,
+            "routes": routes(settings),
+            "items": {
+                "checkProduct": next(iter(Catalog(1).products)),
+                "checkOrder": SAMPLE_ORDER if settings.sample_order else latest_order,
+            },
+            "sample_product": SAMPLE_PRODUCT,
+            "curl": _curl,
+            "infinity": inf,
         }
 
 
@@ -95,20 +88,6 @@ def _template() -> tuple[Any, dict[str, str]]:
         "Content-Security-Policy": policy,
     }
     return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source), headers
-
-
-def _calls(settings: Settings, url: str, api_key: str, latest_order: str) -> dict[str, str]:
-    """Give a shell command by endpoint."""
-    any_product = next(iter(Catalog(1).products))
-    items = {"checkProduct": any_product, "checkOrder": SAMPLE_ORDER if settings.sample_order else latest_order}
-    more = {"ref": "order-1"} if settings.order_ref == "required" else {"quantity": 4}
-    body = {"productId": SAMPLE_PRODUCT, "typeId": "TEST_PARTIAL", **more}
-    return {
-        name: _curl(
-            url + path + items.get(name, ""), body if method == "POST" else None, "" if name == "ping" else api_key
-        )
-        for path, (method, name) in routes(settings).items()
-    }
 
 
 def _curl(url: str, body: dict[str, Any] | None = None, api_key: str = "") -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from .faults import Fault
@@ -65,14 +66,15 @@ class Result:
     order_id: str | None = None
 
 
+@dataclass(eq=False)
 class ErrorResponse(Exception):
     """An error that the API responds with in its envelope."""
 
-    def __init__(
-        self, status: int, code: str, message: str, details: Any = None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.details, self.headers = status, code, message, details, headers
+    status: int
+    code: str
+    message: str
+    details: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_json(value: Any) -> str:
@@ -86,9 +88,9 @@ def write_json(value: Any) -> str:
     return _write_plain(value)
 
 
-def json_response(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(status: int, content: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
     """Make a response with a JSON body."""
-    headers = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
+    headers = {"Content-Type": "application/json; charset=utf-8", **headers}
     return Response(status, write_json(content).encode(), headers)
 
 
@@ -138,7 +140,7 @@ class Envelope:
         return self.error(ErrorResponse(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
 
 
-def bare_error(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def bare_error(status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
     """Make an error as the router in front of the API words it."""
     return json_response(status, {"message": message, "error": reason(status), "statusCode": status}, headers)
 

@@ -1,22 +1,43 @@
-"""The settings as users have them: checked, changed by name, kept in a file, printed as a table."""
+"""The settings of the emulator; settings.toml says what each means, with its unit and source."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from html import escape
+from importlib.resources import files
 from math import inf
 from os import PathLike
 from pathlib import Path
 from textwrap import wrap
+from tomllib import loads
 from typing import Any
 
-from .settings_table import SettingsTable
-from .validators import check_fields, default_of
+from .validators import (
+    ABOVE_ZERO_S,
+    ADDRESSES,
+    ANY_S,
+    COUNT,
+    FINITE_S,
+    FLAG,
+    MONEY,
+    PRICES,
+    check_fields,
+    checked,
+    default_of,
+    one_of,
+)
+
+KEY_TYPES = ("SANDBOX", "PRODUCTION")
+KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
+MEANINGS: dict[str, str] = {
+    name: " ".join(meaning.split())
+    for name, meaning in loads(files("giftlib.sandbox").joinpath("settings.toml").read_text(encoding="utf-8")).items()
+}
 
 
 @dataclass(frozen=True)
-class Settings(SettingsTable):
+class Settings:
     """Describe the service that a sandbox stands for. A bad value is a ValueError that says what is accepted.
 
     The table below, which printing them gives too, has each setting's value, meaning, unit and the source of its
@@ -28,6 +49,66 @@ class Settings(SettingsTable):
     >>> Settings.of(latency_s=0.2).but(partial_rounding="up").changes()
     {'latency_s': 0.2, 'partial_rounding': 'up'}
     """
+
+    fulfilment_median_s: float = checked(10.0, ABOVE_ZERO_S)
+    fulfilment_p95_s: float = checked(30.0, ABOVE_ZERO_S)
+    fulfilment_s: float | None = checked(None, ANY_S.or_none())
+    latency_median_s: float = checked(0.15, ABOVE_ZERO_S)
+    latency_p95_s: float = checked(0.4, ABOVE_ZERO_S)
+    latency_s: float | None = checked(None, FINITE_S.or_none())
+    rate_limit_per_minute: int | None = checked(60, COUNT.or_none())
+    production_rate_limit_per_minute: int | None = checked(120, COUNT.or_none())
+    lockout_attempts: int = checked(5, COUNT)
+    lockout_s: float = checked(900.0, ABOVE_ZERO_S)
+    attempts_left_in: str = checked("details", one_of("details", "message"))
+    bad_key_code: str = checked("INVALID_ACCESS_TOKEN", one_of("INVALID_ACCESS_TOKEN", "ERR_AUTH"))
+    key_type: str = checked("SANDBOX", one_of(*KEY_TYPES))
+    key_scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
+    allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
+    key_style: str = checked("uuid", one_of("uuid", "sk"))
+    validate_shape: str = checked("reference", one_of("reference", "quickstart", "bills"))
+    partial_rounding: str = checked("down", one_of("down", "up"))
+    partial_of_one: str = checked("as counted", one_of("as counted", "PARTIALLY_FILLED"))
+    partial_status: str = checked("PARTIALLY_FILLED", one_of("PARTIALLY_FILLED", "FULFILLED"))
+    production_test_types: str = checked("simulated", one_of("simulated", "ordinary"))
+    max_quantity: int = checked(10_000, COUNT)
+    text_quantity: str = checked("refused", one_of("refused", "read"))
+    unknown_body_keys: str = checked("ignored", one_of("ignored", "refused"))
+    order_ref: str = checked("ignored", one_of("ignored", "required"))
+    card_serials: str = checked("numbered", one_of("numbered", "empty", "missing"))
+    prices: Mapping[str, Decimal] = checked({}, PRICES)
+    known_type_price: Decimal | None = checked(None, MONEY.or_none())
+    test_type_price: Decimal = checked(Decimal(490), MONEY)
+    unknown_type_price: Decimal = checked(Decimal(0), MONEY)
+    check_stock: bool = checked(False, FLAG)
+    category_key: str = checked("title", one_of("title", "name"))
+    catalog_totals_in: str = checked("top", one_of("top", "meta"))
+    catalog_products: int = checked(6, COUNT)
+    product_id_key: str = checked("id", one_of("id", "_id"))
+    available_field: bool = checked(False, FLAG)
+    cost_field: bool = checked(False, FLAG)
+    path_style: str = checked("camelCase", one_of("camelCase", "hyphens"))
+    final_order_has_type: bool = checked(False, FLAG)
+    malformed_id: str = checked("NOT_FOUND", one_of("NOT_FOUND", "ERR_VALIDATION"))
+    sample_order: bool = checked(True, FLAG)
+    list_order: str = checked("newest first", one_of("newest first", "oldest first"))
+    list_lag_s: float = checked(0.0, FINITE_S)
+    list_hides_s: float = checked(0.0, FINITE_S)
+    list_mixes_environments: bool = checked(False, FLAG)
+    list_needs_both_ends: bool = checked(False, FLAG)
+    large_page: str = checked("refused", one_of("refused", "clamped"))
+    page_overflow: str = checked("empty", one_of("empty", "refused"))
+    opening_balance: Decimal = checked(Decimal("10000000.00"), MONEY)
+    balance_moves: bool = checked(True, FLAG)
+    check_balance: bool = checked(True, FLAG)
+    transactions_listed: bool = checked(True, FLAG)
+    refunds: str = checked("credited", one_of("credited", "missing", "late", "doubled"))
+    balance_code: str = checked("INSUFFICIENT_BALANCE", one_of("INSUFFICIENT_BALANCE", "NO_BALANCE"))
+    balance_currency: bool = checked(False, FLAG)
+    code_separator: str = checked("_", one_of("_", "-"))
+    message_at: str = checked("error", one_of("error", "top"))
+    request_id_in: str = checked("documented", one_of("documented", "always", "never"))
+    request_id_style: str = checked("req_time_number", one_of("req_time_number", "req-number"))
 
     def __post_init__(self) -> None:
         if isinstance(self.allowed_ips, list):
@@ -92,7 +173,7 @@ class Settings(SettingsTable):
 
     def __str__(self) -> str:
         lines = [f"  {'setting':33}{'value':24}meaning (* the value differs from the default)"]
-        for mark, name, value, meaning in self._rows():
+        for mark, name, value, meaning in _rows(self):
             first, *more = wrap(meaning, 61)
             short = value if len(value) < 24 else f"{value[:22]}…"
             lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
@@ -100,16 +181,16 @@ class Settings(SettingsTable):
 
     def _repr_html_(self) -> str:
         rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
-        for row in self._rows():
+        for row in _rows(self):
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
         return f"<table>{''.join(rows)}</table>"
 
-    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        """Give mark, name, value and meaning of each setting."""
-        changed = self.changes()
-        for declared in fields(self):
-            name = declared.name
-            yield "*" if name in changed else "", name, str(getattr(self, name)), declared.metadata["meaning"]
+
+def _rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
+    """Give mark, name, value and meaning of each setting."""
+    changed = settings.changes()
+    for name, meaning in MEANINGS.items():
+        yield "*" if name in changed else "", name, str(getattr(settings, name)), meaning
 
 
 Settings.__doc__ = f"{Settings.__doc__}\n{Settings()}\n"

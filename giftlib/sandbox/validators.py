@@ -31,10 +31,10 @@ class Validator:
             raise ValueError(f"{name} must be {self.accepted}, got {value!r}")
 
 
-def checked(default: Any, validator: Validator, meaning: str = "") -> Any:
-    """Declare a field of a dataclass: its default, its validator and its meaning with unit and source."""
+def checked(default: Any, validator: Validator) -> Any:
+    """Declare a field of a dataclass with its default and its validator."""
     given = {"default_factory": dict} if default == {} else {"default": default}
-    return field(**given, metadata={"validator": validator, "meaning": " ".join(meaning.split())})
+    return field(**given, metadata={"validator": validator})
 
 
 def check_fields(instance: Any) -> None:
