@@ -24,7 +24,8 @@ def read(sandbox, name):
 
 
 @pytest.mark.parametrize("name", ["truth", "settings", "reset", "advance"])
-def test_without_being_asked_for_it_is_not_there(name):
+def test_off_by_default(name):
+    """Without `control` there is no control address."""
     with Sandbox() as sandbox:
         for method in ("GET", "POST"):
             answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json={"seconds": 1}, timeout=5)
@@ -32,7 +33,8 @@ def test_without_being_asked_for_it_is_not_there(name):
         assert sandbox.clock.monotonic() < 5
 
 
-def test_it_tells_the_truth_the_settings_and_the_requests(sandbox):
+def test_reads(sandbox):
+    """It gives the truth, the settings and the requests."""
     order_ids = press(sandbox, "orders", n=2, type_id="TEST_REFUND", quantity=3).json()["order_ids"]
     sandbox.client().balance()
     assert read(sandbox, "truth") == dict.fromkeys(order_ids)
@@ -40,14 +42,16 @@ def test_it_tells_the_truth_the_settings_and_the_requests(sandbox):
     assert [(row["path"], row["status"]) for row in read(sandbox, "requests")] == [("/v3/account/balance", 200)]
 
 
-def test_it_moves_the_simulated_clock(sandbox):
+def test_advance(sandbox):
+    """It moves the simulated clock."""
     before = sandbox.clock.monotonic()
     answer = press(sandbox, "advance", seconds=90.5)
     assert sandbox.clock.monotonic() == before + 90.5
     assert answer.json() == {"now": sandbox.clock.now_utc().isoformat()}
 
 
-def test_nobody_moves_the_system_clock():
+def test_advance_system_clock():
+    """The system clock cannot be moved."""
     with Sandbox(clock=SystemClock(), control=True) as sandbox:
         answer = press(sandbox, "advance", seconds=1)
     assert (answer.status_code, answer.json()["error"]) == (
@@ -56,7 +60,8 @@ def test_nobody_moves_the_system_clock():
     )
 
 
-def test_it_injects_a_fault(sandbox):
+def test_inject(sandbox):
+    """It injects a fault."""
     assert press(sandbox, "faults", endpoint="balance", status=503, times=1).status_code == 200
     client = sandbox.client()
     with pytest.raises(Exception, match="503"):
@@ -64,7 +69,8 @@ def test_it_injects_a_fault(sandbox):
     assert client.balance() > 0
 
 
-def test_it_deposits_and_it_resets(sandbox):
+def test_deposit_and_reset(sandbox):
+    """It deposits, and it resets."""
     press(sandbox, "deposit", amount="0.25")
     assert str(sandbox.client().balance()) == "10000000.25"
     press(sandbox, "orders")
@@ -94,7 +100,8 @@ def test_it_deposits_and_it_resets(sandbox):
         ("reset", {"now": True}, "unexpected keyword argument 'now'"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_changes_nothing(sandbox, name, given, told):
+def test_bad_input(sandbox, name, given, told):
+    """A wrong value is an error that says what is wrong, and nothing changes."""
     answer = requests.post(
         f"{sandbox.url}/_sandbox/{name}", data=requests.compat.json.dumps(given), timeout=5,
         headers={"Content-Type": "application/json"},
@@ -116,7 +123,8 @@ def test_what_makes_no_sense_is_told_and_changes_nothing(sandbox, name, given, t
         ("GET", "nothing", {}, 404),
     ],
 )
-def test_a_page_of_another_site_cannot_press_its_buttons(sandbox, method, name, headers, status):
+def test_other_sites(sandbox, method, name, headers, status):
+    """A page of another site can use nothing of it."""
     sandbox.add_orders(1)
     answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", data=b"{}", headers=headers, timeout=5)
     assert answer.status_code == status
@@ -124,7 +132,8 @@ def test_a_page_of_another_site_cannot_press_its_buttons(sandbox, method, name, 
     assert len(sandbox.truth()) == 1
 
 
-def test_it_is_no_part_of_the_api(sandbox):
+def test_not_the_api(sandbox):
+    """Its requests are not requests of the API: no fault, no record."""
     press(sandbox, "faults", status=503, times=3)
     assert read(sandbox, "truth") == {}
     assert read(sandbox, "requests") == []

@@ -87,7 +87,8 @@ SAMPLES = [
 
 
 @pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
-def test_the_samples_of_the_documentation_conform(name, status, sample):
+def test_samples(name, status, sample):
+    """The documentation's samples match the description."""
     assert wrong_with(schema_of(DEFAULT[name][2], status), sample) == []
 
 
@@ -112,7 +113,8 @@ def spoilt(sample):
 
 
 @pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
-def test_a_sample_with_a_field_too_few_too_many_or_null_does_not_conform(name, status, sample):
+def test_changed_samples(name, status, sample):
+    """A sample with a field missing, added or null does not match."""
     schema = schema_of(DEFAULT[name][2], status)
     for field, copy in spoilt(sample):
         if field != "region":
@@ -133,7 +135,8 @@ def test_a_sample_with_a_field_too_few_too_many_or_null_does_not_conform(name, s
         ("FULFILLED", {"product": "507f1f77bcf86cd799439011"}),
     ],
 )
-def test_an_order_whose_fields_do_not_fit_its_status_does_not_conform(status, changes):
+def test_contradictory_orders(status, changes):
+    """An order whose fields do not fit its status does not match."""
     order = documented.FULFILLED["data"] | {"status": status} | changes
     assert wrong_with(schema_of(DEFAULT["checkOrder"][2], 200), documented.FULFILLED | {"data": order})
 
@@ -142,13 +145,12 @@ def test_an_order_whose_fields_do_not_fit_its_status_does_not_conform(status, ch
 
 
 class Reader:
-    """Asks a sandbox by its own description, and holds each answer to it."""
+    """Asks a sandbox by its own description, and compares each response with it."""
 
-    def __init__(self, sandbox):
-        self.sandbox = sandbox
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.operations = operations(self.session.get(sandbox.url + "/openapi.json", timeout=5).json())
+    def __init__(self, call):
+        self.sandbox = call.sandbox
+        self.session = call.session
+        self.operations = operations(self.session.get(self.sandbox.url + "/openapi.json", timeout=5).json())
         self.seen = set()
 
     def ask(self, name, item="", key=None, **kwargs):
@@ -204,18 +206,11 @@ class Reader:
 
 
 @pytest.fixture
-def read():
-    opened = []
-
+def read(open_sandbox):
     def open_one(**settings):
-        reader = Reader(Sandbox(6, **{"latency_s": 0, "rate_limit_per_minute": None} | settings))
-        opened.append(reader)
-        return reader
+        return Reader(open_sandbox(6, **{"fulfilment_s": None} | settings))
 
-    yield open_one
-    for reader in opened:
-        reader.session.close()
-        reader.sandbox.close()
+    return open_one
 
 
 def other_values(declared):
@@ -231,11 +226,13 @@ ALTERNATIVES = [{declared.name: value} for declared in fields(Settings) for valu
 
 
 @pytest.mark.parametrize("settings", [{}, *ALTERNATIVES], ids=str)
-def test_each_answer_is_as_described_whatever_the_settings(read, settings):
+def test_every_setting(read, settings):
+    """Each response matches the description, with every setting."""
     read(**{"fulfilment_s": 50, "lockout_attempts": 1000} | settings).walk()
 
 
-def test_all_that_is_described_may_come(read):
+def test_every_response(read):
+    """Every response that is described can occur."""
     at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(rate_limit_per_minute=1)
     at_work.walk()
     blocked.ask("balance", key="wrong")
@@ -252,7 +249,8 @@ def test_all_that_is_described_may_come(read):
 
 
 @pytest.mark.parametrize("settings", [{}, HYPHENS], ids=str)
-def test_the_document_tells_where_it_is_served_and_what_is_needed(read, settings):
+def test_document(read, settings):
+    """The document says where it is served and which key is needed."""
     sandbox = read(**settings).sandbox
     answer = requests.get(sandbox.url + "/openapi.json", timeout=5)
     document = answer.json()
@@ -268,14 +266,16 @@ def test_the_document_tells_where_it_is_served_and_what_is_needed(read, settings
 
 
 @pytest.mark.parametrize("largest", [1, 7, 100_000])
-def test_bounds_are_those_of_the_settings(largest):
+def test_bounds(largest):
+    """Bounds are those of the settings."""
     place = operations(describe(Settings(max_quantity=largest)))["placeOrder"][2]
     schema = place["requestBody"]["content"]["application/json"]["schema"]
     for quantity, good in ((0, False), (1, True), (largest, True), (largest + 1, False), (1.5, False), ("1", False)):
         assert (not wrong_with(schema, {"productId": "p", "typeId": "t", "quantity": quantity})) is good
 
 
-def test_each_schema_is_one():
+def test_schemas():
+    """Each schema is a valid one."""
     for _, _, operation in DEFAULT.values():
         for status in operation["responses"]:
             Draft202012Validator.check_schema(schema_of(operation, status))
@@ -298,7 +298,7 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("settings", [{}, OTHERWISE], ids=["default settings", "other settings"])
-def test_schemathesis_finds_nothing(settings, tmp_path):
+def test_schemathesis(settings, tmp_path):
     """All its checks in all its phases; orders are in all states, since a second passes with each request."""
     world = {"latency_s": 1, "max_quantity": 20, "rate_limit_per_minute": None, "lockout_attempts": 10**9}
     with Sandbox(7, **world, **settings) as sandbox:
