@@ -1,4 +1,4 @@
-"""Several keys on one sandbox: environments, scopes, ceilings of their own; asked by plain requests."""
+"""Several keys on one sandbox: environments, scopes, rate limits of their own, by plain requests."""
 
 import re
 
@@ -29,16 +29,16 @@ def test_environments_are_apart(mixed):
     """Orders of one environment are unknown in the other, except in a list that mixes them."""
     with Sandbox(latency_s=0, list_mixes_environments=mixed) as sandbox:
         keys = {"SANDBOX": sandbox.api_key, "PRODUCTION": sandbox.add_key("PRODUCTION")}
-        ids = {kind: order(sandbox, key) for kind, key in keys.items()}
+        ids = {environment: order(sandbox, key) for environment, key in keys.items()}
         assert len(set(ids.values())) == 2 and set(sandbox.truth()) == set(ids.values())
-        for kind, key in keys.items():
+        for environment, key in keys.items():
             seen = {
                 other for other in ids if ask(sandbox, key, f"gift-cards/checkOrder/{ids[other]}").status_code == 200
             }
             listed = {row["_id"] for row in ask(sandbox, key, "gift-cards/list").json()["data"]["items"]}
             charged = {row["objid"] for row in ask(sandbox, key, "account/transactions").json()["data"]["items"]}
-            assert seen == {kind} and charged == {ids[kind]}
-            assert listed == (set(ids.values()) if mixed else {ids[kind]})
+            assert seen == {environment} and charged == {ids[environment]}
+            assert listed == (set(ids.values()) if mixed else {ids[environment]})
 
 
 def test_keys_share_an_account(sandbox):
@@ -73,8 +73,8 @@ def test_read_only_client(sandbox):
 )
 def test_barred_key(sandbox, properties, code):
     """A disabled key and one for other addresses each get their own error."""
-    answer = ask(sandbox, sandbox.add_key(**properties), "account/balance")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
+    response = ask(sandbox, sandbox.add_key(**properties), "account/balance")
+    assert (response.status_code, response.json()["error"]["code"]) == (403, code)
 
 
 def test_production_client(sandbox):

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP face against the documentation's samples, asked by plain requests."""
+"""The sandbox's responses against the documentation's samples, by plain requests."""
 
 import re
 from decimal import Decimal
@@ -119,7 +119,7 @@ PAGINATION = {"page": 1, "pageSize": 5, "totalPages": 11, "totalResults": 55}
 ANY = object()
 
 
-def assert_shape(got, sample, path="answer"):
+def assert_shape(got, sample, path="response"):
     """Same keys and same JSON types all the way down, lists by their first item."""
     if isinstance(sample, dict):
         assert got.keys() == sample.keys(), path
@@ -151,10 +151,10 @@ def assert_shape(got, sample, path="answer"):
 )
 def test_sample_shapes(call, path, sample):
     """A response has the shape of the documentation's sample."""
-    answer = call(path)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("application/json")
-    assert_shape(answer.json(), sample)
+    response = call(path)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert_shape(response.json(), sample)
 
 
 def test_sample_order(call):
@@ -190,11 +190,11 @@ def test_prices(open_sandbox):
 
 def test_catalog(call):
     """The catalogue has its totals beside data, and the captured products."""
-    answer = call("gift-cards/catalog").json()
-    assert answer.keys() == {"success", "totalCategories", "totalProducts", "data", "meta"}
-    categories = answer["data"]["categories"]
+    response = call("gift-cards/catalog").json()
+    assert response.keys() == {"success", "totalCategories", "totalProducts", "data", "meta"}
+    categories = response["data"]["categories"]
     products = [product for category in categories for product in category["products"]]
-    assert (answer["totalCategories"], answer["totalProducts"]) == (len(categories), len(products))
+    assert (response["totalCategories"], response["totalProducts"]) == (len(categories), len(products))
     assert all(category.keys() == {"title", "products"} for category in categories)
     assert CATALOG_PRODUCT in products
     assert {"612619816f57860f9259eee3", SAMPLE_PRODUCT} < {product["id"] for product in products}
@@ -235,9 +235,9 @@ def test_ping(call):
 
 def test_place_order(call):
     """Placing an order gives its id."""
-    answer = call.place().json()
-    assert_shape(answer, PLACE_ORDER)
-    assert re.fullmatch("[0-9a-f]{24}", answer["data"]["orderId"])
+    response = call.place().json()
+    assert_shape(response, PLACE_ORDER)
+    assert re.fullmatch("[0-9a-f]{24}", response["data"]["orderId"])
 
 
 def test_order_id_time(call):
@@ -249,11 +249,11 @@ def test_order_id_time(call):
 def test_handling(call):
     """An order that is HANDLING has product and type, and no result."""
     order_id = call.order_id(quantity=2)
-    answer = call.check(order_id).json()
-    assert_shape(answer, HANDLING)
-    assert answer["data"] == HANDLING["data"] | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
+    response = call.check(order_id).json()
+    assert_shape(response, HANDLING)
+    assert response["data"] == HANDLING["data"] | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
     row = call("gift-cards/list").json()["data"]["items"][0]
-    assert row == answer["data"]
+    assert row == response["data"]
 
 
 @pytest.mark.parametrize(
@@ -308,11 +308,11 @@ def test_list_pages(call):
         call.sandbox.clock.sleep(1)
     seen = []
     for page in (1, 2, 3, 4):
-        answer = call(f"gift-cards/list?page={page}&pageSize=3").json()
-        assert answer.keys() == {"success", "data", "meta"}
-        assert answer["data"]["pagination"] == {"page": page, "pageSize": 3, "totalPages": 3, "totalResults": 7}
-        assert_shape(answer["data"]["pagination"], PAGINATION)
-        seen += [row["_id"] for row in answer["data"]["items"]]
+        response = call(f"gift-cards/list?page={page}&pageSize=3").json()
+        assert response.keys() == {"success", "data", "meta"}
+        assert response["data"]["pagination"] == {"page": page, "pageSize": 3, "totalPages": 3, "totalResults": 7}
+        assert_shape(response["data"]["pagination"], PAGINATION)
+        seen += [row["_id"] for row in response["data"]["items"]]
     assert seen == ids[::-1]
 
 
@@ -345,13 +345,13 @@ def test_list_half_period(call):
 @pytest.mark.parametrize("path", ["gift-cards/list", "account/transactions"])
 def test_bad_query(call, path, query):
     """A wrong query is rejected."""
-    assert_refused(call(f"{path}?{query}"), 400, "ERR_VALIDATION", details=ANY)
+    assert_rejected(call(f"{path}?{query}"), 400, "ERR_VALIDATION", details=ANY)
 
 
 @pytest.mark.parametrize("query", ["from=2026-01-01T00:00:00Z", "to=2026-01-01T00:00:00Z"])
 def test_transactions_period(call, query):
     """transactions needs both ends of a period."""
-    assert_refused(call(f"account/transactions?{query}"), 400, "ERR_VALIDATION", details=ANY)
+    assert_rejected(call(f"account/transactions?{query}"), 400, "ERR_VALIDATION", details=ANY)
 
 
 def test_debit_and_refund(open_sandbox):
@@ -359,9 +359,9 @@ def test_debit_and_refund(open_sandbox):
     call = open_sandbox(opening_balance=Decimal("10000.13"))
     order_id = call.order_id(type_id="TEST_PARTIAL", quantity=4)
     call.sandbox.clock.sleep(12)
-    answer = call("account/transactions").json()
-    assert answer.keys() == {"success", "data", "meta"}
-    refund, order = answer["data"]["items"]
+    response = call("account/transactions").json()
+    assert response.keys() == {"success", "data", "meta"}
+    refund, order = response["data"]["items"]
     assert_shape(order, TRANSACTION)
     assert order | {"_id": ""} == {
         "_id": "",
@@ -404,12 +404,12 @@ def test_exact_money(open_sandbox, amount, written):
     assert f'"balance":{written}}}' in call("account/balance").text
 
 
-def assert_refused(answer, status, code, details=None):
-    body = answer.json()
-    assert (answer.status_code, body["error"]["code"]) == (status, code)
+def assert_rejected(response, status, code, details=None):
+    body = response.json()
+    assert (response.status_code, body["error"]["code"]) == (status, code)
     assert body.keys() == {"success", "error", "requestId"}
     assert body["success"] is False
-    assert body["requestId"] == answer.headers["X-Request-Id"]
+    assert body["requestId"] == response.headers["X-Request-Id"]
     if details is None:
         assert body["error"].keys() == {"code", "message"}
     else:
@@ -418,34 +418,34 @@ def assert_refused(answer, status, code, details=None):
             assert body["error"]["details"] == details
 
 
-GOOD_WISH = {"productId": "p", "typeId": "t", "quantity": 1}
+GOOD_ORDER = {"productId": "p", "typeId": "t", "quantity": 1}
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "body",
     [
         {},
         [],
         None,
         "text",
-        GOOD_WISH | {"productId": None},
-        GOOD_WISH | {"productId": ""},
-        GOOD_WISH | {"productId": 7},
-        GOOD_WISH | {"typeId": ["t"]},
-        *(GOOD_WISH | {"quantity": bad} for bad in (0, -1, 1.5, "2", True, None, 10**30, 1e300)),
-        *({key: value for key, value in GOOD_WISH.items() if key != left_out} for left_out in GOOD_WISH),
+        GOOD_ORDER | {"productId": None},
+        GOOD_ORDER | {"productId": ""},
+        GOOD_ORDER | {"productId": 7},
+        GOOD_ORDER | {"typeId": ["t"]},
+        *(GOOD_ORDER | {"quantity": bad} for bad in (0, -1, 1.5, "2", True, None, 10**30, 1e300)),
+        *({key: value for key, value in GOOD_ORDER.items() if key != left_out} for left_out in GOOD_ORDER),
     ],
 )
-def test_bad_order(call, wish):
+def test_bad_order(call, body):
     """A wrong order is rejected and nothing is placed."""
-    assert_refused(call("gift-cards/placeOrder", "POST", json=wish), 400, "ERR_VALIDATION", details=ANY)
+    assert_rejected(call("gift-cards/placeOrder", "POST", json=body), 400, "ERR_VALIDATION", details=ANY)
     assert call.sandbox.truth() == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"quantity": NaN}', b"9" * 5000])
 def test_not_json(call, body):
     """A body that is not JSON is rejected."""
-    assert_refused(call("gift-cards/placeOrder", "POST", data=body), 400, "ERR_VALIDATION", details=ANY)
+    assert_rejected(call("gift-cards/placeOrder", "POST", data=body), 400, "ERR_VALIDATION", details=ANY)
 
 
 def test_validation_details(call):
@@ -460,14 +460,14 @@ def test_validation_details(call):
 def test_content_type(call, content_type):
     """The content type does not matter."""
     body = b'{"productId": "p", "typeId": "t", "quantity": 1}'
-    answer = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
-    assert answer.status_code == 200
+    response = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
+    assert response.status_code == 200
 
 
 def test_unknown_body_keys(call):
     """Unknown keys in the body are ignored."""
-    answer = call("gift-cards/placeOrder", "POST", json=GOOD_WISH | {"ref": "mine", "orderRef": 3})
-    assert answer.status_code == 200
+    response = call("gift-cards/placeOrder", "POST", json=GOOD_ORDER | {"ref": "mine", "orderRef": 3})
+    assert response.status_code == 200
 
 
 def test_quantity_as_float(call):
@@ -486,7 +486,7 @@ def test_chunked_body(call):
 @pytest.mark.parametrize("item", ["68fcdd7ce9e88196b4eb64b3", "nonsense", "%00", "%D8%A7", "a%2Fb"])
 def test_unknown_id(call, path, item):
     """An unknown id is not found."""
-    assert_refused(call(path + item), 404, "NOT_FOUND")
+    assert_rejected(call(path + item), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -505,10 +505,10 @@ def test_unknown_id(call, path, item):
 )
 def test_router_errors(call, method, path, status):
     """The router's own errors have no envelope."""
-    answer = call(path, method)
-    assert answer.status_code == answer.json()["statusCode"] == status
-    assert answer.json().keys() == {"message", "error", "statusCode"}
-    assert answer.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
+    response = call(path, method)
+    assert response.status_code == response.json()["statusCode"] == status
+    assert response.json().keys() == {"message", "error", "statusCode"}
+    assert response.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
 
 
 def test_head(call):
@@ -520,25 +520,25 @@ def test_head(call):
 @pytest.mark.parametrize("path", ["ping", "validate", "nothing", "gift-cards/checkOrder/abc"])
 def test_response_headers(call, path):
     """Every response has its own id, and pages of any origin may read it."""
-    answers = [call(path), call(path), call(path, headers={"X-Access-Token": None})]
-    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
-    assert all(answer.headers["Access-Control-Allow-Origin"] == "*" for answer in answers)
+    responses = [call(path), call(path), call(path, headers={"X-Access-Token": None})]
+    assert len({response.headers["X-Request-Id"] for response in responses}) == 3
+    assert all(response.headers["Access-Control-Allow-Origin"] == "*" for response in responses)
 
 
 def test_preflight(call):
     """A browser's preflight request is allowed."""
-    answer = requests.options(call.sandbox.url + "/v3/gift-cards/placeOrder", timeout=5)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "x-access-token" in answer.headers["Access-Control-Allow-Headers"].lower()
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    response = requests.options(call.sandbox.url + "/v3/gift-cards/placeOrder", timeout=5)
+    assert (response.status_code, response.content) == (204, b"")
+    assert "x-access-token" in response.headers["Access-Control-Allow-Headers"].lower()
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
 
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "NO_BALANCE"])
 def test_balance_too_low(open_sandbox, code):
     """An order that the balance cannot pay is rejected."""
     call = open_sandbox(opening_balance=Decimal("500.50"), balance_code=code)
-    assert_refused(call.place(quantity=2), 403, code, {"required": 980, "available": 500.5})
+    assert_rejected(call.place(quantity=2), 403, code, {"required": 980, "available": 500.5})
     assert call.place(quantity=1).status_code == 200
     assert call("account/balance").json()["data"]["balance"] == 10.5
 
@@ -555,10 +555,10 @@ def test_balance_too_low(open_sandbox, code):
 )
 def test_check_stock(open_sandbox, type_id, quantity, status):
     """With its setting, an order for more cards than in stock is rejected."""
-    answer = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)
-    assert answer.status_code == status
+    response = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)
+    assert response.status_code == status
     if status == 403:
-        assert_refused(answer, 403, "OUT_OF_STOCK")
+        assert_rejected(response, 403, "OUT_OF_STOCK")
 
 
 def test_no_check_stock(call):
@@ -569,14 +569,14 @@ def test_no_check_stock(call):
 def test_read_only_key(open_sandbox):
     """A read-only key reads and cannot place orders."""
     call = open_sandbox(key_scope="READ-ONLY")
-    assert_refused(call.place(), 403, "FORBIDDEN")
+    assert_rejected(call.place(), 403, "FORBIDDEN")
     assert call("account/balance").status_code == 200
     assert call.sandbox.truth() == {}
 
 
 def test_allowed_ips(open_sandbox):
     """An address that is not allowed is rejected."""
-    assert_refused(open_sandbox(allowed_ips=("203.0.113.7",))("account/balance"), 403, "IP_NOT_ALLOWED")
+    assert_rejected(open_sandbox(allowed_ips=("203.0.113.7",))("account/balance"), 403, "IP_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("path", ["validate", "gift-cards/catalog", "gift-cards/list", "account/balance"])
@@ -590,4 +590,4 @@ def test_allowed_ips(open_sandbox):
 )
 def test_key_needed(call, path, key, code, details):
     """All endpoints but ping need a key."""
-    assert_refused(call(path, headers={"X-Access-Token": key}), 401, code, details)
+    assert_rejected(call(path, headers={"X-Access-Token": key}), 401, code, details)

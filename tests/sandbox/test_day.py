@@ -25,9 +25,9 @@ class Customer:
 
     def ask(self, method, path, **kwargs):
         with self.sandbox.clock.time_limit(15):
-            answer = self.call(path, method, **kwargs)
-        assert answer.status_code in (200, 429, 403) or answer.status_code >= 500
-        return requests.compat.json.loads(answer.content, parse_float=Decimal)["data"]
+            response = self.call(path, method, **kwargs)
+        assert response.status_code in (200, 429, 403) or response.status_code >= 500
+        return requests.compat.json.loads(response.content, parse_float=Decimal)["data"]
 
     def read(self, path):
         while True:

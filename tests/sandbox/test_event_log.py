@@ -1,4 +1,4 @@
-"""A sandbox's state in a file: saved, gone on with, and kept while it runs."""
+"""A sandbox's state in a file: saved, continued, and kept while it runs."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -163,11 +163,11 @@ def test_same_seed_and_settings(tmp_path):
     """A state goes on with its own seed and settings only."""
     path = tmp_path / "state"
     Sandbox(3, state=path, partial_rounding="up").close()
-    for other, told in (
+    for other, expected in (
         ({"seed": 4}, "seed must be 3"),
         ({"partial_of_one": "PARTIALLY_FILLED"}, "partial_of_one must be 'as counted'"),
     ):
-        with pytest.raises(ValueError, match=f"{told}, .*begun, got"):
+        with pytest.raises(ValueError, match=f"{expected}, .*begun, got"):
             Sandbox(state=path, **other)
     with Sandbox(3, state=path, partial_rounding="up") as sandbox:
         assert sandbox.settings.partial_rounding == "up"

@@ -45,10 +45,10 @@ def place(sandbox, quantity=3):
 
 def outcome(sandbox, path="ping"):
     try:
-        answer = ask(sandbox, path)
+        response = ask(sandbox, path)
     except requests.RequestException as error:
         return type(error).__name__
-    return answer.status_code, answer.headers.get("Retry-After"), answer.text
+    return response.status_code, response.headers.get("Retry-After"), response.text
 
 
 class Line:
@@ -71,7 +71,7 @@ class Line:
         return self._socket.recv(most)
 
     def read_to_the_end(self):
-        """All until the connection is closed (the head's lines and the body); `reset` tells how."""
+        """Head and body, all until the connection is closed; `reset` says how."""
         content = b""
         try:
             while piece := self._socket.recv(65536):
@@ -90,7 +90,7 @@ def conversation(sandbox, path="ping"):
 # By chance
 
 
-def struck(sandbox, count, path="ping"):
+def failed(sandbox, count, path="ping"):
     return [ask(sandbox, path).status_code != 200 for _ in range(count)]
 
 
@@ -98,7 +98,7 @@ def struck(sandbox, count, path="ping"):
 def test_rate(rate, least, most):
     """A rate affects its proportion of the requests."""
     with quiet_sandbox(Fault(status=503, rate=rate)) as sandbox:
-        assert least <= sum(struck(sandbox, 300)) <= most
+        assert least <= sum(failed(sandbox, 300)) <= most
 
 
 def test_seed():
@@ -119,12 +119,12 @@ def test_rate_leaves_times(seed, rate):
 
     def times(faults):
         with Sandbox(seed, faults=faults) as sandbox:
-            moments = []
+            times = []
             for _ in range(5):
                 ask(sandbox)
                 sandbox.add_orders(1)
-                moments.append(sandbox.clock.monotonic())
-            return moments, sandbox.truth()
+                times.append(sandbox.clock.monotonic())
+            return times, sandbox.truth()
 
     assert times([Fault(status=500, rate=rate)]) == times([])
 
@@ -138,8 +138,8 @@ def is_good(sandbox, path):
 
 def test_mixed_rate():
     """Mixed faults affect every endpoint at the rate of all together."""
-    kinds = [kind for kind in MIXED if not kind.delay_s]  # that answer is good, only late
-    with quiet_sandbox(*at_rate(0.3, kinds)) as sandbox:
+    types = [fault for fault in MIXED if not fault.delay_s]  # that response is good, only late
+    with quiet_sandbox(*at_rate(0.3, types)) as sandbox:
         for path in ("ping", "validate", "account/balance", SAMPLE):
             assert 55 <= sum(is_good(sandbox, path) for _ in range(100)) <= 85
 
@@ -149,18 +149,18 @@ def test_mixed_types():
     with quiet_sandbox(*at_rate(1)) as sandbox:
         seen = Counter(outcome(sandbox, "validate") for _ in range(200))
         late = sandbox.clock.monotonic() / 20
-    kinds = Counter(what if isinstance(what, str) else what[:2] for what in seen.elements())
-    assert late == kinds[200, None] - sum(n for what, n in seen.items() if what[0] == 200 and what[2][-1] != "}")
+    types = Counter(what if isinstance(what, str) else what[:2] for what in seen.elements())
+    assert late == types[200, None] - sum(n for what, n in seen.items() if what[0] == 200 and what[2][-1] != "}")
     expected = {(500, None), (502, None), (503, None), (503, "5"), (429, "5"), (200, None)}
-    assert kinds.keys() == expected | {"ConnectionError", "ChunkedEncodingError"}
-    assert min(kinds.values()) >= 5
+    assert types.keys() == expected | {"ConnectionError", "ChunkedEncodingError"}
+    assert min(types.values()) >= 5
 
 
 def test_mixed_endpoint():
     """Mixed faults can be limited to one endpoint."""
     with quiet_sandbox(*at_rate(1, [Fault(status=500), Fault(status=503)], "ping")) as sandbox:
         assert {ask(sandbox).status_code for _ in range(30)} == {500, 503}
-        assert struck(sandbox, 5, "validate") == [False] * 5
+        assert failed(sandbox, 5, "validate") == [False] * 5
 
 
 def test_count_before_rate():
@@ -220,17 +220,17 @@ def test_bad_rate(arguments, message):
 def test_body_bytes(fault, body):
     """A response has the bytes that the fault says."""
     with quiet_sandbox(fault) as sandbox:
-        answer = ask(sandbox, SAMPLE)
-        assert answer.status_code == (fault.status or 200)
-        assert answer.content == body
-        assert answer.headers["Content-Length"] == str(len(body))
+        response = ask(sandbox, SAMPLE)
+        assert response.status_code == (fault.status or 200)
+        assert response.content == body
+        assert response.headers["Content-Length"] == str(len(body))
         assert ask(sandbox, SAMPLE).json()["success"] is True
 
 
 def test_large_body():
     """A hundred megabytes come whole."""
-    with quiet_sandbox(Fault(body=10**8)) as sandbox, ask(sandbox, stream=True) as answer:
-        assert sum(map(len, answer.iter_content(2**20))) == 10**8
+    with quiet_sandbox(Fault(body=10**8)) as sandbox, ask(sandbox, stream=True) as response:
+        assert sum(map(len, response.iter_content(2**20))) == 10**8
 
 
 @pytest.mark.parametrize("drip_s", [0, 1])
@@ -272,10 +272,10 @@ def test_large_cut():
 def test_drip():
     """A dripping response takes its seconds for every byte on the clock."""
     with quiet_sandbox(Fault("validate", drip_s=2)) as sandbox:
-        answer = ask(sandbox, "validate")
-        assert answer.json()["success"] is True
-        assert sandbox.clock.monotonic() == 2 * len(answer.content)
-        assert ask(sandbox, "validate").json() == answer.json()
+        response = ask(sandbox, "validate")
+        assert response.json()["success"] is True
+        assert sandbox.clock.monotonic() == 2 * len(response.content)
+        assert ask(sandbox, "validate").json() == response.json()
 
 
 def test_drip_time_out():
@@ -326,53 +326,53 @@ def test_length_too_small():
 def test_length_without_body(caplog):
     """A length for a response without a body is not sent."""
     with quiet_sandbox(Fault(status=204, headers={"Content-Length": "20"})) as sandbox:
-        answer = ask(sandbox)
-        assert (answer.status_code, answer.content, "Content-Length" in answer.headers) == (204, b"", False)
+        response = ask(sandbox)
+        assert (response.status_code, response.content, "Content-Length" in response.headers) == (204, b"", False)
     assert not caplog.records
 
 
 def test_truncated():
     """A truncated response is half of the JSON, with its own length."""
     with quiet_sandbox(Fault(body="truncated"), Fault(call=2, status=500, body="truncated")) as sandbox:
-        answer = ask(sandbox, SAMPLE)
+        response = ask(sandbox, SAMPLE)
         assert ask(sandbox, SAMPLE).content.startswith(b'{"success":false')
         whole = ask(sandbox, SAMPLE)
-        assert int(answer.headers["Content-Length"]) == len(answer.content) == len(whole.content) // 2
-        assert whole.content.startswith(answer.content)
+        assert int(response.headers["Content-Length"]) == len(response.content) == len(whole.content) // 2
+        assert whole.content.startswith(response.content)
 
 
 def test_garbled():
     """A garbled response is not UTF-8."""
     with quiet_sandbox(Fault(body="garbled")) as sandbox:
-        answer = ask(sandbox, SAMPLE)
+        response = ask(sandbox, SAMPLE)
         with pytest.raises(UnicodeDecodeError):
-            answer.content.decode()
-        assert json.loads(answer.content.decode(errors="ignore")) == ask(sandbox, SAMPLE).json()
+            response.content.decode()
+        assert json.loads(response.content.decode(errors="ignore")) == ask(sandbox, SAMPLE).json()
 
 
 def test_redirect():
     """A redirect names another host."""
     elsewhere = "http://elsewhere.test/v3/ping"
     with quiet_sandbox(Fault(status=302, headers={"Location": elsewhere})) as sandbox:
-        answer = ask(sandbox)
-        assert (answer.status_code, answer.headers["Location"]) == (302, elsewhere)
+        response = ask(sandbox)
+        assert (response.status_code, response.headers["Location"]) == (302, elsewhere)
 
 
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize(
-    ("cut", "carried_out", "share"), [("before", 0, None), ("within", 1, 0.5), ("after", 1, None), ("end", 1, 1)]
+    ("cut", "carried_out", "proportion"), [("before", 0, None), ("within", 1, 0.5), ("after", 1, None), ("end", 1, 1)]
 )
-def test_cut(cut, carried_out, share, reset):
+def test_cut(cut, carried_out, proportion, reset):
     """A cut comes where and how the fault says."""
     with quiet_sandbox(Fault("ping", cut=cut, reset=reset), Fault("placeOrder", cut=cut, reset=reset)) as sandbox:
-        answer, was_reset = conversation(sandbox)
+        response, was_reset = conversation(sandbox)
         assert was_reset == (reset or cut == "before")
-        if share is None:
-            assert answer == b""
+        if proportion is None:
+            assert response == b""
         else:
-            head, body = answer
+            head, body = response
             length = next(int(line.split()[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length"))
-            assert len(body) == int(length * share)
+            assert len(body) == int(length * proportion)
         try:
             place(sandbox)
         except requests.RequestException:
@@ -416,62 +416,66 @@ def order_under(alter, *, seconds=100, quantity=3):
     with quiet_sandbox(Fault("checkOrder", alter=alter), fulfilment_s=10) as sandbox:
         (order_id,) = sandbox.add_orders(1, quantity=quantity)
         sandbox.clock.sleep(seconds)
-        told, true = (ask(sandbox, f"gift-cards/checkOrder/{order_id}").json()["data"] for _ in range(2))
-        return told, true
+        reported, true = (ask(sandbox, f"gift-cards/checkOrder/{order_id}").json()["data"] for _ in range(2))
+        return reported, true
 
 
 def test_open_again():
     """A final order can be reported as open again."""
-    told, true = order_under(open_again)
+    reported, true = order_under(open_again)
     assert true["status"] == "FULFILLED"
-    assert told == {name: true[name] for name in ("_id", "quantity", "time")} | {"status": "HANDLING"}
+    assert reported == {name: true[name] for name in ("_id", "quantity", "time")} | {"status": "HANDLING"}
 
 
 @pytest.mark.parametrize("quantity", [1, 3])
 def test_too_few_cards(quantity):
     """A fulfilled order can lack a card."""
-    told, true = order_under(too_few_cards, quantity=quantity)
-    assert told == true | {"cards": true["cards"][:-1]}
-    assert (told["status"], told["fulfilled_quantity"], len(told["cards"])) == ("FULFILLED", quantity, quantity - 1)
+    reported, true = order_under(too_few_cards, quantity=quantity)
+    assert reported == true | {"cards": true["cards"][:-1]}
+    assert (reported["status"], reported["fulfilled_quantity"], len(reported["cards"])) == (
+        "FULFILLED",
+        quantity,
+        quantity - 1,
+    )
 
 
 def test_unknown_status():
     """An order can have an unknown status."""
-    told, true = order_under(unknown_status)
-    assert told == true | {"status": "ON_HOLD"}
+    reported, true = order_under(unknown_status)
+    assert reported == true | {"status": "ON_HOLD"}
 
 
 def test_without():
     """Fields can be missing."""
-    told, true = order_under(without("status", "price_per_card", "value"))
-    assert told.keys() == true.keys() - {"status", "price_per_card"}
-    assert told["cards"][0].keys() == {"serial"}
+    reported, true = order_under(without("status", "price_per_card", "value"))
+    assert reported.keys() == true.keys() - {"status", "price_per_card"}
+    assert reported["cards"][0].keys() == {"serial"}
 
 
 def test_null():
     """Fields can be null."""
-    told, true = order_under(null("status", "cards", "refunded"))
-    assert told == true | {"status": None, "cards": None}
+    reported, true = order_under(null("status", "cards", "refunded"))
+    assert reported == true | {"status": None, "cards": None}
 
 
 def test_numbers_as_text():
     """Numbers can be texts."""
-    told, _ = order_under(numbers_as_text)
-    assert (told["quantity"], told["fulfilled_amount"], told["price_per_card"]) == ("3", "1470", "490")
+    reported, _ = order_under(numbers_as_text)
+    assert (reported["quantity"], reported["fulfilled_amount"], reported["price_per_card"]) == ("3", "1470", "490")
 
 
 def test_alter():
     """`alter` is any function of the data, and changes its own requests only."""
-    told, true = order_under(lambda data: [len(data), "odd"])
-    assert told == [len(true), "odd"]
+    reported, true = order_under(lambda data: [len(data), "odd"])
+    assert reported == [len(true), "odd"]
 
 
 def test_hyphenated():
     """Codes of errors can have hyphens, the API's own and those of faults."""
     faults = Fault("checkOrder", alter=hyphenated), Fault("ping", status=503, alter=hyphenated)
     with quiet_sandbox(*faults) as sandbox:
-        answer = ask(sandbox, "gift-cards/checkOrder/nothing")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT-FOUND")
+        response = ask(sandbox, "gift-cards/checkOrder/nothing")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT-FOUND")
         assert ask(sandbox).json()["error"]["code"] == "SERVICE-UNAVAILABLE"
         assert ask(sandbox, "gift-cards/checkOrder/nothing").json()["error"]["code"] == "NOT_FOUND"
 
@@ -493,7 +497,7 @@ def test_in_every_object():
         assert '"balance":12,' in ask(sandbox, "account/balance").text
 
 
-@pytest.mark.parametrize("alter", [kind.alter for kind in WRONG_ORDERS] + [hyphenated])
+@pytest.mark.parametrize("alter", [fault.alter for fault in WRONG_ORDERS] + [hyphenated])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_alter_endpoints(endpoint, alter, caplog):
     """Every ready-made alteration works with every endpoint."""
@@ -507,8 +511,8 @@ def test_alter_endpoints(endpoint, alter, caplog):
     }
     with quiet_sandbox(Fault(endpoint, alter=alter)) as sandbox:
         sandbox.add_orders(2)
-        answer = place(sandbox) if endpoint == "placeOrder" else ask(sandbox, paths.get(endpoint, endpoint))
-        assert answer.json()["success"] is True
+        response = place(sandbox) if endpoint == "placeOrder" else ask(sandbox, paths.get(endpoint, endpoint))
+        assert response.json()["success"] is True
     assert not caplog.records
 
 
@@ -525,7 +529,7 @@ def test_wrong_orders():
         seen = Counter(ask(sandbox, SAMPLE).text for _ in range(200))
         assert 75 <= max(seen.values()) <= 125
         assert len(seen) == len(WRONG_ORDERS) + 1
-        assert struck(sandbox, 20) == [False] * 20
+        assert failed(sandbox, 20) == [False] * 20
 
 
 def test_alter_fails(caplog):

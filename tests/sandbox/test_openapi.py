@@ -1,5 +1,5 @@
 """The OpenAPI description against the documentation's samples, against the emulator under every setting, and under
-schemathesis; GIFTLIB_SCHEMATHESIS_EXAMPLES=1000 lets that one look longer."""
+schemathesis; GIFTLIB_SCHEMATHESIS_EXAMPLES=1000 lets it run longer."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def paged(*rows):
     return {"success": True, "data": data, "meta": {"timestamp": "2025-10-29T01:00:00.000Z"}}
 
 
-def refused(code, details=None):
+def rejected(code, details=None):
     error = {"code": code, "message": "as in the documentation"} | ({} if details is None else {"details": details})
     return {"success": False, "error": error, "requestId": "req_abc123"}
 
@@ -76,13 +76,13 @@ SAMPLES = [
     ("list", 200, paged(documented.LIST_REFUNDED)),
     ("balance", 200, documented.BALANCE),
     ("transactions", 200, paged(documented.TRANSACTION)),
-    ("validate", 401, refused("MISSING_ACCESS_TOKEN")),
-    ("validate", 401, refused("INVALID_ACCESS_TOKEN", {"attemptsLeft": 3})),
-    ("validate", 403, refused("IP_BLOCKED")),
-    ("placeOrder", 400, refused("ERR_VALIDATION", ["quantity is required"])),
-    ("placeOrder", 403, refused("INSUFFICIENT_BALANCE", {"required": 1000, "available": 500})),
-    ("list", 429, refused("RATE_LIMIT_EXCEEDED")),
-    ("checkOrder", 404, refused("NOT_FOUND")),
+    ("validate", 401, rejected("MISSING_ACCESS_TOKEN")),
+    ("validate", 401, rejected("INVALID_ACCESS_TOKEN", {"attemptsLeft": 3})),
+    ("validate", 403, rejected("IP_BLOCKED")),
+    ("placeOrder", 400, rejected("ERR_VALIDATION", ["quantity is required"])),
+    ("placeOrder", 403, rejected("INSUFFICIENT_BALANCE", {"required": 1000, "available": 500})),
+    ("list", 429, rejected("RATE_LIMIT_EXCEEDED")),
+    ("checkOrder", 404, rejected("NOT_FOUND")),
 ]
 
 
@@ -99,8 +99,8 @@ def objects_in(value):
         yield from objects_in(inner)
 
 
-def spoilt(sample):
-    """The sample with each field of each of its objects left out or of another kind, and with one more in each."""
+def changed(sample):
+    """The sample with each field of each of its objects left out or of another type, and with one more in each."""
     for number, thing in enumerate(objects_in(sample)):
         for name, change in [*((name, None) for name in thing), *((name, ()) for name in thing), ("unheard_of", 1)]:
             copy = deepcopy(sample)
@@ -116,7 +116,7 @@ def spoilt(sample):
 def test_changed_samples(name, status, sample):
     """A sample with a field missing, added or null does not match."""
     schema = schema_of(DEFAULT[name][2], status)
-    for field, copy in spoilt(sample):
+    for field, copy in changed(sample):
         if field != "region":
             assert wrong_with(schema, copy), (field, copy)
 
@@ -141,7 +141,7 @@ def test_contradictory_orders(status, changes):
     assert wrong_with(schema_of(DEFAULT["checkOrder"][2], 200), documented.FULFILLED | {"data": order})
 
 
-# The emulator's answers
+# The emulator's responses
 
 
 class Reader:
@@ -157,23 +157,23 @@ class Reader:
         path, method, operation = self.operations[name]
         url = self.sandbox.url + re.sub("{.*}", item, path)
         headers = {"X-Access-Token": self.sandbox.api_key if key is None else key}
-        answer = self.session.request(method, url, headers=headers, timeout=5, **kwargs)
-        told = operation["responses"][str(answer.status_code)]
-        content = answer.json(parse_float=Decimal)
-        assert wrong_with(schema_of(operation, answer.status_code), content) == [], (name, content)
-        for header, description in told["headers"].items():
-            value = answer.headers[header]
+        response = self.session.request(method, url, headers=headers, timeout=5, **kwargs)
+        expected = operation["responses"][str(response.status_code)]
+        content = response.json(parse_float=Decimal)
+        assert wrong_with(schema_of(operation, response.status_code), content) == [], (name, content)
+        for header, description in expected["headers"].items():
+            value = response.headers[header]
             number = description["schema"]["type"] == "integer"
             assert wrong_with(description["schema"], int(value) if number else value) == []
-        self.seen.add((name, str(answer.status_code)))
+        self.seen.add((name, str(response.status_code)))
         return content
 
     def place(self, type_id, quantity):
         """Place an order, and give its id."""
-        wish = {"productId": "p", "typeId": type_id, "quantity": quantity}
+        body = {"productId": "p", "typeId": type_id, "quantity": quantity}
         if self.sandbox.settings.order_ref == "required":
-            wish = {"productId": "p", "typeId": type_id, "ref": "r"}
-        return self.ask("placeOrder", json=wish).get("data", {}).get("orderId", "none")
+            body = {"productId": "p", "typeId": type_id, "ref": "r"}
+        return self.ask("placeOrder", json=body).get("data", {}).get("orderId", "none")
 
     def walk(self):
         """Ask for all there is, rightly and wrongly."""
@@ -181,8 +181,8 @@ class Reader:
         for name in ("validate", "catalog", "balance"):
             self.ask(name)
         self.ask("checkProduct", documented.CHECK_PRODUCT["data"]["productId"])
-        wishes = {"type_001": (2,), "type_003": (1,), "TEST_REFUND": (2,), "TEST_PARTIAL": (5, 1), "any": (1,)}
-        orders = [self.place(type_id, quantity) for type_id, quantities in wishes.items() for quantity in quantities]
+        bodies = {"type_001": (2,), "type_003": (1,), "TEST_REFUND": (2,), "TEST_PARTIAL": (5, 1), "any": (1,)}
+        orders = [self.place(type_id, quantity) for type_id, quantities in bodies.items() for quantity in quantities]
         for pause in (0, 100):
             self.sandbox.clock.sleep(pause)
             for order in orders:
@@ -252,13 +252,13 @@ def test_every_response(read):
 def test_document(read, settings):
     """The document says where it is served and which key is needed."""
     sandbox = read(**settings).sandbox
-    answer = requests.get(sandbox.url + "/openapi.json", timeout=5)
-    document = answer.json()
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    response = requests.get(sandbox.url + "/openapi.json", timeout=5)
+    document = response.json()
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert document["servers"] == [{"url": "/"}]
     assert document == describe(sandbox.settings)
-    assert sandbox.api_key not in answer.text
+    assert sandbox.api_key not in response.text
     [scheme] = document["components"]["securitySchemes"].values()
     assert scheme == {"type": "apiKey", "in": "header", "name": "X-Access-Token"}
     keyless = [name for name, (_, _, operation) in operations(document).items() if operation.get("security") == []]
@@ -300,8 +300,8 @@ OTHERWISE = {
 @pytest.mark.parametrize("settings", [{}, OTHERWISE], ids=["default settings", "other settings"])
 def test_schemathesis(settings, tmp_path):
     """All its checks in all its phases; orders are in all states, since a second passes with each request."""
-    world = {"latency_s": 1, "max_quantity": 20, "rate_limit_per_minute": None, "lockout_attempts": 10**9}
-    with Sandbox(7, **world, **settings) as sandbox:
+    quiet = {"latency_s": 1, "max_quantity": 20, "rate_limit_per_minute": None, "lockout_attempts": 10**9}
+    with Sandbox(7, **quiet, **settings) as sandbox:
         command = [sys.executable, "-m", "schemathesis.cli", "run", sandbox.url + "/openapi.json", "--no-color"]
         command += ["-H", f"X-Access-Token: {sandbox.api_key}", "--checks", "all", "--continue-on-failure"]
         command += ["--generation-deterministic", "--max-examples", EXAMPLES]

@@ -1,4 +1,4 @@
-"""The index page as a reader without scripts sees it, and its lines as a shell runs them."""
+"""The index page as a reader without scripts sees it, and its commands as a shell runs them."""
 
 import html
 import json
@@ -87,8 +87,8 @@ def test_admin_commands():
     """The control address has commands that work as they are shown."""
     with quiet_sandbox(control=True) as sandbox:
         lines = {name: line for name, line in lines_of(get(sandbox, "/").text).items() if name not in ENDPOINTS}
-        told = get(sandbox, "/_sandbox/").json()["error"]
-        assert list(lines) == re.findall(r"\b[a-z]+\b", told.removeprefix("available are "))
+        expected = get(sandbox, "/_sandbox/").json()["error"]
+        assert list(lines) == re.findall(r"\b[a-z]+\b", expected.removeprefix("available are "))
         for name, line in lines.items():
             assert run(line)[0] == 200, name
 
@@ -100,7 +100,7 @@ def test_admin_off(sandbox):
     assert "are off" in text_of(page)
 
 
-# What it tells
+# What it says
 
 
 def test_keys(sandbox):
@@ -131,7 +131,7 @@ def test_outcomes(partial_status, partial_rounding, partial_of_one):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ({}, "HANDLING for 10 s (the median; 95 % take 30 s at most)"),
         ({"fulfilment_s": 7}, "HANDLING for 7 s."),
@@ -144,10 +144,10 @@ def test_outcomes(partial_status, partial_rounding, partial_of_one):
         ({"allowed_ips": ("203.0.113.7",)}, 'allowed_ips ["203.0.113.7"] Addresses that may'),
     ],
 )
-def test_settings(settings, told):
+def test_settings(settings, expected):
     """Settings are shown."""
     with quiet_sandbox(**settings) as sandbox:
-        assert told in text_of(get(sandbox).text)
+        assert expected in text_of(get(sandbox).text)
 
 
 def test_latest_orders(sandbox):
@@ -192,15 +192,15 @@ def test_hostile_type_id(sandbox, type_id):
 
 def test_policy(sandbox):
     """The page loads nothing else and may do nothing else."""
-    answer = get(sandbox)
-    policy = answer.headers["Content-Security-Policy"].split("; ")
+    response = get(sandbox)
+    policy = response.headers["Content-Security-Policy"].split("; ")
     for tag in ("style", "script"):
-        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", response.text, re.DOTALL)
         assert f"{tag}-src 'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" in policy
     assert {"default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
-    assert re.findall(r"""(?:src|href)=["'](.*?)["']""", answer.text) == ["data:,", "/openapi.json"]
-    assert not re.findall(r"""@import|url\(| style=| on\w+=""", answer.text)
-    assert set(re.findall(r"https?://[^/\s]+", answer.text)) == {sandbox.url}
+    assert re.findall(r"""(?:src|href)=["'](.*?)["']""", response.text) == ["data:,", "/openapi.json"]
+    assert not re.findall(r"""@import|url\(| style=| on\w+=""", response.text)
+    assert set(re.findall(r"https?://[^/\s]+", response.text)) == {sandbox.url}
 
 
 def test_private(sandbox):
@@ -241,8 +241,8 @@ def test_head(sandbox, path):
 )
 def test_unknown_page(sandbox, method, path):
     """What is no page gets the router's error."""
-    answer = requests.request(method, sandbox.url + path, timeout=5)
-    assert answer.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}
+    response = requests.request(method, sandbox.url + path, timeout=5)
+    assert response.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}
 
 
 def test_addresses():

@@ -1,4 +1,4 @@
-"""The router's own answers."""
+"""The router's own responses."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from giftlib.sandbox.router import MOST_BYTES
 @pytest.mark.parametrize(("size", "status"), [(MOST_BYTES, 400), (MOST_BYTES + 1, 413)])
 def test_body_too_large(call, size, status):
     """A body that is too large is rejected by the router."""
-    answer = call("gift-cards/placeOrder", "POST", data=b"x" * size)
-    assert answer.status_code == status
-    assert ("success" in answer.json()) == (status == 400)
+    response = call("gift-cards/placeOrder", "POST", data=b"x" * size)
+    assert response.status_code == status
+    assert ("success" in response.json()) == (status == 400)
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("gift-cards/placeOrder", "POST, OPTIONS"), ("ping", "GET, OPTIONS")])
 def test_wrong_method(call, path, allowed):
     """A wrong method gets the right ones in Allow."""
-    answer = call(path, "DELETE")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+    response = call(path, "DELETE")
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)

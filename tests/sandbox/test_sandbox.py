@@ -1,4 +1,4 @@
-"""The sandbox over time: orders, account, ceiling, lock-out, faults and its own life, asked by plain requests."""
+"""The sandbox over time: orders, account, rate limit, lock-out, faults, start and end, by plain requests."""
 
 import asyncio
 import json
@@ -61,19 +61,19 @@ def test_status_follows_truth(seed, cadence):
 
 
 @few_examples
-@given(seed=st.integers(), looks=st.lists(st.integers(0, 4), min_size=3, max_size=3))
-def test_polls_change_nothing(seed, looks):
+@given(seed=st.integers(), polls=st.lists(st.integers(0, 4), min_size=3, max_size=3))
+def test_polls_change_nothing(seed, polls):
     """Polls do not change how long later orders take."""
 
-    def durations(looks):
+    def durations(polls):
         with calling(seed, latency_s=None) as at:
-            for count in looks:
+            for count in polls:
                 order_id = at.order_id()
                 for _ in range(count):
                     at.status(order_id)
             return list(at.sandbox.truth().values())
 
-    assert durations(looks) == durations([0, 0, 0])
+    assert durations(polls) == durations([0, 0, 0])
 
 
 def test_fulfilment_distribution():
@@ -122,9 +122,9 @@ def test_latency_time_out(latency):
 def test_latency_system_clock():
     """On the system clock latency is real."""
     with calling(0, SystemClock(), latency_s=0.01, fulfilment_s=0.001) as at:
-        answer = at.place()
-        assert answer.elapsed.total_seconds() >= 0.009
-        assert at.status(answer.json()["data"]["orderId"]) == "FULFILLED"
+        response = at.place()
+        assert response.elapsed.total_seconds() >= 0.009
+        assert at.status(response.json()["data"]["orderId"]) == "FULFILLED"
 
 
 def test_client_hangs_up():
@@ -183,7 +183,7 @@ def test_list_hides():
 # Determinism
 
 
-def story(seed):
+def run_of(seed):
     """All that a caller sees in one run."""
     with calling(seed, latency_s=None, rate_limit_per_minute=20) as at:
         seen = [at.sandbox.api_key]
@@ -193,8 +193,10 @@ def story(seed):
         for _ in range(10):
             at.clock.sleep(2)
             for order_id in order_ids:
-                answer = at(f"gift-cards/checkOrder/{order_id}")
-                seen.append((at.clock.monotonic(), answer.status_code, answer.text, answer.headers["X-Request-Id"]))
+                response = at(f"gift-cards/checkOrder/{order_id}")
+                seen.append(
+                    (at.clock.monotonic(), response.status_code, response.text, response.headers["X-Request-Id"])
+                )
         at.clock.sleep(60)
         seen += [at("account/transactions").text, at.sandbox.truth(), at.sandbox.requests]
     return seen
@@ -202,12 +204,12 @@ def story(seed):
 
 def test_same_seed():
     """The same seed gives the same run."""
-    assert story(7) == story(7)
+    assert run_of(7) == run_of(7)
 
 
 def test_other_seed():
     """Another seed gives another run."""
-    one, other = story(1), story(2)
+    one, other = run_of(1), run_of(2)
     assert one[0] != other[0]
     assert set(one[-2]).isdisjoint(other[-2])
     assert list(one[-2].values()) != list(other[-2].values())
@@ -281,7 +283,7 @@ def test_many_clients():
         assert len(at.sandbox.truth()) == 44
 
 
-# Ceiling and lock-out
+# Rate limit and lock-out
 
 
 def test_rate_limit():
@@ -290,10 +292,10 @@ def test_rate_limit():
         for _ in range(3):
             assert at("account/balance").status_code == 200
             at.clock.sleep(10.5)
-        refused = at("account/balance")
-        assert refused.status_code == 429
-        assert refused.json()["error"]["code"] == "RATE_LIMIT_EXCEEDED"
-        assert refused.headers["Retry-After"] == "29"  # the first was 31.5 s ago
+        rejected = at("account/balance")
+        assert rejected.status_code == 429
+        assert rejected.json()["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+        assert rejected.headers["Retry-After"] == "29"  # the first was 31.5 s ago
         at.clock.sleep(28)
         assert at("account/balance").headers["Retry-After"] == "1"
         at.clock.sleep(1)
@@ -316,9 +318,9 @@ def test_retry_after(waits):
     with calling(rate_limit_per_minute=4) as at:
         for wait in waits:
             at.clock.sleep(wait)
-            answer = at("validate")
-            if answer.status_code == 429:
-                at.clock.sleep(int(answer.headers["Retry-After"]))
+            response = at("validate")
+            if response.status_code == 429:
+                at.clock.sleep(int(response.headers["Retry-After"]))
                 assert at("validate").status_code == 200
             admitted.append(at.clock.monotonic())
     for fifth, first in zip(admitted[4:], admitted, strict=False):
@@ -336,8 +338,8 @@ def test_rate_limit_exceptions():
 
 
 def codes(at, keys):
-    answers = [at("validate", headers={"X-Access-Token": key}).json() for key in keys]
-    return [answer["error"]["code"] if "error" in answer else "good" for answer in answers]
+    responses = [at("validate", headers={"X-Access-Token": key}).json() for key in keys]
+    return [response["error"]["code"] if "error" in response else "good" for response in responses]
 
 
 @pytest.mark.parametrize("attempts", [1, 5, 20])
@@ -346,9 +348,9 @@ def test_lockout(attempts):
     with calling(lockout_attempts=attempts) as at:
         left = []
         for _ in range(attempts):
-            answer = at("validate", headers={"X-Access-Token": "wrong"})
-            assert answer.status_code == 401
-            left.append(answer.json()["error"]["details"]["attemptsLeft"])
+            response = at("validate", headers={"X-Access-Token": "wrong"})
+            assert response.status_code == 401
+            left.append(response.json()["error"]["details"]["attemptsLeft"])
         assert left == list(range(attempts))[::-1]
         blocked = at("validate")
         assert (blocked.status_code, blocked.json()["error"]["code"]) == (403, "IP_BLOCKED")
@@ -428,11 +430,11 @@ def test_fault_endpoint(endpoint, path):
 def test_fault_body(fault, content_type, check):
     """A fault responds with its body."""
     with calling(faults=[fault]) as at:
-        answer = at("validate")
-        assert answer.status_code == (fault.status or 200)
-        assert answer.headers.get("Content-Type", "").startswith(content_type)
-        assert check(answer.text)
-        assert answer.headers["X-Request-Id"]
+        response = at("validate")
+        assert response.status_code == (fault.status or 200)
+        assert response.headers.get("Content-Type", "").startswith(content_type)
+        assert check(response.text)
+        assert response.headers["X-Request-Id"]
         assert at("validate").status_code == 200
 
 
@@ -440,8 +442,8 @@ def test_fault_headers():
     """A fault adds its headers."""
     with calling(faults=[Fault(status=503, headers={"Retry-After": "5"}), Fault(call=2, headers={"X-Odd": "1"})]) as at:
         assert at("validate").headers["Retry-After"] == "5"
-        answer = at("validate")
-        assert (answer.status_code, answer.headers["X-Odd"]) == (200, "1")
+        response = at("validate")
+        assert (response.status_code, response.headers["X-Odd"]) == (200, "1")
 
 
 @pytest.mark.parametrize(
@@ -461,12 +463,12 @@ def test_fault_place_order(fault, placed):
     """An order is placed under a fault or not, as the fault says."""
     with calling(faults=[fault]) as at:
         try:
-            answer = at.place()
+            response = at.place()
         except requests.RequestException:
             assert fault.cut
         else:
             assert not fault.cut
-            assert answer.status_code == (fault.status or 200)
+            assert response.status_code == (fault.status or 200)
         (record,) = at.sandbox.requests
         assert at.listed() == list(at.sandbox.truth()) == ([record.order_id] if placed else [])
         assert (record.order_id is not None) == placed
@@ -610,7 +612,7 @@ def test_add_orders_balance():
         assert sandbox.truth() == {}
 
 
-# Its own life
+# Start and end
 
 
 def test_closed():

@@ -1,4 +1,4 @@
-"""What the documentation contradicts itself about or leaves open: each side is a setting, asked by plain requests."""
+"""What the documentation contradicts itself about or leaves open: each side is a setting, by plain requests."""
 
 import json
 import re
@@ -35,18 +35,18 @@ def test_category_key(open_sandbox, key):
 
 def test_catalog_totals(open_sandbox):
     """The catalogue's totals are at the top or in meta."""
-    answer = open_sandbox(catalog_totals_in="meta")("gift-cards/catalog").json()
-    assert answer.keys() == {"success", "data", "meta"}
-    assert answer["meta"].keys() == {"totalCategories", "totalProducts", "timestamp"}
+    response = open_sandbox(catalog_totals_in="meta")("gift-cards/catalog").json()
+    assert response.keys() == {"success", "data", "meta"}
+    assert response["meta"].keys() == {"totalCategories", "totalProducts", "timestamp"}
 
 
 @pytest.mark.parametrize("size", [1, 6, 62, 127])
 def test_catalog_size(open_sandbox, size):
     """The catalogue has the number of products that was set."""
     call = open_sandbox(catalog_products=size)
-    answer = call("gift-cards/catalog").json()
-    products = [product for category in answer["data"]["categories"] for product in category["products"]]
-    assert len({product["id"] for product in products}) == answer["totalProducts"] == size
+    response = call("gift-cards/catalog").json()
+    products = [product for category in response["data"]["categories"] for product in category["products"]]
+    assert len({product["id"] for product in products}) == response["totalProducts"] == size
     last = call(f"gift-cards/checkProduct/{products[-1]['id']}").json()["data"]
     type_id, price = last["types"][0]["id"], last["types"][0]["price"]
     assert finished(call, products[-1]["id"], type_id)["price_per_card"] == price
@@ -92,8 +92,8 @@ def test_balance_currency(open_sandbox):
 def test_path_style(open_sandbox):
     """Paths can have hyphens; then the other paths do not exist."""
     call = open_sandbox(path_style="hyphens")
-    wish = {"productId": SAMPLE_PRODUCT, "typeId": "t", "quantity": 1}
-    order_id = call("gift-cards/place-order", "POST", json=wish).json()["data"]["orderId"]
+    body = {"productId": SAMPLE_PRODUCT, "typeId": "t", "quantity": 1}
+    order_id = call("gift-cards/place-order", "POST", json=body).json()["data"]["orderId"]
     assert call(f"gift-cards/check-order/{order_id}").status_code == 200
     assert call(f"gift-cards/check-product/{SAMPLE_PRODUCT}").status_code == 200
     assert call.check(order_id).status_code == call.place().status_code == 404
@@ -130,8 +130,8 @@ def test_code_separator(open_sandbox):
 
 def test_message_at(open_sandbox):
     """An error can have its message at the top too."""
-    answer = open_sandbox(message_at="top").check("nonsense").json()
-    assert answer["message"] == answer["error"]["message"]
+    response = open_sandbox(message_at="top").check("nonsense").json()
+    assert response["message"] == response["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_message_at(open_sandbox):
 def test_request_id_in(open_sandbox, where, with_id):
     """Successes have their request id where the setting says."""
     call = open_sandbox(request_id_in=where)
-    answers = {
+    responses = {
         "placeOrder": call.place(),
         "checkProduct": call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}"),
         "list": call("gift-cards/list"),
         "balance": call("account/balance"),
     }
-    assert {name for name, answer in answers.items() if "requestId" in answer.json()} == with_id
+    assert {name for name, response in responses.items() if "requestId" in response.json()} == with_id
     for name in with_id:
-        assert answers[name].json()["requestId"] == answers[name].headers["X-Request-Id"]
+        assert responses[name].json()["requestId"] == responses[name].headers["X-Request-Id"]
     assert call.check("nonsense").json()["requestId"]
 
 
@@ -210,22 +210,22 @@ def test_known_type_price(open_sandbox):
     """An order can pay another price than the catalogue's."""
     call = open_sandbox(known_type_price=Decimal(0), unknown_type_price=Decimal("7.50"), test_type_price=Decimal(3))
     assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 490
-    prices = [finished(call, type_id=kind)["price_per_card"] for kind in ("type_001", "string", "TEST_REFUND")]
+    prices = [finished(call, type_id=type_)["price_per_card"] for type_ in ("type_001", "string", "TEST_REFUND")]
     assert prices == [0, 7.5, 3]
 
 
 def test_price_by_type(open_sandbox):
     """A type's own price goes before all others."""
     call = open_sandbox(prices={"type_001": Decimal(1), "string": Decimal(2)}, known_type_price=5, unknown_type_price=6)
-    assert [finished(call, type_id=kind)["price_per_card"] for kind in ("type_001", "string")] == [1, 2]
+    assert [finished(call, type_id=type_)["price_per_card"] for type_ in ("type_001", "string")] == [1, 2]
 
 
 def test_unknown_body_keys(open_sandbox):
     """Unknown keys in the body can be rejected by name."""
     call = open_sandbox(unknown_body_keys="refused")
-    wish = {"productId": "p", "typeId": "t", "quantity": 1, "ref": "mine"}
-    answer = call("gift-cards/placeOrder", "POST", json=wish)
-    assert (answer.status_code, answer.json()["error"]["details"]) == (400, ['"ref" is not allowed'])
+    body = {"productId": "p", "typeId": "t", "quantity": 1, "ref": "mine"}
+    response = call("gift-cards/placeOrder", "POST", json=body)
+    assert (response.status_code, response.json()["error"]["details"]) == (400, ['"ref" is not allowed'])
     assert call.sandbox.truth() == {}
 
 
@@ -317,8 +317,8 @@ def test_transactions_listed(open_sandbox):
 @pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))
 def test_meanings(name):
     """The table has each setting's value, meaning and source."""
-    told = str(Settings())
-    [(value, meaning)] = re.findall(rf"^  {name} +(.{{24}})(.*(?:\n {{59}}.*)*)", told, re.MULTILINE)
+    expected = str(Settings())
+    [(value, meaning)] = re.findall(rf"^  {name} +(.{{24}})(.*(?:\n {{59}}.*)*)", expected, re.MULTILINE)
     assert value.strip() in str(getattr(Settings(), name)) or value.strip().endswith("…")
     assert re.search(r"DOC|LIVE|[Uu]nknown|same|over all", meaning)
 
@@ -357,7 +357,7 @@ def test_plain_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("", "Expecting value"),
         ("[]", "must be a JSON object"),
@@ -371,11 +371,11 @@ def test_plain_numbers(tmp_path):
         ('{"lockout_s": 1e12}', "lockout_s must be seconds above 0, at most 1e9"),
     ],
 )
-def test_bad_file(tmp_path, content, told):
+def test_bad_file(tmp_path, content, expected):
     """A wrong file is one line that names the file."""
     path = tmp_path / "settings.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=f"settings.json is no settings file: .*{told}") as error:
+    with pytest.raises(ValueError, match=f"settings.json is no settings file: .*{expected}") as error:
         Settings.read(path)
     assert "\n" not in str(error.value)
 
