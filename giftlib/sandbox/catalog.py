@@ -1,14 +1,11 @@
-"""What the sandbox sells.
-
-"PSN Germany" and "PSN UK" with their ids and regions, and PSN Germany's type at 2000 dinars, are in the vendor's
-captured samples; "PSN 500 DA" to "PSN 2000 DA" with price and stock in its checkProduct sample; the ids of the game
-products, and a category "Mobile & Internet" of products that are no gift cards, in public client code. The rest is
-chosen so that each case a client must handle occurs once: a product without a region, one that is not enabled, a type
-without stock.
-"""
+"""The products that the sandbox sells; catalog.toml lists them, with their sources."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib.resources import files
+from tomllib import loads
+
+SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 
 
 @dataclass(frozen=True)
@@ -29,30 +26,15 @@ class Product:
     enabled: bool = True
 
 
-SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
-
-# fmt: off
-_PRODUCTS = (
-    Product("PSN", "6126393c6f57860f925a1983", "PSN Germany", region="germany", types=(
-        Type("6126393c6f57860f925a1984", "PSN 10 EUR", Decimal(2000), 40),)),
-    Product("PSN", "612619816f57860f9259eee3", "PSN UK", region="united-kingdom", types=(
-        Type("612619816f57860f9259eee4", "PSN 10 GBP", Decimal("2345.50"), 25),)),
-    Product("PSN", SAMPLE_PRODUCT, "PSN Algeria", region="algeria", types=(
-        Type("type_001", "PSN 500 DA", Decimal(490), 150),
-        Type("type_002", "PSN 1000 DA", Decimal(980), 87),
-        Type("type_003", "PSN 2000 DA", Decimal(1960), 0))),
-    Product("Game Stores", "600b141a658904003143cb65", "PUBG Mobile", types=(
-        Type("600b141a658904003143cb66", "PUBG 60 UC", Decimal(185), 300),)),
-    Product("Game Stores", "600afdf2658904003143c771", "Free Fire", enabled=False, types=(
-        Type("600afdf2658904003143c772", "Free Fire 100 diamonds", Decimal(195), 0),)),
-    Product("Mobile & Internet", "600afdf2658904003143c7f0", "Mobile credit", types=(
-        Type("600afdf2658904003143c7f1", "Credit 500 DA", Decimal(500), 1000),)),
-)
-# fmt: on
+_SOURCE = files("giftlib.sandbox").joinpath("catalog.toml").read_text(encoding="utf-8")
+_PRODUCTS = [
+    Product(**row | {"types": tuple(Type(**item | {"price": Decimal(item["price"])}) for item in row["types"])})
+    for row in loads(_SOURCE, parse_float=Decimal)["products"]
+]
 
 
 class Catalog:
-    """The first `size` products; those after the named ones are made up.
+    """The first `size` products; those after the listed ones are made up.
 
     `products` and `types` are by id, `product_of` gives a type's product.
     """
