@@ -109,8 +109,8 @@ def test_every_setting_is_found_or_named_among_those_not_looked_for(usual):
     missing = VALIDATORS.keys() - set(usual[0].table()["setting"])
     assert missing == {
         "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s",
-        "attempts_left_in", "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
-        "path_style", "list_mixes_environments", "check_balance", "balance_code",
+        "attempts_left_in", "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity",
+        "order_ref", "prices", "path_style", "list_mixes_environments", "check_balance", "balance_code",
     }  # fmt: skip
 
 
