@@ -290,9 +290,9 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
     with Sandbox(key_type="PRODUCTION", faults=[Fault("balance", cut="after")]) as sandbox:
         client = sandbox.client()
         with pytest.raises(NoAnswerError):
-            client.ask("GET", "account/balance")
+            client.request("GET", "account/balance")
         with pytest.raises(ProductionKeyError):
-            client.ask("POST", "gift-cards/placeOrder", body={})
+            client.request("POST", "gift-cards/placeOrder", body={})
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
 )
 def test_ask_refuses_what_is_no_path_or_no_method(method, path):
     with pytest.raises(ValueError, match=r"must be .*, got"):
-        Client("some-sandbox-key").ask(method, path)
+        Client("some-sandbox-key").request(method, path)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=5), st.floats(0, 100))
