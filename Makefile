@@ -52,6 +52,6 @@ notebooks: $(READY)
 	$(BIN) -m giftlib notebooks
 
 pins: $(READY)
-	$(BIN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
-	    --custom-compile-command "make pins" -o requirements.txt
+	$(BIN) -m uv pip compile pyproject.toml --extra notebooks --extra scale --group dev \
+	    --universal --python-version 3.11 --quiet --custom-compile-command "make pins" -o requirements.txt
 	echo "-e ." >> requirements.txt
