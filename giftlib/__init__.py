@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     )
     from giftlib.analysis.reconciliation import reconcile_refunds
     from giftlib.analysis.refunds import refund_totals
-    from giftlib.api.client import Client
-    from giftlib.api.errors import (
+    from giftlib.api import (
         ApiError,
         AuthenticationError,
+        Card,
+        Client,
         GiftlibError,
         InsufficientBalanceError,
         InvalidRequestError,
+        JournalError,
         NoAnswerError,
         NotFoundError,
+        Order,
         OrderOutcomeUnknownError,
+        OrderRequest,
+        OrderStatus,
         OutOfStockError,
         PermissionDeniedError,
         PollTimeoutError,
@@ -39,13 +44,19 @@ if TYPE_CHECKING:
         RateLimitError,
         ServerError,
     )
-    from giftlib.api.orders import Card, Order, OrderStatus
     from giftlib.clock import SimulatedClock, SystemClock
     from giftlib.connection import connect
-    from giftlib.journal.store import Journal
-    from giftlib.polling.many_orders import process_orders, track_orders
-    from giftlib.polling.one_order import check_order_status, poll_order_until_complete
-    from giftlib.polling.placing import handle_order_result, place_order, process_order
+    from giftlib.journal import Journal
+    from giftlib.polling import (
+        check_order_status,
+        handle_order_result,
+        place_order,
+        poll_order_until_complete,
+        process_order,
+        process_orders,
+        recover_orders,
+        track_orders,
+    )
     from giftlib.sandbox import Sandbox
 
     __version__: str
@@ -58,19 +69,18 @@ else:
         ),
         "giftlib.analysis.reconciliation": "reconcile_refunds",
         "giftlib.analysis.refunds": "refund_totals",
-        "giftlib.api.client": "Client",
-        "giftlib.api.errors": (
-            "ApiError AuthenticationError GiftlibError InsufficientBalanceError InvalidRequestError NoAnswerError"
-            " NotFoundError OrderOutcomeUnknownError OutOfStockError PermissionDeniedError PollTimeoutError"
-            " ProductionKeyError RateLimitError ServerError"
+        "giftlib.api": (
+            "ApiError AuthenticationError Card Client GiftlibError InsufficientBalanceError InvalidRequestError"
+            " JournalError NoAnswerError NotFoundError Order OrderOutcomeUnknownError OrderRequest OrderStatus"
+            " OutOfStockError PermissionDeniedError PollTimeoutError ProductionKeyError RateLimitError ServerError"
         ),
-        "giftlib.api.orders": "Card Order OrderStatus",
         "giftlib.clock": "SimulatedClock SystemClock",
         "giftlib.connection": "connect",
-        "giftlib.journal.store": "Journal",
-        "giftlib.polling.many_orders": "process_orders track_orders",
-        "giftlib.polling.one_order": "check_order_status poll_order_until_complete",
-        "giftlib.polling.placing": "handle_order_result place_order process_order",
+        "giftlib.journal": "Journal",
+        "giftlib.polling": (
+            "check_order_status handle_order_result place_order poll_order_until_complete process_order process_orders"
+            " recover_orders track_orders"
+        ),
         "giftlib.sandbox": "Sandbox",
     }
     _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
@@ -109,10 +119,12 @@ __all__ = [
     "InsufficientBalanceError",
     "InvalidRequestError",
     "Journal",
+    "JournalError",
     "NoAnswerError",
     "NotFoundError",
     "Order",
     "OrderOutcomeUnknownError",
+    "OrderRequest",
     "OrderStatus",
     "OutOfStockError",
     "PermissionDeniedError",
@@ -135,6 +147,7 @@ __all__ = [
     "process_order",
     "process_orders",
     "reconcile_refunds",
+    "recover_orders",
     "refund_totals",
     "time_to_fulfilment",
     "track_orders",

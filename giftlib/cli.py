@@ -156,7 +156,7 @@ def _sandbox(chosen: argparse.Namespace) -> None:
 
 def _track(chosen: argparse.Namespace) -> bool:
     journal, client = giftlib.Journal(chosen.journal), giftlib.connect()
-    lost = journal.reconcile(client)
+    lost = giftlib.recover_orders(journal, client)
     order_ids = [*chosen.order_ids, *journal.unfinished()]
     giftlib.track_orders(order_ids, timeout=chosen.timeout, client=client, journal=journal)
     print(journal.orders()[["order_id", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))

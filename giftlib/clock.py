@@ -1,7 +1,7 @@
-"""Clocks: monotonic seconds for waiting, UTC for records.
+"""The system clock and a simulated one: monotonic seconds for waiting, UTC for records.
 
-Anything with `now_utc()`, `monotonic()` and `sleep(seconds)` serves as a clock. `SimulatedClock` makes hours
-pass in milliseconds: nothing moves it but the `sleep` of whoever waits and the latency that an emulator declares.
+Any object with `now_utc()`, `monotonic()` and `sleep(seconds)` serves as a clock. On a `SimulatedClock` hours pass in
+milliseconds: only `sleep`, and the latency that an emulator declares, move it.
 """
 
 import threading
@@ -13,38 +13,43 @@ from math import inf
 from typing import NamedTuple, Protocol
 
 
-class Moment(NamedTuple):
-    """One reading of both hands of a clock: UTC to tell when, monotonic seconds to tell how long."""
-
-    utc: datetime
-    monotonic: float
-
-
 class Clock(Protocol):
-    """What giftlib asks of a clock."""
+    """Describe what giftlib needs of a clock."""
 
     def now_utc(self) -> datetime: ...
     def monotonic(self) -> float: ...
     def sleep(self, seconds: float) -> None: ...
 
 
-def read(clock: Clock) -> Moment:
-    """What the clock shows now."""
-    return Moment(clock.now_utc(), clock.monotonic())
+class Timestamp(NamedTuple):
+    """Hold a time in UTC, to say when, and in monotonic seconds, to say how long."""
+
+    utc: datetime
+    monotonic: float
+
+    @classmethod
+    def now(cls, clock: Clock) -> "Timestamp":
+        """Return the clock's present time."""
+        return cls(clock.now_utc(), clock.monotonic())
 
 
 _BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """Read the machine's own clocks.
+
+    >>> from giftlib import SystemClock
+    >>> SystemClock().now_utc().tzname()
+    'UTC'
+    """
 
     def now_utc(self) -> datetime:
-        """The wall clock's time, aware, in UTC."""
+        """Return the wall clock's time, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from an unspecified start; never steps back, and where the system can tell counts a suspension."""
+        """Return seconds since an unspecified start; they never step back, and count suspension where possible."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) if _BOOTTIME else time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -53,10 +58,16 @@ class SystemClock:
 
 
 class SimulatedClock:
-    """A clock that stands still until somebody sleeps on it.
+    """Simulate a clock that only `sleep` and an emulator's latency move.
 
-    One object serves a client and an emulator in the same process. As the client is never asleep and in a request
-    at once, every run gives the same timeline.
+    One object serves a client and an emulator in the same process. The client never sleeps during a request, so every
+    run gives the same timeline.
+
+    >>> from giftlib import SimulatedClock
+    >>> clock = SimulatedClock()
+    >>> clock.sleep(3600)
+    >>> clock.monotonic(), f"{clock.now_utc():%H:%M}"
+    (3600.0, '01:00')
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
@@ -66,15 +77,15 @@ class SimulatedClock:
         self._lock = threading.Lock()
 
     def now_utc(self) -> datetime:
-        """The simulated wall clock's time, aware, in UTC."""
+        """Return the simulated wall clock's time, aware, in UTC."""
         return self._start + timedelta(seconds=self._elapsed)
 
     def monotonic(self) -> float:
-        """Simulated seconds since the clock was made."""
+        """Return the simulated seconds since the clock was made."""
         return self._elapsed
 
     def sleep(self, seconds: float) -> None:
-        """Move the time on by `seconds` and return at once."""
+        """Move the time forward by `seconds` and return immediately."""
         if not 0 <= seconds < inf:
             raise ValueError(f"seconds must be finite and not negative, got {seconds!r}")
         with self._lock:
@@ -82,7 +93,7 @@ class SimulatedClock:
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
-        """Bound a request: until the block ends, `spend` moves the time on by no more than `seconds` in all."""
+        """Bound a request: until the block ends, `spend` moves the time forward by `seconds` in all at most."""
         with self._lock:
             outer, self._limit = self._limit, min(self._limit, self._elapsed + seconds)
         try:
@@ -92,7 +103,7 @@ class SimulatedClock:
                 self._limit = outer
 
     def spend(self, seconds: float) -> bool:
-        """Move the time on by an emulated latency; False if the caller's `time_limit` came first."""
+        """Move the time forward by an emulated latency; return False if the caller's `time_limit` came first."""
         with self._lock:
             end = self._elapsed + seconds
             self._elapsed = max(self._elapsed, min(end, self._limit))

@@ -4,8 +4,7 @@ import os
 import weakref
 from typing import Any
 
-from giftlib.api.client import DEFAULT_BASE_URL, Client
-from giftlib.api.validation import check_kind
+from giftlib.api import DEFAULT_BASE_URL, Client, check_type
 from giftlib.clock import Clock
 
 _current: Client | None = None
@@ -63,4 +62,4 @@ def environment() -> dict[str, Any]:
 
 def current_client(client: Client | None = None) -> Client:
     """The client given; else the one that `connect()` gave last, or a first `connect()`."""
-    return _current or connect() if client is None else check_kind("client", client, Client)
+    return _current or connect() if client is None else check_type("client", client, Client)

@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
 GiftlibError
-├── ApiError                      the API answered with an error
+├── ApiError                      the API sent an error response
 │   ├── InvalidRequestError       400 and other 4xx: the request is wrong, sending it again will not help
 │   ├── AuthenticationError       401: the key is missing, wrong or expired
 │   ├── PermissionDeniedError     403: the key or the address may not do this, or is blocked
@@ -10,32 +10,46 @@ GiftlibError
 │   ├── OutOfStockError           the product is sold out
 │   ├── RateLimitError            429: too many requests
 │   └── ServerError               5xx
-├── NoAnswerError                 no answer in time, or one that cannot be read
+├── NoAnswerError                 no response in time, or one that cannot be read
 ├── PollTimeoutError              an order is still being processed; it has not failed
-├── OrderOutcomeUnknownError      a purchase was sent and its answer lost; it may have been made
-└── ProductionKeyError            a purchase with real money that nobody allowed
+├── OrderOutcomeUnknownError      the response to an order request was lost; the order may have been placed
+├── ProductionKeyError            an order with real money that was not allowed
+└── JournalError                  the journal cannot be read or written, or is not a journal
 
 A final order is never an exception: `REFUNDED` is a result. Bad arguments are `ValueError`.
+
+>>> from giftlib import ApiError, NoAnswerError, NotFoundError, Sandbox
+>>> with Sandbox(seed=1) as sandbox:
+...     try:
+...         sandbox.client().check_order_status("no-such-order")
+...     except NotFoundError as error:
+...         print(error.status, error.code)
+404 NOT_FOUND
 """
 
-import copyreg
 from datetime import datetime
 from typing import Any
 
 
 class GiftlibError(Exception):
-    """The root of the tree. Every error can be pickled and copied with its attributes."""
+    """Stand for every error of giftlib; each can be pickled and copied with its attributes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]  # in no stub
+        return _rebuild, (type(self), self.args), vars(self)
+
+
+def _rebuild(error_class: type[GiftlibError], args: tuple[Any, ...]) -> GiftlibError:
+    error = error_class.__new__(error_class)
+    error.args = args
+    return error
 
 
 class ApiError(GiftlibError):
-    """The API answered with an error.
+    """Report an error response of the API.
 
-    `status` is the HTTP status, `code` the API's own (hyphens written as underscores, upper case) or one that
-    stands for the status (`NOT_FOUND`, `HTTP_502`) when the answer had none; `request_id` and `details` are the
-    API's or None; `retry_after` is what it asked to wait in seconds, or None.
+    `status` is the HTTP status, `code` the API's own (upper case, hyphens written as underscores) or, where the
+    response has none, one for the status (`NOT_FOUND`, `HTTP_502`); `request_id` and `details` are the API's or None;
+    `retry_after` is the wait that it asks for in seconds, or None.
     """
 
     def __init__(
@@ -57,39 +71,39 @@ class ApiError(GiftlibError):
 
 
 class InvalidRequestError(ApiError):
-    """The request is wrong as it stands (400, or another 4xx that has no class of its own)."""
+    """Report a request that is wrong as it stands (400, or another 4xx that has no class of its own)."""
 
 
 class AuthenticationError(ApiError):
-    """The key is missing, wrong or expired (401). Do not repeat: bad keys lock the address out."""
+    """Report a key that is missing, wrong or expired (401). Do not repeat: bad keys lock the address out."""
 
 
 class PermissionDeniedError(ApiError):
-    """The key or the address may not do this, or the address is blocked (403)."""
+    """Report a key or address that may not do this, or a blocked address (403)."""
 
 
 class NotFoundError(ApiError):
-    """There is no such thing, it belongs to another account or environment, or the path is wrong (404)."""
+    """Report an id that does not exist, or belongs to another account or environment, or a wrong path (404)."""
 
 
 class InsufficientBalanceError(ApiError):
-    """The account cannot pay for the order; `details` may hold `required` and `available`."""
+    """Report that the account cannot pay for the order; `details` may hold `required` and `available`."""
 
 
 class OutOfStockError(ApiError):
-    """The product has too few cards left."""
+    """Report a product with too few cards left."""
 
 
 class RateLimitError(ApiError):
-    """The key's ceiling of requests a minute is reached (429); nothing was done."""
+    """Report that the key's rate limit is reached (429); the request was not carried out."""
 
 
 class ServerError(ApiError):
-    """The service failed (5xx). Of a purchase the outcome is unknown."""
+    """Report a failure of the service (5xx). After an order request the outcome is unknown."""
 
 
 class NoAnswerError(GiftlibError):
-    """No answer came in time, or one that cannot be read.
+    """Report that no response came in time, or one that cannot be read.
 
     `sent` is False when the request certainly never left (no connection was made); `status` is the HTTP status
     if one was read, else None.
@@ -101,16 +115,16 @@ class NoAnswerError(GiftlibError):
         self.status = status
 
 
-class PollTimeoutError(GiftlibError):
-    """The wait ran out; the order is still being processed, not failed.
+class PollTimeoutError(GiftlibError, TimeoutError):
+    """Report that the timeout passed while the order is still being processed; it has not failed.
 
-    `order_id`, `last_status` (None if no look was answered), `attempts`, `elapsed` in seconds; the last failed
-    look, if any, is the `__cause__`.
+    `order_id`, `last_status` (None if no poll succeeded), `attempts`, `elapsed` in seconds; the error of the last
+    failed poll, if any, is the `__cause__`.
     """
 
     def __init__(self, order_id: str, last_status: str | None, attempts: int, elapsed: float) -> None:
         super().__init__(
-            f"order {order_id} is still being processed, not failed: {attempts} looks in {elapsed:.1f} s, "
+            f"order {order_id} is still being processed, not failed: {attempts} polls in {elapsed:.1f} s, "
             f"last status {last_status or 'unknown'}; go on with poll_order_until_complete({order_id!r})"
         )
         self.order_id = order_id
@@ -120,17 +134,17 @@ class PollTimeoutError(GiftlibError):
 
 
 class OrderOutcomeUnknownError(GiftlibError):
-    """A purchase was sent once and no clear answer came: it may or may not have been made. Do not send it again.
+    """Report an order request that was sent once and whose response was lost. Do not send it again.
 
-    `product_id`, `type_id`, `quantity` and the moments `sent_at` and `gave_up_at` (UTC) are what
-    `Client.find_order` needs to look for it; what went wrong is the `__cause__`.
+    The order may or may not have been placed. `product_id`, `type_id`, `quantity` and the times `sent_at` and
+    `gave_up_at` (UTC) are what `giftlib.polling.find_order` needs to search for it; the `__cause__` says what failed.
     """
 
     def __init__(self, product_id: str, type_id: str, quantity: int, sent_at: datetime, gave_up_at: datetime) -> None:
         super().__init__(
-            f"the purchase of {quantity} x {type_id} of product {product_id} was sent at "
-            f"{sent_at:%Y-%m-%d %H:%M:%S} UTC and its answer lost: it may have been made. Do not send it again; "
-            f"look for it with client.find_order(error)"
+            f"the order of {quantity} x {type_id} of product {product_id} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC "
+            f"and the response was lost: the order may have been placed. Do not send it again; "
+            f"search for it with giftlib.polling.find_order(error)"
         )
         self.product_id = product_id
         self.type_id = type_id
@@ -140,7 +154,11 @@ class OrderOutcomeUnknownError(GiftlibError):
 
 
 class ProductionKeyError(GiftlibError):
-    """The key is not a sandbox key and `allow_production=True` was not given: no order was placed."""
+    """Report that the key is not a sandbox key and `allow_production=True` was not given: no order was placed."""
+
+
+class JournalError(GiftlibError):
+    """Report a journal that cannot be opened, read or written."""
 
 
 _BY_CODE: dict[str, type[ApiError]] = {
@@ -160,9 +178,9 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def api_error_class(status: int, code: str) -> type[ApiError]:
-    """The class for an error answer: the code decides where it says more than the status.
+    """Return the class for an error response: the code decides where it says more than the status.
 
-    With 401 the key is refused, and with 5xx the server does not know what it did, whatever the code.
+    With 401 the key is rejected, and with 5xx the server does not know what it did, whatever the code.
     """
     if code in _BY_CODE and status != 401 and status < 500:
         return _BY_CODE[code]
@@ -171,13 +189,3 @@ def api_error_class(status: int, code: str) -> type[ApiError]:
     if 400 <= status < 500:
         return InvalidRequestError
     return ServerError if status >= 500 else ApiError
-
-
-def may_pass(error: GiftlibError) -> bool:
-    """Whether the same read may succeed later: not after a 4xx, but for those that ask to come again."""
-    return not (isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in {408, 425, 429})
-
-
-def asked_pause(error: GiftlibError | None) -> float:
-    """Seconds that an error asks to wait, at most 60: the ceiling counts over a minute, so more helps nobody."""
-    return min(getattr(error, "retry_after", None) or 0.0, 60.0)

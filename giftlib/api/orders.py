@@ -1,54 +1,70 @@
-"""Orders as the API tells them: statuses, cards, refunds, and what contradicts itself.
+"""Read orders: statuses, cards, refunds, and contradictions.
 
-Reading is tolerant and never raises for what an answer says: a field that is missing, null or of the wrong kind
-reads as None, and `Order.problems` names it.
+Reading never raises for what a response says: a field that is missing, null or of the wrong type reads as None, and
+`Order.problems` names it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from giftlib.api.errors import GiftlibError
-from giftlib.api.parsing import as_amount, as_count, as_id, as_moment, as_name, as_text
+from .errors import GiftlibError
+from .parsing import as_amount, as_count, as_id, as_name, as_text, as_time
+from .validation import check_count, check_id
 
 
 class OrderStatus(StrEnum):
-    """The documented statuses; `HANDLING` is the only one that is not final."""
+    """List the documented statuses; `HANDLING` is the only one that is not final.
+
+    >>> from giftlib import OrderStatus
+    >>> [status.value for status in OrderStatus if status.is_final]
+    ['FULFILLED', 'PARTIALLY_FILLED', 'REFUNDED']
+    """
 
     HANDLING = "HANDLING"
     FULFILLED = "FULFILLED"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     REFUNDED = "REFUNDED"
 
+    @property
+    def is_final(self) -> bool:
+        """Return whether an order keeps this status for good."""
+        return self is not OrderStatus.HANDLING
 
-FINAL = frozenset({OrderStatus.FULFILLED, OrderStatus.PARTIALLY_FILLED, OrderStatus.REFUNDED})
+
+FINAL = tuple(status for status in OrderStatus if status.is_final)
 
 
 class CardSecrets(NamedTuple):
-    """The code that spends a card, and its serial."""
+    """Hold the code that spends a card, and its serial."""
 
     value: str
     serial: str | None
 
 
 class Card:
-    """A delivered card. Its code and serial are as good as money: nothing shows them but `reveal()`.
+    """Hold a delivered card. Its code and serial are as good as money: only `reveal()` shows them.
 
-    A copy through pickle has no secrets; ask the API again with `check_order_status`.
+    A copy through pickle has no secrets; get the card again with `check_order_status`.
+
+    >>> from giftlib import Card
+    >>> card = Card("ABCD-1234", "7")
+    >>> card, card.reveal().value
+    (Card(****), 'ABCD-1234')
     """
 
     __slots__ = ("_secrets",)
 
     def __init__(self, value: str | None, serial: str | None = None) -> None:
         secrets = None if value is None else CardSecrets(value, serial)
-        self._secrets: Callable[[], CardSecrets | None] = lambda: (
-            secrets
-        )  # what is in a function shows in no listing of attributes
+        # A value inside a function shows in no listing of attributes.
+        self._secrets: Callable[[], CardSecrets | None] = lambda: secrets
 
     def reveal(self) -> CardSecrets:
-        """The card's `(value, serial)` in clear. Raises GiftlibError on a card that came through pickle."""
+        """Return the card's `(value, serial)` in clear; raise GiftlibError for a card that came through pickle."""
         secrets = self._secrets()
         if secrets is None:
             raise GiftlibError("this card has no code: it was not delivered with one, or came through pickle")
@@ -73,125 +89,126 @@ class Card:
         raise GiftlibError("a card's code is read with card.reveal(), and only there")
 
 
-class Order(Mapping[str, Any]):
-    """One look at an order.
+@dataclass(frozen=True)
+class OrderRequest:
+    """Describe an order to place; raise ValueError for an id or a quantity that no order can have.
 
-    The documented fields are attributes; as a mapping the order also answers to the API's own field names
-    (`order["fulfilled_quantity"]`, `"cards" in order`), holding those that the answer had. Amounts are exact
-    dinars (`Decimal`). `request_id` is the API's name for the request that told all this, or None.
+    >>> from giftlib import OrderRequest
+    >>> OrderRequest("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4).quantity
+    4
     """
 
-    def __init__(
-        self, answer: Mapping[str, Any], *, order_id: str | None = None, request_id: str | None = None
-    ) -> None:
-        self.request_id = request_id
-        self._order_id = order_id
-        self._problems: list[str] = []
-        self._fields: dict[str, Any] = {
-            name: field
-            for name in _FIELDS
-            if answer.get(name) is not None and (field := self._read(name, answer[name])) is not None
-        }
-        self._contradictions()
+    product_id: str
+    type_id: str
+    quantity: int
 
-    # As a mapping, under the API's names.
+    def __post_init__(self) -> None:
+        check_id("product_id", self.product_id)
+        check_id("type_id", self.type_id)
+        object.__setattr__(self, "quantity", check_count("quantity", self.quantity))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Order(Mapping[str, Any]):
+    """Hold what one poll reported of an order.
+
+    As a mapping, the order also has the API's own field names (`order["fulfilled_quantity"]`, `"cards" in order`), with
+    the fields that are known. Amounts are exact dinars (`Decimal`). `order_id` is the id in the response or, where it
+    has none, the one that was sent; `status` an `OrderStatus`, or the text of an undocumented status; `placed_at` the
+    time of placement by the API's clock, in UTC; `fulfilled_quantity`, `fulfilled_amount` and `price_per_card` are None
+    while the order is open; `request_id` is the API's id of the request; `problems` says in words what the response
+    lacks and where it contradicts itself, and is empty if all is well.
+
+    >>> from giftlib import Order
+    >>> order = Order.from_response({"_id": "a1", "status": "PARTIALLY_FILLED", "quantity": 4, "fulfilled_quantity": 3,
+    ...     "price_per_card": 490, "fulfilled_amount": 1470, "cards": ["code"] * 3})
+    >>> order
+    Order(a1, PARTIALLY_FILLED, 3 of 4 cards)
+    >>> order.refunded_amount, order["quantity"], order.problems
+    (Decimal('490'), 4, ())
+    """
+
+    order_id: str | None = None
+    status: OrderStatus | str = ""
+    quantity: int | None = None
+    fulfilled_quantity: int | None = None
+    fulfilled_amount: Decimal | None = None
+    price_per_card: Decimal | None = None
+    cards: tuple[Card, ...] = ()
+    product_id: str | None = None
+    type_id: str | None = None
+    placed_at: datetime | None = None
+    request_id: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def from_response(
+        cls, fields: Mapping[str, Any], *, order_id: str | None = None, request_id: str | None = None
+    ) -> "Order":
+        """Return the order in the `data` of a response; `order_id` is the id that was sent."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, (attribute, parse, expected) in _FIELDS.items():
+            raw = fields.get(name)
+            if raw is None:
+                continue
+            value = parse(raw)
+            if value is None or (parse is as_amount and value < 0):
+                problems.append(f"{name} is not {expected}")
+                continue
+            if parse in (as_count, as_amount) and isinstance(raw, str):
+                problems.append(f"{name} is a text, not a number")
+            values[attribute] = value
+        has_id = "order_id" in values
+        order = cls(**{"order_id": order_id, "request_id": request_id} | values)
+        return replace(order, problems=(*problems, *order._contradictions(has_id)))
 
     def __getitem__(self, name: str) -> Any:
-        return self._fields[name]
+        if name not in _FIELDS or not self._has(name):
+            raise KeyError(name)
+        return getattr(self, _FIELDS[name][0])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
+        return (name for name in _FIELDS if self._has(name))
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return sum(map(self._has, _FIELDS))
 
     def __repr__(self) -> str:
         return f"Order({self.order_id}, {self.status}, {self.fulfilled_quantity or 0} of {self.quantity} cards)"
 
-    # As an object, under the field's usual names.
-
-    @property
-    def order_id(self) -> str | None:
-        """The id in the answer; where that has none, the id that was asked for."""
-        return self._fields.get("_id", self._order_id)
-
-    @property
-    def status(self) -> OrderStatus | str:
-        """An `OrderStatus`, or the text of one that giftlib does not know ("" if there was none)."""
-        text = self._fields.get("status") or ""
-        return OrderStatus(text) if text in OrderStatus.__members__ else text
-
     @property
     def is_final(self) -> bool:
-        """Whether the status can change no more; an unknown status is not final."""
-        return self.status in FINAL
-
-    @property
-    def quantity(self) -> int | None:
-        """Cards ordered."""
-        return self._fields.get("quantity")
-
-    @property
-    def fulfilled_quantity(self) -> int | None:
-        """Cards delivered; None while the order is open."""
-        return self._fields.get("fulfilled_quantity")
-
-    @property
-    def fulfilled_amount(self) -> Decimal | None:
-        """Dinars charged for the delivered cards."""
-        return self._fields.get("fulfilled_amount")
-
-    @property
-    def price_per_card(self) -> Decimal | None:
-        """Dinars a card."""
-        return self._fields.get("price_per_card")
-
-    @property
-    def cards(self) -> tuple[Card, ...]:
-        """The delivered cards."""
-        cards: tuple[Card, ...] = self._fields.get("cards", ())
-        return cards
-
-    @property
-    def product_id(self) -> str | None:
-        return self._fields.get("product")
-
-    @property
-    def type_id(self) -> str | None:
-        return self._fields.get("type")
-
-    @property
-    def placed_at(self) -> datetime | None:
-        """When the API says that the order was placed (UTC, its own clock)."""
-        return self._fields.get("time")
+        """Return whether the status can no longer change; an undocumented status is not final."""
+        return isinstance(self.status, OrderStatus) and self.status.is_final
 
     @property
     def refunded_quantity(self) -> int | None:
-        """Cards that were ordered and not delivered, once the order is final."""
+        """Return the cards that were ordered and not delivered, once the order is final."""
         if not self.is_final or self.quantity is None or self.fulfilled_quantity is None:
             return None
         return self.quantity - self.fulfilled_quantity
 
     @property
     def refunded_amount(self) -> Decimal | None:
-        """Dinars given back: `(quantity - fulfilled_quantity) x price_per_card`, as in the vendor's guide."""
+        """Return the refund in dinars: `(quantity - fulfilled_quantity) x price_per_card`, as in the vendor's guide."""
         if self.refunded_quantity is None or self.price_per_card is None:
             return None
         return self.refunded_quantity * self.price_per_card
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What this answer lacks or where it contradicts itself, in words; empty if all is well."""
-        return tuple(self._problems)
+    def _has(self, name: str) -> bool:
+        if name == "cards":
+            return bool(self.cards) or self.is_final
+        return getattr(self, _FIELDS[name][0]) not in (None, "")
 
-    def _contradictions(self) -> None:
-        if self.status not in OrderStatus.__members__:
-            self._problems.append(f"status {str(self.status)!r} is not a documented one")
-        missing = [name for name in ("_id", "quantity") if name not in self._fields]
+    def _contradictions(self, has_id: bool) -> Iterator[str]:
+        if not isinstance(self.status, OrderStatus):
+            yield f"status {self.status!r} is not a documented one"
+        needed = ["quantity"]
         if self.is_final:
-            final_fields = ("fulfilled_quantity", "fulfilled_amount", "price_per_card")
-            missing += [name for name in final_fields if name not in self._fields]
-        self._problems += [f"{name} is missing" for name in missing]
+            needed += ["fulfilled_quantity", "fulfilled_amount", "price_per_card"]
+        yield from [] if has_id else ["_id is missing"]
+        yield from (f"{name} is missing" for name in needed if not self._has(name))
         if not self.is_final or self.quantity is None or self.fulfilled_quantity is None:
             return
         ordered, delivered, cards = self.quantity, self.fulfilled_quantity, len(self.cards)
@@ -201,27 +218,20 @@ class Order(Mapping[str, Any]):
             OrderStatus.REFUNDED: delivered == 0,
         }
         if not agrees[OrderStatus(self.status)]:
-            self._problems.append(f"{self.status} with {delivered} of {ordered} cards delivered")
+            yield f"{self.status} with {delivered} of {ordered} cards delivered"
         if cards != delivered:
-            self._problems.append(f"{delivered} cards delivered, {cards} in the answer")
+            yield f"{delivered} cards delivered, {cards} in the response"
         if self.price_per_card is not None and self.fulfilled_amount not in (None, delivered * self.price_per_card):
-            self._problems.append(
-                f"charged {self.fulfilled_amount} for {delivered} cards at {self.price_per_card} each"
-            )
+            yield f"charged {self.fulfilled_amount} for {delivered} cards at {self.price_per_card} each"
 
-    def _read(self, name: str, raw: Any) -> Any:
-        reader, kind = _FIELDS[name]
-        field = reader(raw)
-        if field is None or (reader is as_amount and field < 0):
-            self._problems.append(f"{name} is not {kind}")
-            return None
-        if reader in (as_count, as_amount) and isinstance(raw, str):
-            self._problems.append(f"{name} is a text, not a number")
-        return field
+
+def _as_status(raw: Any) -> OrderStatus | str | None:
+    name = as_name(raw)
+    return OrderStatus[name] if name and name in OrderStatus.__members__ else name
 
 
 def as_card(raw: Any) -> Card | None:
-    """The card in `{value, serial}`, or in a text that is the code; None if there is no code."""
+    """Return the card in `{value, serial}`, or in a text that is the code; None if there is no code."""
     fields = raw if isinstance(raw, dict) else {"value": raw} if isinstance(raw, str) else {}
     for card in (raw, fields.get("value")):
         if isinstance(card, Card):
@@ -231,26 +241,27 @@ def as_card(raw: Any) -> Card | None:
 
 
 def _as_secret(raw: Any) -> str | None:
-    """A text or a number, exactly as it was told."""
+    """Return a text or a number, exactly as it was written."""
     return str(raw) if isinstance(raw, str | int | Decimal) and not isinstance(raw, bool) else None
 
 
 def as_cards(raw: Any) -> tuple[Card, ...] | None:
-    """The cards in a list of `{value, serial}`, those without a code left out; None if it is no list."""
+    """Return the cards in a list of `{value, serial}`, those without a code left out; None if it is no list."""
     if not isinstance(raw, list | tuple):
         return None
     return tuple(card for item in raw if (card := as_card(item)))
 
 
-_FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "_id": (as_id, "an id"),
-    "status": (as_name, "a name"),
-    "quantity": (as_count, "a whole number from 0 up"),
-    "fulfilled_quantity": (as_count, "a whole number from 0 up"),
-    "fulfilled_amount": (as_amount, "an amount from 0 up"),
-    "price_per_card": (as_amount, "an amount from 0 up"),
-    "cards": (as_cards, "a list"),
-    "product": (as_text, "a text"),
-    "type": (as_text, "a text"),
-    "time": (as_moment, "an ISO-8601 time"),
+_FIELDS: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "_id": ("order_id", as_id, "an id"),
+    "status": ("status", _as_status, "a name"),
+    "quantity": ("quantity", as_count, "a whole number from 0 up"),
+    "fulfilled_quantity": ("fulfilled_quantity", as_count, "a whole number from 0 up"),
+    "fulfilled_amount": ("fulfilled_amount", as_amount, "an amount from 0 up"),
+    "price_per_card": ("price_per_card", as_amount, "an amount from 0 up"),
+    "cards": ("cards", as_cards, "a list"),
+    "product": ("product_id", as_text, "a text"),
+    "type": ("type_id", as_text, "a text"),
+    "time": ("placed_at", as_time, "an ISO-8601 time"),
 }
+"""Each documented field: the attribute it becomes, how it is read, and what it must be."""

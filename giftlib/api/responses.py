@@ -1,7 +1,7 @@
-"""Reading an answer: the envelope or what stands in its place, errors, exact numbers, secrets hidden.
+"""Read a response: its envelope or what replaces it, errors, exact numbers; hide every secret in it.
 
-The API's contradictions are tolerated on both sides: fields may be missing or doubly named, codes hyphenated, answers
-without an envelope.
+The documents of the API contradict each other, so fields may be missing or have two names, codes may be hyphenated, and
+a response may come without an envelope.
 """
 
 import json
@@ -12,9 +12,9 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn
 
-from giftlib.api.errors import NoAnswerError, api_error_class
-from giftlib.api.orders import as_card, as_cards
-from giftlib.api.parsing import as_amount, as_name, as_text
+from .errors import NoAnswerError, api_error_class
+from .orders import as_card, as_cards
+from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text
 
 _CODE_FOR_STATUS = {
     404: "NOT_FOUND",
@@ -24,111 +24,111 @@ _CODE_FOR_STATUS = {
     503: "SERVICE_UNAVAILABLE",
 }
 
-_MOST_ROWS = 10_000
+_MOST_ITEMS = 10_000
 _LARGE = 10**9
-"""A number as large is no balance and no count; it may be a code."""
+"""A number as large is neither a balance nor a count; it may be a code."""
 
 _HEADER_NAME = re.compile("(?=.{1,40}$)[A-Za-z]+(-[A-Za-z]+)*")
 
 _WITH_CARDS = ("GET /v3/gift-cards/checkOrder/", "GET /v3/gift-cards/list")
-"""Answers that may hold codes; what they say in free text is not repeated."""
+"""Responses that may hold codes; their free text is never repeated."""
 
 
 class Fields(dict[str, Any]):
-    """An object of an answer; it does not show what is in it, which may be a code under a name that nobody knows."""
+    """Hold an object of a response without showing its values: an undocumented field may hold a code."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} fields>"
 
 
-class Answer(NamedTuple):
-    """What an answer told; neither the key nor a card's code can be seen in it."""
+class Response(NamedTuple):
+    """Hold what a response says; neither the key nor a card's code can be seen in it.
 
-    what: str
+    `request` is the method and path of its request, `header_names` the names of its headers in small letters and
+    sorted (only names made of words), `latency_s` the seconds from sending the request to the end of the response.
+    """
+
+    request: str
     status: int
     fields: dict[str, Any]
     request_id: str | None
     retry_after: float | None
     header_names: tuple[str, ...] = ()
-    """In small letters and sorted; only names made of words are told."""
     latency_s: float = 0.0
-    """Seconds from the sending of the request to the end of the answer."""
 
     @property
     def data(self) -> dict[str, Any]:
+        """Return the object `data` of a successful response."""
         data: dict[str, Any] = self.fields["data"]
         return data
 
     @property
     def code(self) -> str | None:
-        """The error's code as giftlib writes it, in capitals and underscores; None if the answer has none."""
-        return _known_form(as_dict(self.fields.get("error")).get("code"))
+        """Return the error's code in capitals and underscores; None if the response has none."""
+        return _normalised_code(as_dict(self.fields.get("error")).get("code"))
 
-    def rows(self, name: str) -> list[dict[str, Any]]:
-        """The objects in that list of the data; NoAnswerError if there is no such list."""
+    def items(self, name: str) -> list[dict[str, Any]]:
+        """Return the objects in that list of the data; raise NoAnswerError if there is no such list."""
         if not isinstance(self.data.get(name), list):
-            raise NoAnswerError(f"{self.what}: the answer has no list of {name}", status=self.status)
-        if len(self.data[name]) > _MOST_ROWS:
-            raise NoAnswerError(f"{self.what}: the answer has more than {_MOST_ROWS} {name}", status=self.status)
+            raise NoAnswerError(f"{self.request}: the response has no list of {name}", status=self.status)
+        if len(self.data[name]) > _MOST_ITEMS:
+            raise NoAnswerError(f"{self.request}: the response has more than {_MOST_ITEMS} {name}", status=self.status)
         return as_dicts(self.data[name])
 
+    def raise_for_error(self) -> None:
+        """Raise an ApiError for an error, a NoAnswerError for a response that is neither error nor success."""
+        if 300 <= self.status < 400:
+            reason = "redirected, which giftlib does not follow (the key would go along)"
+            raise NoAnswerError(f"{self.request}: {reason}", status=self.status)
+        if self.status >= 400 or self.fields.get("success") is False:
+            self._raise_api_error()
+        if not isinstance(self.fields.get("data"), dict):
+            reason = f"status {self.status} with a response that cannot be read"
+            raise NoAnswerError(f"{self.request}: {reason}", status=self.status)
 
-def read_answer(
-    what: str,
+    def _raise_api_error(self) -> NoReturn:
+        error = as_dict(self.fields.get("error"))
+        code = self.code or _CODE_FOR_STATUS.get(self.status, f"HTTP_{self.status}")
+        trace = f" (request {self.request_id})" if self.request_id else ""
+        may_hold_cards = self.request.startswith(_WITH_CARDS)
+        message = ""
+        if not may_hold_cards:
+            message = as_text(error.get("message")) or as_text(self.fields.get("message")) or "no explanation given"
+            message = f": {message}"
+        raise api_error_class(self.status, code)(
+            f"{self.request}: {self.status} {code}{message}{trace}",
+            status=self.status,
+            code=code,
+            request_id=self.request_id,
+            details=_plain(error.get("details"), texts=not may_hold_cards),
+            retry_after=self.retry_after,
+        )
+
+
+def read_response(
+    request: str,
     status: int,
     headers: Mapping[str, str],
     content: bytearray,
     *,
     without_key: Callable[[Any], Any],
     now: datetime,
-) -> Answer:
-    """The answer to the request `what`; never raises, whatever was sent."""
+) -> Response:
+    """Return the response to the request; never raise, whatever was sent."""
     fields = _decode(content, without_key)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
-    return Answer(what, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
+    return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
 
 
-def raise_for_error(answer: Answer) -> None:
-    """Raise what the answer is unless it is a success with data: an ApiError, or a NoAnswerError."""
-    what, status = answer.what, answer.status
-    if 300 <= status < 400:
-        raise NoAnswerError(
-            f"{what}: redirected, which giftlib does not follow (the key would go along)", status=status
-        )
-    if status >= 400 or answer.fields.get("success") is False:
-        _raise_api_error(answer)
-    if not isinstance(answer.fields.get("data"), dict):
-        raise NoAnswerError(f"{what}: status {status} with an answer that cannot be read", status=status)
-
-
-def _raise_api_error(answer: Answer) -> NoReturn:
-    error, status = as_dict(answer.fields.get("error")), answer.status
-    code = answer.code or _CODE_FOR_STATUS.get(status, f"HTTP_{status}")
-    traced = f" (request {answer.request_id})" if answer.request_id else ""
-    may_hold_cards = answer.what.startswith(_WITH_CARDS)
-    told = ""
-    if not may_hold_cards:
-        told = as_text(error.get("message")) or as_text(answer.fields.get("message")) or "no explanation given"
-        told = f": {told}"
-    raise api_error_class(status, code)(
-        f"{answer.what}: {status} {code}{told}{traced}",
-        status=status,
-        code=code,
-        request_id=answer.request_id,
-        details=_plain(error.get("details"), texts=not may_hold_cards),
-        retry_after=answer.retry_after,
-    )
-
-
-def _known_form(code: Any) -> str | None:
-    """An error's code as giftlib writes it: capitals and underscores; None if it is of another kind."""
+def _normalised_code(code: Any) -> str | None:
+    """Return an error's code in capitals and underscores; None if it is not made of words."""
     written = (as_text(code) or "").upper().replace("-", "_")
     return written if re.fullmatch("[A-Z][A-Z_]{0,39}", written) else None
 
 
 def _plain(details: Any, *, texts: bool) -> Any:
-    """What an error tells in detail: small numbers by name, and a list of texts if they are wanted; nothing deeper."""
+    """Return the details of an error: small numbers by name, and a list of texts if wanted; nothing nested."""
     if isinstance(details, dict):
         amounts = {
             name: as_amount(item) for name, item in details.items() if as_name(name) and not isinstance(item, str)
@@ -138,9 +138,9 @@ def _plain(details: Any, *, texts: bool) -> Any:
 
 
 def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
-    """The JSON object in an answer, numbers exact, card codes and the key already hidden; {} if there is none.
+    """Return the JSON object, numbers exact, card codes and the key already hidden; {} if there is none.
 
-    Hidden are the fields `value`, `serial` and `cards` of every object, wherever it stands.
+    Hidden are the fields `value`, `serial` and `cards` of every object at any depth.
     """
 
     def hidden(fields: dict[str, Any]) -> dict[str, Any]:
@@ -154,22 +154,22 @@ def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, 
         return Fields({without_key(name): without_key(field) for name, field in fields.items()})
 
     try:
-        answer = json.loads(
-            content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_refuse_constant, object_hook=hidden
+        decoded = json.loads(
+            content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_reject_constant, object_hook=hidden
         )
     except (ValueError, ArithmeticError, RecursionError):
         return {}
-    return as_dict(answer)
+    return as_dict(decoded)
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date); None if it makes no sense.
+    """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date), else None.
 
-    A date is read against the answer's own Date, so that a wrong clock here does not matter.
+    A date is compared with the response's own Date, so that a wrong clock here does not matter.
     """
     raw = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
@@ -182,22 +182,7 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def _http_date(raw: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(raw)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        date = parsedate_to_datetime(raw)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-
-
-def as_dict(raw: Any) -> dict[str, Any]:
-    """The object, or {} if it is none."""
-    return raw if isinstance(raw, dict) else {}
-
-
-def as_list(raw: Any) -> list[Any]:
-    """The list, or [] if it is none."""
-    return raw if isinstance(raw, list) else []
-
-
-def as_dicts(raw: Any) -> list[dict[str, Any]]:
-    """The objects in the list."""
-    return [item for item in as_list(raw) if isinstance(item, dict)]

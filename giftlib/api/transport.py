@@ -1,7 +1,7 @@
-"""HTTP sessions in which one time-out bounds a whole exchange.
+"""Make HTTP sessions in which one time-out bounds a whole request.
 
-The time-outs of requests bound each read from the socket, so an answer that drips a byte a second never ends.
-Here the time-out given to a request is what connecting, the head and the body may take together.
+The time-outs of requests bound each read from the socket, so a response that drips one byte per second never ends.
+Here the time-out of a request bounds connecting, headers and body together.
 """
 
 import errno
@@ -25,19 +25,19 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
-LARGEST_ANSWER = 10 * 2**20
+LARGEST_RESPONSE = 10 * 2**20
 _LARGEST_HEAD = 2**20
 
 
 class _BoundedReads(socket.socket):
-    """A socket whose reads end at `deadline` all together, and read at most `allowance` bytes."""
+    """Bound all reads of a socket together: by `deadline` in time, by `allowance` in bytes."""
 
     deadline: float | None = None
-    allowance = LARGEST_ANSWER + _LARGEST_HEAD
+    allowance = LARGEST_RESPONSE + _LARGEST_HEAD
 
     def recv_into(self, *args: Any) -> int:
         if self.allowance < 0:
-            raise OSError(errno.EMSGSIZE, "an answer of more than 10 MiB")
+            raise OSError(errno.EMSGSIZE, "a response of more than 10 MiB")
         if self.deadline is not None:
             left = self.deadline - monotonic()
             if left <= 0:
@@ -53,17 +53,17 @@ class _TLSSocket(_BoundedReads, ssl.SSLSocket):
 
 
 class _Connection(HTTPConnection):
-    """A connection that hands what is left of the time-out to its socket, from the first address to the body."""
+    """Give what is left of the time-out to the socket, from the first address tried to the end of the body."""
 
     def _new_conn(self) -> socket.socket:
-        """A connection to the first of the host's addresses that takes one; they share the time-out evenly."""
+        """Connect to the first of the host's addresses that accepts; they share the time-out evenly."""
         deadline, failure = monotonic() + float(self.timeout or 0), OSError("the host has no address")
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
-        for number, (family, kind, protocol, _, address) in enumerate(found):
-            bounded = _BoundedReads(family, kind, protocol)
+        for number, (family, type_, protocol, _, address) in enumerate(found):
+            bounded = _BoundedReads(family, type_, protocol)
             try:
                 for option in self.socket_options or ():
                     bounded.setsockopt(*option)
@@ -81,11 +81,11 @@ class _Connection(HTTPConnection):
     def getresponse(self) -> Any:
         bounded: Any = self.sock
         bounded.deadline = monotonic() + float(self.timeout or 0)
-        bounded.allowance = LARGEST_ANSWER + _LARGEST_HEAD
+        bounded.allowance = LARGEST_RESPONSE + _LARGEST_HEAD
         response = super().getresponse()
         if response.status < 200:
-            # What follows is the real answer; on a connection kept it would be taken for the next request's.
-            raise HTTPException("an interim answer")
+            # The real response follows; on a connection that is kept it would be taken for the next request's.
+            raise HTTPException("an interim response")
         return response
 
 
@@ -124,11 +124,11 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, response: requests.Response) -> None:
-        """No redirect is looked into: requests would read the whole answer at once, whatever its size."""
+        """Follow no redirect: requests would read its whole body at once, whatever its size."""
 
 
 class _WithoutHeaders(logging.Filter):
-    """Keeps headers that cannot be read out of the log: a server may have put the key or a code there."""
+    """Keep headers that cannot be parsed out of the log: a server may have put the key or a code there."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return "Failed to parse headers" not in str(record.msg)
@@ -138,7 +138,7 @@ logging.getLogger("urllib3.connection").addFilter(_WithoutHeaders())
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine, told from its name alone."""
+    """Return whether the host is this machine, by its name alone."""
     if host == "localhost":
         return True
     try:
@@ -148,9 +148,9 @@ def is_loopback(host: str) -> bool:
 
 
 def new_session(base_url: str) -> requests.Session:
-    """A session for one host: certificates always checked, only proxies and CA file taken from the environment.
+    """Return a session for one host: certificates always checked, only proxies and CA file taken from the environment.
 
-    A `.netrc` is not read, and this machine's own addresses are never asked through a proxy.
+    A `.netrc` is not read, and this machine's own addresses are never reached through a proxy.
     """
     session = _Session()
     session.mount("http://", _Adapter())

@@ -1,14 +1,14 @@
-"""Checks of what callers pass in: each gives the value back or raises a ValueError that says what is accepted."""
+"""Check what callers pass in: each function returns the value, or raises a ValueError that says what is accepted."""
 
 import re
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
-Kind = TypeVar("Kind")
+T = TypeVar("T")
 
 
 def check_id(name: str, value: Any) -> str:
-    """An id that can stand as one part of a path."""
+    """Return an id that can stand as one part of a path."""
     if (
         not isinstance(value, str)
         or not re.fullmatch(r"[^\s/\\?#%]{1,100}", value)
@@ -24,7 +24,7 @@ def check_id(name: str, value: Any) -> str:
 
 
 def check_count(name: str, value: Any, *, most: int = 10**9) -> int:
-    """A whole number from 1 up."""
+    """Return a whole number from 1 up."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not 1 <= value <= most:
         raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
@@ -32,21 +32,22 @@ def check_count(name: str, value: Any, *, most: int = 10**9) -> int:
 
 
 def check_seconds(name: str, value: Any) -> float:
-    """A time above 0 that ends in this millennium."""
+    """Return a finite number of seconds above 0."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value <= 1e9:
         raise ValueError(f"{name} must be a finite number of seconds above 0, at most 1e9, got {value!r}")
     return float(value)
 
 
-def check_kind(name: str, value: Any, kind: type[Kind]) -> Kind:
-    """An object of that class."""
-    if not isinstance(value, kind):
-        raise ValueError(f"{name} must be a {kind.__name__}, got {value!r}")
+def check_type(name: str, value: Any, expected: type[T]) -> T:
+    """Return an instance of that class."""
+    if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
+        raise ValueError(f"{name} must be {article} {expected.__name__}, got {value!r}")
     return value
 
 
 def check_callable(name: str, value: Any) -> None:
-    """A function, or None for none."""
+    """Accept a function, or None."""
     if value is not None and not callable(value):
         raise ValueError(f"{name} must be a function or None, got {value!r}")

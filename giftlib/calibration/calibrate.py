@@ -9,7 +9,7 @@ import pandas as pd
 
 from giftlib.api.client import Client
 from giftlib.api.errors import ProductionKeyError
-from giftlib.api.validation import check_count, check_kind
+from giftlib.api.validation import check_count, check_type
 from giftlib.connection import current_client
 from giftlib.journal.store import Journal
 from giftlib.sandbox.settings import Settings
@@ -106,7 +106,7 @@ def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journ
     """
     client = current_client(client)
     check_count("orders", orders)
-    inquiry = Inquiry(client, Journal() if journal is None else check_kind("journal", journal, Journal))
+    inquiry = Inquiry(client, Journal() if journal is None else check_type("journal", journal, Journal))
     inquiry.require_key_type()
     if client.key_type != "SANDBOX":
         raise ProductionKeyError(f"the key's type is {client.key_type or 'unknown'}, not SANDBOX: it is not calibrated")

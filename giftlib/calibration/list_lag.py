@@ -1,7 +1,7 @@
 """One order looked at by itself and in the list, in turn: how late lists are, and how long they hide what is new."""
 
 from giftlib.api.orders import Order
-from giftlib.clock import Moment, read
+from giftlib.clock import Timestamp
 from giftlib.journal.poll import seen_poll
 
 from .session import CREDIT_S, Bought, Inquiry
@@ -82,7 +82,7 @@ class Watch:
 
     def _look_at_the_order(self) -> None:
         self._inquiry.breathe(CREDIT_S)
-        sent = read(self._clock)
+        sent = Timestamp.now(self._clock)
         answer = self._inquiry.get(f"gift-cards/checkOrder/{self.bought.order_id}", at_once=True)
         order = Order(answer.data, order_id=self.bought.order_id, request_id=answer.request_id)
         self._note("check", sent, order)
@@ -93,7 +93,7 @@ class Watch:
         if self._list_fails:
             return
         self._inquiry.breathe(CREDIT_S)
-        sent, self._list_fails = read(self._clock), True
+        sent, self._list_fails = Timestamp.now(self._clock), True
         with self._inquiry.looking_for("list_lag_s", "list_hides_s"):
             order = self._listed()
             self._list_fails = False
@@ -117,9 +117,9 @@ class Watch:
                     return Order(row, request_id=answer.request_id)
         return None
 
-    def _note(self, via: str, sent: Moment, order: Order) -> None:
+    def _note(self, via: str, sent: Timestamp, order: Order) -> None:
         self.looks += 1
-        received = read(self._clock)
+        received = Timestamp.now(self._clock)
         self._inquiry.journal.record(seen_poll(self.bought.order_id, self.looks, via, sent, received, order))
         if order.is_final and self.final is None:
             self.final, self.final_by = order, received.monotonic

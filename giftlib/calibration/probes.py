@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any, NamedTuple
 
 from giftlib.api.orders import Order
-from giftlib.api.parsing import as_amount, as_count, as_id, as_moment, as_text
+from giftlib.api.parsing import as_amount, as_count, as_id, as_text, as_time
 from giftlib.api.responses import Answer, as_dict, as_dicts, as_list
 from giftlib.sandbox.settings import KEY_SCOPES
 
@@ -169,7 +169,7 @@ def ask_about_the_order_of_lists(inquiry: Inquiry) -> None:
     """Which end of the list is the newest."""
     with inquiry.looking_for("list_order"):
         answer = inquiry.get("gift-cards/list", {"page": 1, "pageSize": 100})
-        times = [moment for row in answer.rows("items") if (moment := as_moment(row.get("time")))]
+        times = [moment for row in answer.rows("items") if (moment := as_time(row.get("time")))]
         orders = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
         if len(set(times)) < 2:
             raise UnclearError("the list has fewer than two orders")

@@ -14,8 +14,8 @@ from giftlib.api.errors import (
     GiftlibError,
     NoAnswerError,
     ProductionKeyError,
-    asked_pause,
-    may_pass,
+    is_retryable,
+    retry_delay,
 )
 from giftlib.api.parsing import as_count, as_id
 from giftlib.api.responses import Answer, as_dict, raise_for_error
@@ -107,9 +107,9 @@ class Inquiry:
             error = _error_in(answer)
             if answer.status == 401:
                 self._require_good_key()
-            if not left or error is None or not may_pass(error):
+            if not left or error is None or not is_retryable(error):
                 break
-            self.clock.sleep(max(asked_pause(error), _TRY_AGAIN_S))
+            self.clock.sleep(max(retry_delay(error), _TRY_AGAIN_S))
         return answer
 
     def require_key_type(self) -> None:
@@ -119,7 +119,7 @@ class Inquiry:
                 self.client.validate()
                 return
             except GiftlibError as error:
-                if not left or not may_pass(error):
+                if not left or not is_retryable(error):
                     raise
                 self.clock.sleep(_TRY_AGAIN_S)
 
@@ -157,9 +157,9 @@ class Inquiry:
             except GiftlibError as error:
                 if isinstance(error, AuthenticationError):
                     self._require_good_key()
-                if not left or not may_pass(error):
+                if not left or not is_retryable(error):
                     raise
-                self.clock.sleep(max(asked_pause(error), _TRY_AGAIN_S))
+                self.clock.sleep(max(retry_delay(error), _TRY_AGAIN_S))
             finally:
                 self._count()
         raise AssertionError("unreachable")
@@ -223,7 +223,7 @@ class Inquiry:
 def is_accepted(answer: Answer) -> bool:
     """Whether what was asked was done, rather than refused; UnclearError if the answer is neither."""
     error = _error_in(answer)
-    if error is not None and (not isinstance(error, ApiError) or may_pass(error) or error.status == 401):
+    if error is not None and (not isinstance(error, ApiError) or is_retryable(error) or error.status == 401):
         raise UnclearError(reason_of(error))
     return error is None
 

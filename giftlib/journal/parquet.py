@@ -1,26 +1,38 @@
-"""Orders as Parquet files, which Dask reads where its workers are."""
+"""Write orders as Parquet files, which Dask reads where its workers are."""
 
+import sqlite3
 from collections.abc import Iterable
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from giftlib.analysis.columns import group_keys
-from giftlib.api.errors import GiftlibError
+from giftlib.api import JournalError, decimals
+
+from .frames import read_orders
+
+_AMOUNTS = """
+SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders UNION SELECT refunded_amount FROM orders
+"""
+_ORDERS_PER_FILE = 100_000
+
+
+def export_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None:
+    """Write all orders of a journal; see `Journal.to_parquet` for the files and errors."""
+    amounts = db.execute(_AMOUNTS).fetchall()
+    places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
+    write_orders(read_orders(db, chunk_size=_ORDERS_PER_FILE), directory, decimal_places=max(places, 2))
 
 
 def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
-    """Write frames with the columns of `Journal.orders` to a new or empty directory: all of them, or nothing.
-
-    See `Journal.to_parquet` for the files and for what is raised.
-    """
+    """Write frames of orders to a new or empty directory: all of them, or nothing."""
     try:
         import pyarrow as pa
         from pyarrow import dataset
     except ImportError:
-        raise GiftlibError("Parquet files need pyarrow: pip install pyarrow") from None
+        raise JournalError('Parquet files need pyarrow: pip install "giftlib[scale]"') from None
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
         raise ValueError(f"directory must be a new or an empty one, got {directory}")
@@ -38,15 +50,16 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
         with TemporaryDirectory(dir=directory.parent) as scratch:
             whole = Path(scratch, "whole")
             for at, frame in enumerate(frames):
-                table = pa.Table.from_pandas(frame.assign(day=group_keys(frame, "day")), schema, preserve_index=False)
+                days = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
+                table = pa.Table.from_pandas(frame.assign(day=days), schema, preserve_index=False)
                 dataset.write_dataset(
                     table, whole, basename_template=f"{at:06}-{{i}}.parquet", format="parquet", partitioning=by_day,
-                    max_partitions=len(table), existing_data_behavior="overwrite_or_ignore",
+                    max_partitions=max(len(table), 1), existing_data_behavior="overwrite_or_ignore",
                 )  # fmt: skip
-            if not whole.exists():
-                raise GiftlibError("there is no order to write")
+            if not any(whole.glob("**/*.parquet")):
+                raise JournalError("there is no order to write")
             if directory.exists():
                 directory.rmdir()
             whole.rename(directory)
     except (OSError, pa.ArrowException) as error:
-        raise GiftlibError(f"{directory} cannot be written: {error}") from None
+        raise JournalError(f"{directory} cannot be written: {error}") from None

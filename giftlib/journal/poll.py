@@ -1,25 +1,24 @@
-"""One look at one order."""
+"""The record of one poll of one order."""
 
 from dataclasses import dataclass, field
 
-from giftlib.api.errors import ApiError, GiftlibError
-from giftlib.api.orders import Order
-from giftlib.clock import Moment
+from giftlib.api import ApiError, GiftlibError, Order
+from giftlib.clock import Timestamp
 
 
 @dataclass(frozen=True)
 class Poll:
-    """One look at one order: when it was sent and answered, and what came of it.
+    """Record one poll of one order: when it was sent, when the response came, and what the outcome was.
 
-    `attempt` counts the looks at the order in this wait from 1; `via` is "check" or "list"; `outcome` is a status,
-    an error code, "NO_ANSWER" or "INTERRUPTED"; `order` is what was seen, None if the look failed with `error`.
+    `attempt` counts the polls of the order in this wait from 1; `via` is "check" or "list"; `outcome` is a status,
+    an error code, "NO_ANSWER" or "INTERRUPTED"; `order` is None if the poll failed with `error`.
     """
 
     order_id: str
     attempt: int
     via: str
-    sent: Moment
-    received: Moment
+    sent: Timestamp
+    received: Timestamp
     outcome: str
     http_status: int | None = None
     retry_after_s: float | None = None
@@ -29,23 +28,25 @@ class Poll:
 
     @property
     def shows(self) -> str | None:
-        """Whether the look showed the order "open" or "final"; None if it showed nothing."""
+        """Return whether the poll showed the order "open" or "final"; None if it failed."""
         return None if self.order is None else "final" if self.order.is_final else "open"
 
     @property
     def latency_s(self) -> float:
-        """Seconds from sending the request to having its answer."""
+        """Return the seconds from sending the request to having its response."""
         return self.received.monotonic - self.sent.monotonic
 
 
-def seen_poll(order_id: str, attempt: int, via: str, sent: Moment, received: Moment, order: Order) -> Poll:
-    """The look that showed this order."""
+def successful_poll(order_id: str, attempt: int, via: str, sent: Timestamp, received: Timestamp, order: Order) -> Poll:
+    """Return the poll that showed this order."""
     outcome = str(order.status) or "NO_STATUS"
     return Poll(order_id, attempt, via, sent, received, outcome, 200, None, order.request_id, order=order)
 
 
-def failed_poll(order_id: str, attempt: int, via: str, sent: Moment, received: Moment, error: GiftlibError) -> Poll:
-    """The look that met this error."""
+def failed_poll(
+    order_id: str, attempt: int, via: str, sent: Timestamp, received: Timestamp, error: GiftlibError
+) -> Poll:
+    """Return the poll that failed with this error."""
     if isinstance(error, ApiError):
         return Poll(order_id, attempt, via, sent, received, error.code, error.status, error.retry_after,
                     error.request_id, error=error)  # fmt: skip

@@ -1,0 +1,26 @@
+"""When to poll, one order, many orders, placing, and the recovery of lost orders.
+
+Read `schedules` first (when to poll), then `poller` (one poll), `one_order` (wait for one), `placing` and `handling`
+(place an order, handle its result), `many_orders` with its parts `open_orders`, `order_list` and `rounds`, and
+`recovery` (search for orders whose response was lost).
+"""
+
+from .handling import handle_order_result, process_order
+from .many_orders import process_orders, track_orders
+from .one_order import check_order_status, poll_order_until_complete
+from .placing import place_order
+from .poller import Poller
+from .recovery import find_order, recover_orders
+
+__all__ = [
+    "Poller",
+    "check_order_status",
+    "find_order",
+    "handle_order_result",
+    "place_order",
+    "poll_order_until_complete",
+    "process_order",
+    "process_orders",
+    "recover_orders",
+    "track_orders",
+]

@@ -1,7 +1,7 @@
-"""Waiting for many orders at once, in one thread, and buying meanwhile, all under the key's ceiling.
+"""Wait for many orders at once, in one thread, and place orders meanwhile, all under the key's rate limit.
 
-What the looks need of the ceiling is kept free for them, because an order that is first looked at long after it was
-placed has a bracket that says nothing; the rest is for buying, as soon as possible.
+What the polls need of the rate limit is kept free for them, because an order that is first polled long after it was
+placed has an interval that says nothing; the rest is for placing, as soon as possible.
 """
 
 import warnings
@@ -11,34 +11,26 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.api.client import Client
-from giftlib.api.errors import (
-    AuthenticationError,
+from giftlib.api import (
+    Client,
     GiftlibError,
-    InvalidRequestError,
-    NoAnswerError,
-    OrderOutcomeUnknownError,
-    OutOfStockError,
-    PermissionDeniedError,
-    RateLimitError,
-    asked_pause,
+    OrderRequest,
+    check_callable,
+    check_seconds,
+    check_type,
 )
-from giftlib.api.validation import check_callable, check_count, check_id, check_kind, check_seconds
-from giftlib.clock import Moment, read
+from giftlib.clock import Timestamp
 from giftlib.connection import current_client
-from giftlib.journal.store import Journal
-from giftlib.polling.one_order import OnPoll
-from giftlib.polling.open_orders import OpenOrders
-from giftlib.polling.placing import place_order
-from giftlib.polling.progress import progress_bar
-from giftlib.polling.schedules import Look, Schedule
+from giftlib.journal import Journal
 
-_ROUND_S = 5.0
-_LATE_ROUND_S = 10.0
-_LATE_S = 40.0
-"""The guide looks "every 5-10 seconds"; by this age nearly all orders are final ("most within 30 seconds")."""
-_FOR_LOOKS = 0.75
-"""The most of the ceiling that looks may take while there is something to buy."""
+from .open_orders import OpenOrders
+from .placing import MOST_FOR_POLLS, Placer
+from .poller import OnPoll, Poller
+from .progress import progress_bar
+from .recovery import recover_orders
+from .rounds import Rounds, RoundTimes
+from .schedules import Schedule
+
 _TRIES_TO_FIND = 10
 
 
@@ -52,31 +44,36 @@ def track_orders(
     on_poll: OnPoll | None = None,
     progress: bool | None = None,
 ) -> Journal:
-    """Look at all the orders until each is final, and give the journal of it (a new one if None is passed).
+    """Poll all the orders until each is final, and return their journal (a new one if None is passed).
 
-    Orders may be added meanwhile: an iterator is asked for the next id, and a `queue.Queue` for all it holds,
-    between the looks. It ends when no order is open and no further id is there.
+    Orders may be added meanwhile: an iterator is asked for the next id, and a `queue.Queue` for everything in it,
+    between the polls. It ends when no order is open and no further id is there.
 
-    A round of looks begins 5 s after the one before, 10 s once all open orders are older than 40 s, and the first
-    when an order is 5 s old; or each when `schedule` says. An order that is not final `timeout` seconds after it was
-    taken up is given up, one that does not exist is left at once; both are warned of at the end, and
-    `track_orders(journal.unfinished(), journal=journal)` goes on. Failed looks, `on_poll` and `progress` are as with
+    A round of polls begins 5 s after the one before, 10 s once all open orders are older than 40 s, and the first one
+    when an order is 5 s old; or as `schedule` says. An order that is not final `timeout` seconds after it was added is
+    given up, one that does not exist is dropped at once; both are warned of at the end, and
+    `track_orders(journal.unfinished(), journal=journal)` continues. Failed polls, `on_poll` and `progress` are as with
     `poll_order_until_complete`.
 
-    What a list shows is taken for true until it is seen to lag behind the orders themselves; from then on the looks
-    are single ones, as many as fit, and `journal.orders()` trusts no list.
+    A list is trusted until it is seen to lag behind the orders themselves; from then on orders are polled singly, as
+    many as the rate limit allows, and `journal.orders()` trusts no list.
+
+    >>> from giftlib import Sandbox, track_orders
+    >>> with Sandbox(seed=1) as sandbox:
+    ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
+    Journal(3 orders, 3 final)
     """
-    tracker = _Tracker(timeout, schedule, client, journal, on_poll)
+    run = _Run(deque(), timeout, schedule, client, journal, on_poll)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
-        raise ValueError(f"order_ids must be several ids, got {order_ids!r}")
+        raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     if not isinstance(order_ids, Iterator | Queue):
-        tracker.watch([check_id("order_ids", order_id) for order_id in order_ids])
+        run.add(list(order_ids))
         order_ids = iter(())
-    return tracker.run(tracker.take_from(order_ids), 0, progress)
+    return run.to_the_end(run.take_from(order_ids), 0, progress)
 
 
 def process_orders(
-    items: Iterable[tuple[str, str, int]],
+    items: Iterable[tuple[str, str, int] | OrderRequest],
     *,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
@@ -85,35 +82,45 @@ def process_orders(
     on_poll: OnPoll | None = None,
     progress: bool | None = None,
 ) -> Journal:
-    """Place an order for each `(product_id, type_id, quantity)` and wait for all, placing and looking in turn.
+    """Place an order for each `(product_id, type_id, quantity)` and wait for all, placing and polling in turn.
 
-    Each purchase is sent once. Those that are refused for themselves (invalid, out of stock, too many requests, no
-    connection) are warned of at the end. Those whose answer was lost are looked for with `journal.reconcile`; what is
-    found is waited for like the others, and what is not is warned of. After a failure that the next purchase would
+    Each request is sent once. Those that are rejected for themselves (invalid, out of stock, too many requests, no
+    connection) are warned of at the end. Those whose response was lost are searched for with `recover_orders`; what is
+    found is waited for like the others, and what is not is warned of. After a failure that the next request would
     meet as well (no balance) nothing more is placed, the orders placed are waited for, and the failure is raised; a
-    refused key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its
+    rejected key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its
     placement.
+
+    >>> from giftlib import Sandbox, process_orders
+    >>> with Sandbox(seed=1) as sandbox:
+    ...     process_orders([("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)] * 3, client=sandbox.client())
+    Journal(3 orders, 3 final)
     """
-    checked = deque(map(_checked_item, check_kind("items", items, Iterable)))
-    tracker = _Tracker(timeout, schedule, client, journal, on_poll)
-    return tracker.run(tracker.buy(checked), len(checked), progress)
+    requests = deque(map(_checked_request, check_type("items", items, Iterable)))
+    run = _Run(requests, timeout, schedule, client, journal, on_poll)
+    return run.to_the_end(run.place_next, len(requests), progress)
 
 
-def _checked_item(item: tuple[str, str, int]) -> tuple[str, str, int]:
+def _checked_request(item: tuple[str, str, int] | OrderRequest) -> OrderRequest:
+    if isinstance(item, OrderRequest):
+        return item
     try:
         product_id, type_id, quantity = item
     except (TypeError, ValueError):
         raise ValueError(f"items must be (product_id, type_id, quantity) each, got {item!r}") from None
-    return check_id("product_id", product_id), check_id("type_id", type_id), check_count("quantity", quantity)
+    return OrderRequest(product_id, type_id, quantity)
 
 
 _Source = Callable[[], float]
-"""Takes up one more order if it can, and tells when it wants to be called again: 0 at once, infinity if it has none."""
+"""Adds one more order if it can, and returns when to call it again: 0 immediately, infinity if it has none."""
 
 
-class _Tracker:
+class _Run:
+    """Place, poll and wait, in turn, until no order is open and none is left to place."""
+
     def __init__(
         self,
+        requests: deque[OrderRequest],
         timeout: float,
         schedule: Schedule | None,
         client: Client | None,
@@ -123,29 +130,20 @@ class _Tracker:
         self._timeout = check_seconds("timeout", timeout)
         check_callable("schedule", schedule)
         check_callable("on_poll", on_poll)
-        self._schedule = schedule
         self._client = current_client(client)
-        self._clock = self._client.clock
-        self._journal = Journal() if journal is None else check_kind("journal", journal, Journal)
-        self._ceiling = self._client.pace()
-        self._orders = OpenOrders(self._client, self._journal, on_poll)
-        self._started = self._clock.monotonic()
-        self._rounds: list[Look] = []
-        self._pause = _ROUND_S
-        self._next_round = self._started + (0.0 if schedule is None else schedule(0.0, []))
-        self._quiet_until = 0.0
-        self._to_buy: deque[tuple[str, str, int]] = deque()
-        self._bought_at: deque[float] = deque(maxlen=120)
-        self._lost = 0
-        self._looked: deque[tuple[float, int]] = deque(maxlen=120)
-        self._refused: list[str] = []
-        self._late: list[str] = []
-        self._failure: GiftlibError | None = None
+        self._journal = Journal() if journal is None else check_type("journal", journal, Journal)
+        self._client.limit_rate()
+        self._orders = OpenOrders(self._client.clock)
+        self._poller = Poller(self._client, self._journal, on_poll)
+        self._rounds = Rounds(self._orders, self._poller)
+        self._times = RoundTimes(self._client.clock, schedule)
+        self._placer = Placer(requests, self._client, self._journal)
+        self._expired: list[str] = []
 
-    def watch(self, order_ids: list[str], placed: Moment | None = None) -> None:
+    def add(self, order_ids: list[str], placed: Timestamp | None = None) -> None:
         self._journal.watch(*order_ids)
         for order_id in order_ids:
-            self._orders.add(order_id, self._clock.monotonic() + self._timeout, placed)
+            self._orders.add(order_id, self._client.clock.monotonic() + self._timeout, placed)
 
     def take_from(self, order_ids: "Iterator[str] | Queue[str]") -> _Source:
         def take_one() -> float:
@@ -153,150 +151,91 @@ class _Tracker:
                 order_id = order_ids.get_nowait() if isinstance(order_ids, Queue) else next(order_ids)
             except (Empty, StopIteration):
                 return inf
-            self.watch([check_id("order_ids", order_id)])
+            self.add([order_id])
             return 0.0
 
         return take_one
 
-    def buy(self, items: "deque[tuple[str, str, int]]") -> _Source:
-        self._to_buy = items
+    def place_next(self) -> float:
+        """Place one more order if the polls leave room for it: they get as many requests as in the last minute."""
+        first_minute = self._client.clock.monotonic() < self._times.started + 60
+        expected = self._rounds.requests * ceil(60 / max(self._times.pause_s, 1.0))
+        ready_at = self._placer.ready_at(expected if first_minute else None)
+        if ready_at > self._client.clock.monotonic():
+            return ready_at
+        if placed := self._placer.place_next():
+            self.add([placed[0]], placed[1])
+        return 0.0
 
-        def buy_one() -> float:
-            if not items:
-                return inf
-            place_free_at = max(self._place_free_at(), self._quiet_until)
-            if place_free_at > self._clock.monotonic():
-                return place_free_at
-            self._place(*items.popleft())
-            if isinstance(self._failure, AuthenticationError | PermissionDeniedError):
-                raise self._failure
-            if self._failure is not None:
-                items.clear()
-            return 0.0
-
-        return buy_one
-
-    def run(self, take_up: _Source, expected: int, progress: bool | None) -> Journal:
-        with progress_bar(progress, self._clock, total=expected, unit="order", description="orders") as bar:
+    def to_the_end(self, source: _Source, expected: int, progress: bool | None) -> Journal:
+        with progress_bar(progress, self._client.clock, total=expected, unit="order", description="orders") as bar:
 
             def show() -> None:
-                counts = {
-                    "final": len(self._orders.final),
-                    "open": len(self._orders.deadlines),
-                    "failed": len(self._refused) + len(self._orders.left) + len(self._late),
-                }
+                failed = len(self._placer.rejected) + len(self._orders.unavailable) + len(self._expired)
+                counts = {"final": len(self._orders.final), "open": len(self._orders.deadlines), "failed": failed}
                 bar.total = max(expected, sum(counts.values()))
                 bar.set_postfix(counts, refresh=False)
-                bar.update(counts["final"] + counts["failed"] - bar.n)
+                bar.update(counts["final"] + failed - bar.n)
 
             try:
-                self._watch(take_up, show)
-                if self._lost:
+                self._wait(source, show)
+                if self._placer.lost:
                     self._find_lost()
-                    self._watch(lambda: inf, show)
+                    self._wait(lambda: inf, show)
                 with suppress(GiftlibError):
-                    self._orders.compare()
+                    self._rounds.compare()
             finally:
                 for message in self._warnings():
                     warnings.warn(message, stacklevel=3)
-        if self._failure is not None:
-            raise self._failure
+        if self._placer.failure is not None:
+            raise self._placer.failure
         return self._journal
 
-    def _watch(self, take_up: _Source, show: Callable[[], None]) -> None:
-        """Look at what is open and take up what there is to take up, in turn, until there is neither."""
+    def _wait(self, source: _Source, show: Callable[[], None]) -> None:
         while True:
-            if self._orders.deadlines and self._clock.monotonic() >= self._round_at() - 1e-9:
-                self._look()
-            more_at = take_up()
+            if self._orders.deadlines and self._client.clock.monotonic() >= self._next_round_at() - 1e-9:
+                self._poll()
+            more_at = source()
             show()
-            if self._orders.deadlines:
-                self._sleep_until(min(self._round_at(), more_at))
-            elif more_at == inf:
+            if not self._orders.deadlines and more_at == inf:
                 return
-            else:
-                self._sleep_until(more_at)
+            wake_at = min(self._next_round_at(), more_at) if self._orders.deadlines else more_at
+            self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
 
-    def _round_at(self) -> float:
-        """When the next round begins: in its turn, or in time for the first order whose time is up."""
-        ages = [self._orders.age(order_id) for order_id in self._orders.deadlines]
-        planned = self._next_round
-        if self._schedule is None:
-            planned = max(planned, self._clock.monotonic() + _ROUND_S - max(ages))
-        last_chance = min(self._orders.deadlines.values()) - self._orders.slowest
-        # Orders placed one after another run out one after another: they need not have a round each.
-        second_later = self._rounds[-1].sent + self._started + 1 if self._rounds else 0.0
-        return min(planned, max(last_chance, second_later))
+    def _next_round_at(self) -> float:
+        return self._times.next_at(self._orders, self._poller.slowest_s)
 
-    def _look(self) -> None:
-        sent = self._clock.monotonic() - self._started
-        share = _FOR_LOOKS if self._to_buy else 1.0
-        self._orders.look(most=share * self._ceiling * self._pause / 60)
-        self._looked.append((self._clock.monotonic(), self._orders.requests))
-        elapsed = self._clock.monotonic() - self._started
-        self._rounds.append(Look(sent, elapsed))
-        self._late += self._orders.give_up()
-        if self._schedule is not None:
-            self._pause = max(self._schedule(elapsed, self._rounds), 0.0)
-            planned = elapsed + self._pause
-        else:
-            youngest = min(map(self._orders.age, self._orders.deadlines), default=0.0)
-            self._pause = _LATE_ROUND_S if _LATE_S < youngest < inf else _ROUND_S
-            planned = sent + self._pause
-        self._next_round = self._started + max(planned, elapsed + self._orders.asked_to_wait)
-
-    def _place_free_at(self) -> float:
-        """When a purchase leaves the looks of the next minute, as many as of the last, their places."""
-        minute_ago = self._clock.monotonic() - 60
-        if self._started > minute_ago:
-            looks = self._orders.requests * ceil(60 / max(self._pause, 1.0))
-        else:
-            looks = sum(requests for moment, requests in self._looked if moment > minute_ago)
-        most = self._ceiling - min(looks + 1, int(_FOR_LOOKS * self._ceiling))
-        return self._bought_at[-most] + 60 if len(self._bought_at) >= most else 0.0
-
-    def _place(self, product_id: str, type_id: str, quantity: int) -> None:
-        sent = read(self._clock)
-        try:
-            order_id = place_order(product_id, type_id, quantity, client=self._client, journal=self._journal)
-        except OrderOutcomeUnknownError:
-            self._lost += 1
-        except (InvalidRequestError, OutOfStockError, RateLimitError, NoAnswerError) as error:
-            self._refused.append(f"{quantity} x {type_id}: {error}")
-            self._quiet_until = self._clock.monotonic() + asked_pause(error)
-        except GiftlibError as error:
-            self._failure = error
-        else:
-            self.watch([order_id], sent)
-        self._bought_at.append(self._clock.monotonic())
+    def _poll(self) -> None:
+        began = self._client.clock.monotonic()
+        limit = self._client.rate_limit.per_minute or 0
+        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.pause_s / 60)
+        self._expired += self._orders.expire(self._poller.slowest_s)
+        self._times.record(began, self._orders, self._poller.retry_delay_s)
 
     def _find_lost(self) -> None:
         known = set(self._journal.unfinished())
         with suppress(GiftlibError):
-            self._journal.reconcile(self._client, tries=_TRIES_TO_FIND)
-        self._lost = int((self._journal.intents()["state"] == "unknown").sum())
-        self.watch([order_id for order_id in self._journal.unfinished() if order_id not in known])
+            recover_orders(self._journal, self._client, tries=_TRIES_TO_FIND)
+        self._placer.lost = int((self._journal.intents()["state"] == "unknown").sum())
+        self.add([order_id for order_id in self._journal.unfinished() if order_id not in known])
 
     def _warnings(self) -> Iterator[str]:
-        """What the caller must know at the end, one sentence a kind."""
-        if self._refused:
-            yield f"{len(self._refused)} orders were not placed, nothing was bought: {_some(self._refused)}"
-        if self._lost:
+        """Yield what the caller must know at the end, one sentence for each type of problem."""
+        if rejected := self._placer.rejected:
+            yield f"{len(rejected)} orders were not placed: {_some(rejected)}"
+        if self._placer.lost:
             yield (
-                f"{self._lost} purchases were sent and their answers lost, and no order was found for them: do not "
-                f"send them again; journal.reconcile(client) looks once more, journal.intents() shows them"
+                f"{self._placer.lost} order requests were sent and their responses lost, and no order was found for "
+                f"them: do not send them again; recover_orders(journal) searches again, journal.intents() shows them"
             )
-        if self._orders.left:
-            left = [f"{order_id}: {error}" for order_id, error in self._orders.left.items()]
-            yield f"{len(left)} orders cannot be looked at: {_some(left)}"
-        if self._late:
+        if self._orders.unavailable:
+            reasons = [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]
+            yield f"{len(reasons)} orders cannot be polled: {_some(reasons)}"
+        if self._expired:
             yield (
-                f"{len(self._late)} orders are still being processed after {self._timeout:g} s, not failed: "
-                f"{_some(self._late)}; track_orders(journal.unfinished(), journal=journal) goes on"
+                f"{len(self._expired)} orders are still being processed after {self._timeout:g} s, not failed: "
+                f"{_some(self._expired)}; track_orders(journal.unfinished(), journal=journal) continues"
             )
-
-    def _sleep_until(self, moment: float) -> None:
-        self._clock.sleep(max(moment - self._clock.monotonic(), 0.0))
 
 
 def _some(texts: list[str]) -> str:

@@ -1,110 +1,120 @@
-"""Placing an order, and what to do with it once it is final: the walkthrough of the vendor's guide."""
+"""Place one order, or many under the rate limit, with the intent in the journal before the request leaves."""
 
-from collections.abc import Callable
+from collections import deque
+from math import inf
 
-from giftlib.api.client import Client
-from giftlib.api.errors import ApiError, GiftlibError, NoAnswerError
-from giftlib.api.orders import Card, Order, OrderStatus
-from giftlib.api.validation import check_callable, check_count, check_id, check_kind
-from giftlib.clock import read
+from giftlib.api import (
+    ApiError,
+    AuthenticationError,
+    Client,
+    GiftlibError,
+    InvalidRequestError,
+    JournalError,
+    NoAnswerError,
+    OrderOutcomeUnknownError,
+    OrderRequest,
+    OutOfStockError,
+    PermissionDeniedError,
+    RateLimit,
+    RateLimitError,
+    check_type,
+    retry_delay,
+)
+from giftlib.clock import Timestamp
 from giftlib.connection import current_client
-from giftlib.journal.store import Journal
-from giftlib.polling.one_order import OnPoll, check_waiting, poll_order_until_complete
-from giftlib.polling.schedules import Schedule
+from giftlib.journal import Journal
+
+MOST_FOR_POLLS = 0.75
+"""The largest part of the rate limit that polls may take while there are orders to place."""
 
 
 def place_order(
     product_id: str, type_id: str, quantity: int, *, client: Client | None = None, journal: Journal | None = None
 ) -> str:
-    """Buy cards and give the order's id; raises what `Client.place_order` raises.
+    """Place an order and return its id; raise what `Client.place` raises.
 
     The journal holds the intent before the request leaves, and what became of it as soon as that is known.
+
+    >>> from giftlib import Journal, connect, place_order
+    >>> client = connect()
+    >>> with Journal() as journal:
+    ...     order_id = place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, journal=journal)
+    ...     journal.unfinished() == [order_id]
+    True
     """
-    check_id("product_id", product_id)
-    check_id("type_id", type_id)
-    quantity = check_count("quantity", quantity)
+    request = OrderRequest(product_id, type_id, quantity)
     client = current_client(client)
     if journal is None:
-        return client.place_order(product_id, type_id, quantity)
-    check_kind("journal", journal, Journal)
-    client.require_purchase_allowed()
-    intent = journal.intend(product_id, type_id, quantity, read(client.clock))
+        return client.place(request)
+    check_type("journal", journal, Journal)
+    client.require_sandbox_key()
+    return place_recorded(request, client, journal)
+
+
+def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> str:
+    """Place an order with its intent and outcome in the journal."""
+    intent = journal.intend(request.product_id, request.type_id, request.quantity, Timestamp.now(client.clock))
     try:
-        order_id = client.place_order(product_id, type_id, quantity)
+        order_id = client.place(request)
     except (ApiError, NoAnswerError):
-        journal.not_placed(intent, read(client.clock))
+        journal.not_placed(intent, Timestamp.now(client.clock))
         raise
     except BaseException:
-        journal.outcome_unknown(intent, read(client.clock))
+        journal.outcome_unknown(intent, Timestamp.now(client.clock))
         raise
     try:
-        journal.placed(intent, order_id, read(client.clock))
-    except GiftlibError as error:
-        raise GiftlibError(f"the order {order_id} was placed, but {error}") from error
+        journal.placed(intent, order_id, Timestamp.now(client.clock))
+    except JournalError as error:
+        raise JournalError(f"the order {order_id} was placed, but {error}") from error
     return order_id
 
 
-def handle_order_result(order: Order, deliver: Callable[[Card], object] | None = None) -> None:
-    """Print what the vendor's guide prints for a final order, codes masked, and hand each card to `deliver`.
+class Placer:
+    """Place a queue of orders, one by one, in what the polls of open orders leave of the rate limit.
 
-    What `deliver` raises ends the handling; the cards can be had again with `check_order_status`. Raises ValueError
-    for an order that is not final.
+    `rejected` says which were not placed and why, `lost` counts those whose response was lost, `failure` is the error
+    that every further order would meet as well.
     """
-    check_callable("deliver", deliver)
-    match check_kind("order", order, Order).status:
-        case OrderStatus.FULFILLED:
-            _say(f"✅ Success: {order.fulfilled_quantity} cards delivered")
-            print(f"Cost: {order.fulfilled_amount} DA")
-            for number, card in enumerate(order.cards, start=1):
-                print(f"Card {number}: {card}")
-        case OrderStatus.PARTIALLY_FILLED:
-            _say(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
-            print(f"Charged: {order.fulfilled_amount} DA")
-            print(f"Refunded: {order.refunded_amount} DA")
-            for card in order.cards:
-                print(f"Delivered: {card}")
-        case OrderStatus.REFUNDED:
-            _say("❌ Order failed - full refund issued")
-        case status:
-            raise ValueError(f"order must be final, got one that is {status or 'without status'}")
-    if deliver is not None:
-        for card in order.cards:
-            deliver(card)
 
+    def __init__(self, queue: deque[OrderRequest], client: Client, journal: Journal) -> None:
+        self.queue = queue
+        self.rejected: list[str] = []
+        self.lost = 0
+        self.failure: GiftlibError | None = None
+        self._client = client
+        self._journal = journal
+        self._sent = RateLimit(client.clock)
+        self._paused_until = 0.0
 
-def _say(text: str) -> None:
-    """Print, also where the output cannot show every sign: a bought order must not be lost to that."""
-    try:
-        print(text)
-    except UnicodeEncodeError:
-        print(text.encode("ascii", "replace").decode())
+    def ready_at(self, polls_per_minute: int | None = None) -> float:
+        """Return when the next order may be placed, so that as many polls still fit into the minute; inf if none waits.
 
+        `polls_per_minute` is by default the number of requests of the last minute that placed no order.
+        """
+        if not self.queue:
+            return inf
+        if polls_per_minute is None:
+            polls_per_minute = self._client.rate_limit.recent() - self._sent.recent()
+        limit = self._client.rate_limit.per_minute
+        assert limit is not None
+        left = limit - min(polls_per_minute + 1, int(MOST_FOR_POLLS * limit))
+        return max(self._client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
 
-def process_order(
-    product_id: str,
-    type_id: str,
-    quantity: int,
-    max_attempts: int = 60,
-    *,
-    client: Client | None = None,
-    journal: Journal | None = None,
-    deliver: Callable[[Card], object] | None = None,
-    interval: float = 5.0,
-    timeout: float = 300.0,
-    schedule: Schedule | None = None,
-    on_poll: OnPoll | None = None,
-    progress: bool | None = None,
-) -> Order:
-    """Place an order, wait for it as `poll_order_until_complete` does, handle it as `handle_order_result` does."""
-    check_waiting(max_attempts, interval, timeout, schedule, on_poll)
-    check_callable("deliver", deliver)
-    print("Placing order...")
-    order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
-    print(f"Order placed: {order_id}")
-    print("Waiting for fulfillment...")
-    order = poll_order_until_complete(
-        order_id, max_attempts, interval=interval, timeout=timeout, schedule=schedule, client=client,
-        journal=journal, on_poll=on_poll, progress=progress,
-    )  # fmt: skip
-    handle_order_result(order, deliver)
-    return order
+    def place_next(self) -> tuple[str, Timestamp] | None:
+        """Place the next order; return its id and when its request was sent, or None if it was not placed."""
+        request, sent, order_id = self.queue.popleft(), Timestamp.now(self._client.clock), None
+        try:
+            self._client.require_sandbox_key()
+            order_id = place_recorded(request, self._client, self._journal)
+        except OrderOutcomeUnknownError:
+            self.lost += 1
+        except (InvalidRequestError, OutOfStockError, RateLimitError, NoAnswerError) as error:
+            self.rejected.append(f"{request.quantity} x {request.type_id}: {error}")
+            self._paused_until = self._client.clock.monotonic() + retry_delay(error)
+        except (AuthenticationError, PermissionDeniedError):
+            raise
+        except GiftlibError as error:
+            self.failure = error
+            self.queue.clear()
+        self._sent.count()
+        return None if order_id is None else (order_id, sent)

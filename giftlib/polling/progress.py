@@ -1,4 +1,4 @@
-"""Progress for a person: on a terminal or in a live notebook, never where time is simulated."""
+"""Show progress to a person: on a terminal or in a live notebook, never where time is simulated."""
 
 import os
 import sys
@@ -10,9 +10,9 @@ from giftlib.clock import Clock, SystemClock
 
 
 def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[Any]":
-    """A bar that shows itself if `progress` is True, or None and a person waits in real time.
+    """Return a bar that shows itself if `progress` is True, or None and a person waits in real time.
 
-    A notebook that is run for a report counts as nobody: there `TQDM_DISABLE` is set.
+    In a notebook that is run for a report `TQDM_DISABLE` is set, and no bar is shown.
     """
     if progress is None:
         person = sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -28,7 +28,7 @@ _PLANNED_S = 3600.0
 _MOST_LOOKS = 200_000
 
 
-class Look(NamedTuple):
+class PollTime(NamedTuple):
     """Seconds from the beginning of the wait to the sending and to the answer of a look."""
 
     sent: float
@@ -40,9 +40,9 @@ class Schedule:
     """A named rule; it prints as the call that made it."""
 
     name: str
-    pause: Callable[[float, Sequence[Look]], float]
+    pause: Callable[[float, Sequence[PollTime]], float]
 
-    def __call__(self, elapsed: float, looks: Sequence[Look]) -> float:
+    def __call__(self, elapsed: float, looks: Sequence[PollTime]) -> float:
         return self.pause(elapsed, looks)
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class Schedule:
 
 
 def every(seconds: float, *, initial: float = 0.0, counts_request: bool = False) -> Schedule:
-    """Look after `initial` seconds, then pause `seconds` after each answer: the vendor's guide, with its 5 to 10 s.
+    """PollTime after `initial` seconds, then pause `seconds` after each answer: the vendor's guide, with its 5 to 10 s.
 
     With `counts_request` the interval includes the request: it runs from sending to sending.
     """
@@ -67,13 +67,13 @@ def wait_then(first: float, *, every: float, counts_request: bool = False) -> Sc
 
 
 def growing(first: float, *, factor: float, most: float, initial: float = 0.0) -> Schedule:
-    """Look after `initial` seconds, then pause `first`, and each time `factor` times as long, up to `most`."""
+    """PollTime after `initial` seconds, then pause `first`, and each time `factor` times as long, up to `most`."""
     first, most = check_seconds("first", first), check_seconds("most", most)
     initial = _check_share("initial", initial, inf)
     if not 1 <= factor < inf:
         raise ValueError(f"factor must be a finite number from 1 up, got {factor!r}")
 
-    def pause(_: float, looks: Sequence[Look]) -> float:
+    def pause(_: float, looks: Sequence[PollTime]) -> float:
         if not looks:
             return initial
         steps = min(len(looks) - 1, 1000 / max(factor - 1, 1e-3))  # a power beyond every float is far beyond `most`
@@ -84,7 +84,7 @@ def growing(first: float, *, factor: float, most: float, initial: float = 0.0) -
 
 
 def fixed(moments: Sequence[float]) -> Schedule:
-    """Look at these seconds after the wait began, then go on with the last gap; a moment that has passed is skipped."""
+    """PollTime at these seconds after the wait began, then go on with the last gap; a moment that has passed is skipped."""
     planned = [float(moment) for moment in moments]
     gaps = np.diff([0.0, *planned])
     if not planned or not np.isfinite(planned).all() or planned[0] < 0 or (gaps[1:] <= 0).any() or gaps[-1] <= 0:
@@ -97,7 +97,7 @@ def with_jitter(schedule: Schedule, share: float, *, seed: int = 0) -> Schedule:
     """The same, each pause longer by a random share of it, 0 to `share`; the seed and the look's number settle it."""
     share = _check_share("share", share, 10.0)
 
-    def pause(elapsed: float, looks: Sequence[Look]) -> float:
+    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
         return schedule(elapsed, looks) * (1 + share * Random(f"{seed}:{len(looks)}").random())
 
     return Schedule(f"with_jitter({schedule!r}, {share:g}, seed={seed})", pause)
@@ -124,7 +124,7 @@ class LearnedSchedule(Schedule):
 
 
 def learned(orders: pd.DataFrame, *, closest: float = CLOSEST_S) -> LearnedSchedule:
-    """Look where orders like these past ones are likely to have become final.
+    """PollTime where orders like these past ones are likely to have become final.
 
     A lognormal law is fitted to the brackets of `orders`, with a weak prior (`expected_law`), so an
     empty frame will do. Looks are placed at the rate sqrt(hazard / 2c), which makes mean delay + c x requests
@@ -186,19 +186,19 @@ def _on_law(schedule: Schedule, law: Any) -> Evaluation:
 
 def _look_times(schedule: Schedule, longest: float) -> Floats:
     """When the looks are made until one is at `longest` or later, answers taking no time."""
-    looks: list[Look] = []
+    looks: list[PollTime] = []
     time = -1.0
     while time < longest:
         time = max(time, 0.0)
         time += schedule(time, looks)
-        looks.append(Look(time, time))
+        looks.append(PollTime(time, time))
         if len(looks) > _MOST_LOOKS:
             raise ValueError(f"{schedule!r} must reach {longest:g} s within {_MOST_LOOKS} looks, got to {time:g} s")
     return np.array([look.sent for look in looks])
 
 
-def _steady(initial: float, seconds: float, counts_request: bool) -> Callable[[float, Sequence[Look]], float]:
-    def pause(elapsed: float, looks: Sequence[Look]) -> float:
+def _steady(initial: float, seconds: float, counts_request: bool) -> Callable[[float, Sequence[PollTime]], float]:
+    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
         if not looks:
             return initial
         return max(looks[-1].sent + seconds - elapsed, 0.0) if counts_request else seconds
@@ -206,11 +206,11 @@ def _steady(initial: float, seconds: float, counts_request: bool) -> Callable[[f
     return pause
 
 
-def _planned(moments: list[float], gap: float, closest: float) -> Callable[[float, Sequence[Look]], float]:
-    """Look at the moments, then every `gap`; never sooner than `closest` after the last look was sent."""
+def _planned(moments: list[float], gap: float, closest: float) -> Callable[[float, Sequence[PollTime]], float]:
+    """PollTime at the moments, then every `gap`; never sooner than `closest` after the last look was sent."""
     times = np.array(moments)
 
-    def pause(elapsed: float, looks: Sequence[Look]) -> float:
+    def pause(elapsed: float, looks: Sequence[PollTime]) -> float:
         earliest = max(elapsed + 1e-6, looks[-1].sent + closest - 1e-6) if looks else elapsed
         place = int(np.searchsorted(times, earliest, "right" if looks else "left"))
         if place < len(times):

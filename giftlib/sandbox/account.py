@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
-from giftlib.clock import Moment
+from giftlib.clock import Timestamp
 
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .orders import Order, Timeline, draw_lognormal, iso, unix_ms
@@ -67,7 +67,7 @@ class Account:
             SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, Decimal(490), 1761699600000, -inf, 0.0, 2, "FULFILLED"
         )
 
-    def place(self, product: str | None, type_id: str, quantity: int, now: Moment) -> Order:
+    def place(self, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
         """Place an order and debit it. Without a product it is the one that has the type.
 
         Raises OutOfStock or BalanceTooLow, and then nothing is placed.
@@ -115,7 +115,7 @@ class Account:
         if self.settings.check_balance and _centimes(cost) > self._balance:
             raise BalanceTooLow(cost, _dinars(self._balance))
 
-    def deposit(self, amount: Decimal, now: Moment) -> int:
+    def deposit(self, amount: Decimal, now: Timestamp) -> int:
         """Credit dinars to the account; gives the time that the API tells of it."""
         self._settle(now.monotonic)
         row = self._book("DEPOSIT", _centimes(amount), "", unix_ms(now.utc))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from giftlib.clock import Moment
+from giftlib.clock import Timestamp
 
 from .account import Account
 from .auth import Gate, Key, draw_key
@@ -59,13 +59,13 @@ class World:
         """The account that a key sees."""
         return self.accounts[key.type]
 
-    def place(self, environment: str, product: str | None, type_id: str, quantity: int, now: Moment) -> Order:
+    def place(self, environment: str, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
         """See `Account.place`."""
         order = self.accounts[environment].place(product, type_id, quantity, now)
         self.tell(_placement(environment, order))
         return order
 
-    def deposit(self, environment: str, amount: Decimal, now: Moment) -> None:
+    def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
         """See `Account.deposit`."""
         ms = self.accounts[environment].deposit(amount, now)
         self.tell(Event("deposit", environment, now.monotonic, ms, amount))
@@ -86,7 +86,7 @@ class World:
 
     def repeat(self, event: Event) -> None:
         """Let an event happen again, as it did."""
-        now = Moment(_EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
+        now = Timestamp(_EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
         if event.kind == "order":
             product, type_id, quantity = event.what
             self.place(event.environment, product, type_id, quantity, now)

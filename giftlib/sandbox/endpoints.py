@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import ceil
 from typing import Any, NamedTuple
 
-from giftlib.clock import Moment
+from giftlib.clock import Timestamp
 
 from .account import BalanceTooLow, OutOfStock
 from .auth import Key
@@ -22,7 +22,7 @@ class Call(NamedTuple):
     request: Request
     key: Key
     item_id: str
-    now: Moment
+    now: Timestamp
 
     @property
     def now_ms(self) -> int:
@@ -37,7 +37,7 @@ class Endpoints:
         self._settings = world.settings
         self._success = envelope.success
 
-    def ping(self, request: Request, now: Moment) -> Answer:
+    def ping(self, request: Request, now: Timestamp) -> Answer:
         operators = dict.fromkeys(("mobilis", "ooredoo", "djezzy", "mobilisFixedPlans"), "up")
         return self._success({"api": "ok", "operators": operators}, request, now_ms=unix_ms(now.utc))
 

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO
 
-from giftlib.clock import Moment
+from giftlib.clock import Timestamp
 
 from .backend import Event, World
 from .settings import Settings
@@ -85,7 +85,7 @@ class StateFile:
     OSError if a sandbox that runs has it already (where the system can lock files).
     """
 
-    def __init__(self, path: str | PathLike[str], world: World, now: Moment, past: Past | None = None) -> None:
+    def __init__(self, path: str | PathLike[str], world: World, now: Timestamp, past: Past | None = None) -> None:
         try:
             head = json.dumps(
                 {"format": _FORMAT, "seed": world.seed, "settings": world.settings.to_json(),
@@ -113,14 +113,14 @@ class StateFile:
             self._file.write(json.dumps(event, default=str) + "\n")
         self._file.flush()
 
-    def close(self, now: Moment) -> None:
+    def close(self, now: Timestamp) -> None:
         """Note how late it is and close the file. A second call does nothing."""
         if not self._file.closed:
             self.add(Event("end", at=now.monotonic))
             self._file.close()
 
 
-def save(path: str | PathLike[str], world: World, events: Iterable[Event], now: Moment) -> None:
+def save(path: str | PathLike[str], world: World, events: Iterable[Event], now: Timestamp) -> None:
     """Write a whole past to a file, over what it held."""
     file = StateFile(path, world, now)
     file.add(*events)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from giftlib.clock import Moment
+from giftlib.clock import Timestamp
 
 from .auth import Key
 from .backend import World
@@ -49,7 +49,7 @@ class Api:
         self._gate = world.gate
         self._routes = routes(world.settings)
 
-    def admit(self, request: Request, now: Moment) -> Answer | Reached:
+    def admit(self, request: Request, now: Timestamp) -> Answer | Reached:
         """What a request has reached, or the answer to one that reaches nothing."""
         if request.method == "OPTIONS":
             return Answer(204, b"", dict(_PREFLIGHT))
@@ -66,7 +66,7 @@ class Api:
         except Refusal as refusal:
             return self.envelope.error(refusal, request)
 
-    def carry_out(self, reached: Reached, request: Request, now: Moment) -> Answer:
+    def carry_out(self, reached: Reached, request: Request, now: Timestamp) -> Answer:
         """The endpoint's answer to a request that was let through."""
         if reached.key is None:
             return self._endpoints.ping(request, now)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from giftlib.clock import Clock, Moment, SimulatedClock, read
+from giftlib.clock import Clock, SimulatedClock, Timestamp
 
 from .admin import Control
 from .auth import Key
@@ -27,7 +27,7 @@ from .settings import Settings
 from .validators import MONEY
 
 if TYPE_CHECKING:
-    from giftlib.api.client import Client
+    from giftlib.api import Client
 
 
 class RequestRecord(NamedTuple):
@@ -99,7 +99,7 @@ class Sandbox:
 
     def client(self, api_key: str | None = None) -> "Client":
         """A client of this sandbox with that key, or the first one, on its clock."""
-        from giftlib.api.client import Client
+        from giftlib.api import Client
 
         return Client(api_key or self.api_key, self.url, clock=self.clock)
 
@@ -216,10 +216,10 @@ class Sandbox:
         if self._state:
             self._world.tell = self._state.add
 
-    def _now(self) -> Moment:
+    def _now(self) -> Timestamp:
         """What the world's clock shows: the one given, whose monotonic seconds go on from those of a kept state."""
-        utc, monotonic = read(self.clock)
-        return Moment(utc, monotonic + self._ahead)
+        utc, monotonic = Timestamp.now(self.clock)
+        return Timestamp(utc, monotonic + self._ahead)
 
     def _begin(self, faults: Iterable[Fault] = ()) -> None:
         self._world = World(self._seed, self.settings)

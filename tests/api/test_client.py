@@ -30,6 +30,7 @@ from giftlib.api.errors import (
 )
 from giftlib.api.models import ApiKey, CatalogProduct, Product, ProductType
 from giftlib.clock import SimulatedClock
+from giftlib.polling import find_order
 
 KEY = "3f2b8a54-0000-4000-8000-5ec0e7a11ce5"
 CODE, SERIAL = "AAAA-BBBB-CCCC-0001", "SN-77700001"
@@ -616,7 +617,7 @@ def ids(orders):
 
 def test_a_lost_purchase_is_looked_for_around_its_time(server, client):
     server.replies = [listing(order_row())]
-    assert ids(client.find_order(LOST_PURCHASE)) == [ORDER_ID]
+    assert ids(find_order(LOST_PURCHASE, client=client)) == [ORDER_ID]
     (request,) = server.requests
     assert request.query["from"] == ["2025-10-29T00:58:00.000+00:00"]
     assert request.query["to"] == ["2025-10-29T01:02:15.000+00:00"]
@@ -634,12 +635,12 @@ def test_only_orders_like_the_lost_purchase_are_candidates(server, client):
             order_row("without-time", placed_at=None),
         )
     ]
-    assert ids(client.find_order(LOST_PURCHASE, known=["known"])) == ["one", "without-time"]
+    assert ids(find_order(LOST_PURCHASE, client=client, known=["known"])) == ["one", "without-time"]
 
 
 def test_no_candidate_is_an_empty_list(server, client):
     server.replies = [listing()]
-    assert client.find_order(LOST_PURCHASE) == []
+    assert find_order(LOST_PURCHASE, client=client) == []
 
 
 def test_all_pages_are_searched_and_an_order_on_two_of_them_counts_once(server, client):
@@ -649,13 +650,13 @@ def test_all_pages_are_searched_and_an_order_on_two_of_them_counts_once(server, 
         listing(order_row("d"), pages=3),
         listing(order_row("never"), pages=3),
     ]
-    assert ids(client.find_order(LOST_PURCHASE)) == ["a", "b", "c", "d"]
+    assert ids(find_order(LOST_PURCHASE, client=client)) == ["a", "b", "c", "d"]
     assert [request.query["page"] for request in server.requests] == [["1"], ["2"], ["3"]]
 
 
 def test_a_list_that_repeats_itself_ends_the_search(server, client):
     server.replies = [listing(order_row(), pages=10**11)]
-    assert ids(client.find_order(LOST_PURCHASE)) == [ORDER_ID]
+    assert ids(find_order(LOST_PURCHASE, client=client)) == [ORDER_ID]
     assert len(server.requests) == 2
 
 
@@ -678,7 +679,7 @@ def test_a_client_that_knows_its_key_stays_under_the_ceiling(ceiling, before, pa
             clock.sleep(pauses[number % len(pauses)] * (0.05 if number < before else 1))
             (client.validate if number == before else client.balance)()
             times.append(clock.monotonic())
-        assert client.requests_per_minute == most
+        assert client.rate_limit.per_minute == most
     assert len(server.requests) == len(times)
     for number in range(before + 1, len(times)):
         assert sum(times[number] - 60 < moment for moment in times[: number + 1]) <= most
@@ -721,7 +722,7 @@ def test_a_request_without_a_place_in_its_time_is_not_sent(server):
     client = Client(KEY, server.url, clock=SimulatedClock(), request_timeout=10)
     for _ in range(60):
         client.validate()
-    with pytest.raises(NoAnswerError, match="no place under 60 requests a minute") as caught:
+    with pytest.raises(NoAnswerError, match="the rate limit of 60 requests per minute leaves no room") as caught:
         client.check_order_status(ORDER_ID, timeout=10)
     assert not caught.value.sent and len(server.requests) == 60
 
@@ -885,7 +886,7 @@ CALLS = {
     "place_order": lambda client: client.place_order(PRODUCT, "type_001", 1),
     "check_order_status": lambda client: client.check_order_status(ORDER_ID),
     "list_orders": Client.list_orders,
-    "find_order": lambda client: client.find_order(LOST_PURCHASE),
+    "find_order": lambda client: find_order(LOST_PURCHASE, client=client),
 }
 fuzzed = settings(
     max_examples=max(FUZZ_CASES // 2, 1), deadline=None, suppress_health_check=list(HealthCheck), database=None

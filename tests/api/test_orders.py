@@ -28,7 +28,7 @@ FULFILLED = {
 
 
 def test_an_order_reads_as_an_object_and_under_the_names_of_the_api():
-    order = Order(FULFILLED)
+    order = Order.from_response(FULFILLED)
     assert (order.order_id, order["_id"]) == (ORDER_ID, ORDER_ID)
     assert order.status is OrderStatus.FULFILLED and order["status"] == "FULFILLED"
     assert order.fulfilled_amount == order["fulfilled_amount"] == Decimal(490)
@@ -37,18 +37,18 @@ def test_an_order_reads_as_an_object_and_under_the_names_of_the_api():
 
 
 def test_a_card_gives_its_code_and_serial_when_asked():
-    (card,) = Order(FULFILLED).cards
+    (card,) = Order.from_response(FULFILLED).cards
     assert card.reveal() == (CODE, SERIAL)
     assert card.reveal().value == CODE and card.reveal().serial == SERIAL
 
 
 def test_a_code_that_comes_as_a_number_is_not_lost():
-    (card,) = Order(FULFILLED | {"cards": [{"value": 1234567890123456, "serial": Decimal("77.0")}]}).cards
+    (card,) = Order.from_response(FULFILLED | {"cards": [{"value": 1234567890123456, "serial": Decimal("77.0")}]}).cards
     assert card.reveal() == ("1234567890123456", "77.0")
 
 
 def test_an_open_order_has_none_of_the_final_fields():
-    order = Order({"_id": ORDER_ID, "status": "HANDLING", "quantity": 2, "product": "p", "type": "t"})
+    order = Order.from_response({"_id": ORDER_ID, "status": "HANDLING", "quantity": 2, "product": "p", "type": "t"})
     assert not order.is_final and "cards" not in order and order.cards == ()
     assert (order.fulfilled_quantity, order.refunded_quantity, order.refunded_amount) == (None, None, None)
     assert (order.product_id, order.type_id) == ("p", "t")
@@ -67,7 +67,7 @@ def test_an_open_order_has_none_of_the_final_fields():
     ],
 )
 def test_the_refund_is_what_was_not_delivered_exactly(status, ordered, delivered, price, refund):
-    order = Order(
+    order = Order.from_response(
         {
             "_id": ORDER_ID,
             "status": status,
@@ -85,7 +85,7 @@ def test_the_refund_is_what_was_not_delivered_exactly(status, ordered, delivered
 
 @pytest.mark.parametrize("status", ["QUEUED", "fulfilled", "UNKNOWN_ERROR", "", None, 7, ["FULFILLED"]])
 def test_a_status_nobody_documented_is_not_final_and_named(status):
-    order = Order(FULFILLED | {"status": status})
+    order = Order.from_response(FULFILLED | {"status": status})
     assert not order.is_final and isinstance(order.status, str)
     assert any("status" in problem for problem in order.problems)
 
@@ -96,8 +96,8 @@ def test_a_status_nobody_documented_is_not_final_and_named(status):
         ({"fulfilled_quantity": 0}, "FULFILLED with 0 of 1 cards delivered"),
         ({"status": "PARTIALLY_FILLED"}, "PARTIALLY_FILLED with 1 of 1 cards delivered"),
         ({"status": "REFUNDED"}, "REFUNDED with 1 of 1 cards delivered"),
-        ({"cards": []}, "1 cards delivered, 0 in the answer"),
-        ({"cards": [{"serial": SERIAL}, None, 3, {"value": ""}]}, "1 cards delivered, 0 in the answer"),
+        ({"cards": []}, "1 cards delivered, 0 in the response"),
+        ({"cards": [{"serial": SERIAL}, None, 3, {"value": ""}]}, "1 cards delivered, 0 in the response"),
         ({"cards": "AAAA"}, "cards is not a list"),
         ({"cards": {"value": CODE}}, "cards is not a list"),
         ({"fulfilled_amount": 489}, "charged 489 for 1 cards at 490 each"),
@@ -124,7 +124,7 @@ def test_a_status_nobody_documented_is_not_final_and_named(status):
     ],
 )
 def test_what_is_wrong_with_an_answer_is_named_and_the_rest_is_read(change, problem):
-    order = Order(FULFILLED | change)
+    order = Order.from_response(FULFILLED | change)
     assert problem in order.problems
     assert CODE not in " ".join(order.problems)
     readable = {"_id", "status", "quantity", "time"} - set(change)
@@ -132,18 +132,18 @@ def test_what_is_wrong_with_an_answer_is_named_and_the_rest_is_read(change, prob
 
 
 def test_a_field_that_is_null_is_not_there():
-    order = Order(dict.fromkeys(FULFILLED))
+    order = Order.from_response(dict.fromkeys(FULFILLED))
     assert dict(order) == {} and order.order_id is None and order.status == ""
 
 
 def test_an_answer_without_id_goes_by_the_id_that_was_asked_for():
-    order = Order({"status": "HANDLING", "quantity": 1}, order_id="asked")
+    order = Order.from_response({"status": "HANDLING", "quantity": 1}, order_id="asked")
     assert order.order_id == "asked" and "_id is missing" in order.problems
 
 
 @pytest.mark.parametrize("raw", ["HAND\x00LING\x1b[31m", "\ud800", "a\nb", "x" * 5000, "AAAA-BBBB-CCCC-0001", "a/../b"])
 def test_an_id_or_a_status_that_cannot_be_one_is_not_read(raw):
-    order = Order({"_id": f"{raw} ", "status": raw, "quantity": 1}, order_id="asked")
+    order = Order.from_response({"_id": f"{raw} ", "status": raw, "quantity": 1}, order_id="asked")
     assert order.order_id == "asked" and order.status == ""
     assert {"_id is not an id", "status is not a name"} <= set(order.problems)
 
@@ -152,7 +152,7 @@ def test_an_id_or_a_status_that_cannot_be_one_is_not_read(raw):
     ("raw", "shown"), [("a\x00b\x1b[31m", "a b [31m"), ("\ud800", ""), ("a\nb", "a b"), ("x" * 5000, "x" * 200)]
 )
 def test_texts_of_an_answer_become_one_short_printable_line(raw, shown):
-    order = Order({"_id": "an-id", "type": raw, "quantity": 1})
+    order = Order.from_response({"_id": "an-id", "type": raw, "quantity": 1})
     assert order.type_id == shown
     assert (repr(order) + "".join(order.problems)).isprintable()
     (repr(order) + "".join(order.problems)).encode()
@@ -162,7 +162,7 @@ def test_texts_of_an_answer_become_one_short_printable_line(raw, shown):
     "raw", ["2025-10-29T02:00:00+01:00", "2025-10-29T01:00:00Z", "2025-10-29T01:00:00", "20251029T010000Z"]
 )
 def test_times_are_utc_whatever_their_offset(raw):
-    placed_at = Order({"time": raw}).placed_at
+    placed_at = Order.from_response({"time": raw}).placed_at
     assert placed_at == datetime(2025, 10, 29, 1, tzinfo=UTC) and placed_at.tzinfo is UTC
 
 
@@ -178,7 +178,12 @@ def shown(thing):
 
 @pytest.mark.parametrize(
     "thing",
-    [Card(CODE, SERIAL), Order(FULFILLED), dict(Order(FULFILLED)), Order(FULFILLED).cards],
+    [
+        Card(CODE, SERIAL),
+        Order.from_response(FULFILLED),
+        dict(Order.from_response(FULFILLED)),
+        Order.from_response(FULFILLED).cards,
+    ],
     ids=["card", "order", "dict of the order", "cards"],
 )
 def test_nothing_shows_a_code_or_serial(thing):
@@ -187,7 +192,7 @@ def test_nothing_shows_a_code_or_serial(thing):
 
 
 def test_no_frame_shows_a_code_or_serial():
-    order = Order(FULFILLED)
+    order = Order.from_response(FULFILLED)
     for frame in (pd.DataFrame([order]), pd.DataFrame([dict(order)]), pd.DataFrame(order.cards), pd.Series(order)):
         whole = pd.DataFrame(frame)
         as_json = [whole.to_json(date_format="iso"), whole.to_json(date_format="iso", default_handler=str)]
@@ -210,11 +215,11 @@ def test_a_card_cannot_be_taken_apart(dump):
 
 
 def test_a_pickled_order_comes_back_without_codes_and_says_so():
-    order = pickle.loads(pickle.dumps(Order(FULFILLED)))
+    order = pickle.loads(pickle.dumps(Order.from_response(FULFILLED)))
     assert order.order_id == ORDER_ID and order.fulfilled_amount == 490 and len(order.cards) == 1
     with pytest.raises(GiftlibError, match="no code"):
         order.cards[0].reveal()
 
 
 def test_a_copy_keeps_its_codes():
-    assert copy.deepcopy(Order(FULFILLED)).cards[0].reveal().value == CODE
+    assert copy.deepcopy(Order.from_response(FULFILLED)).cards[0].reveal().value == CODE

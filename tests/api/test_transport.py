@@ -62,7 +62,7 @@ def test_the_time_out_bounds_the_whole_exchange(pieces):
         error = outcome(Client(KEY, server.url, request_timeout=0.1).balance)
         assert isinstance(error, NoAnswerError) and error.sent
         # 100 header lines are too many for HTTP before they are too slow.
-        assert "no answer within 0.1 s" in str(error) or "not HTTP" in str(error)
+        assert "no response within 0.1 s" in str(error) or "not HTTP" in str(error)
         assert len(server.requests) == 1
 
 
@@ -222,7 +222,7 @@ def test_the_time_out_bounds_an_exchange_over_https(name, trusted):
 def test_the_time_out_bounds_the_tls_handshake(trusted):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(KEY, f"https://127.0.0.1:{silent.getsockname()[1]}", request_timeout=0.1)
-        assert "no answer within" in str(outcome(client.balance))
+        assert "no response within" in str(outcome(client.balance))
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def resolve_to(monkeypatch, *addresses):
 def test_all_addresses_of_a_host_share_the_time_out(hanging, monkeypatch):
     resolve_to(monkeypatch, *[hanging] * 60)
     error = outcome(Client(KEY, "https://many.test", request_timeout=0.1).balance)
-    assert isinstance(error, NoAnswerError) and not error.sent and "no answer within" in str(error)
+    assert isinstance(error, NoAnswerError) and not error.sent and "no response within" in str(error)
 
 
 def test_an_address_that_hangs_leaves_time_for_the_next(hanging, monkeypatch):

@@ -5,7 +5,7 @@ from heapq import heapify, heappop, heappush
 
 from giftlib.api.client import Client
 from giftlib.journal.store import Journal
-from giftlib.polling.one_order import Looker
+from giftlib.polling import Poller
 
 
 def loop_for_each(order_ids: Iterable[str], *, client: Client, every: float = 5.0, spacing: float = 0.0) -> Journal:
@@ -15,7 +15,7 @@ def loop_for_each(order_ids: Iterable[str], *, client: Client, every: float = 5.
     should take no time (`latency_s=0`). A refusal is a look like any other.
     """
     clock, journal = client.clock, Journal()
-    looker = Looker(client, journal, None)
+    poller = Poller(client, journal, None)
     due = [(clock.monotonic(), number, order_id) for number, order_id in enumerate(order_ids)]
     heapify(due)
     free_at = clock.monotonic()
@@ -23,7 +23,7 @@ def loop_for_each(order_ids: Iterable[str], *, client: Client, every: float = 5.
         moment, number, order_id = heappop(due)
         clock.sleep(max(moment - clock.monotonic(), free_at - clock.monotonic(), 0.0))
         free_at = clock.monotonic() + spacing
-        poll = looker.look(order_id, 1)
+        poll = poller.check(order_id)
         if poll.order is None or not poll.order.is_final:
             heappush(due, (clock.monotonic() + every, number, order_id))
     return journal

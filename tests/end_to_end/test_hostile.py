@@ -27,7 +27,8 @@ from giftlib import (
     track_orders,
 )
 from giftlib.api.orders import Card, Order
-from giftlib.clock import Moment, read
+from giftlib.clock import Timestamp
+from giftlib.polling import find_order, recover_orders
 from giftlib.sandbox import Fault, Sandbox
 
 KEY = "sk_test-5EC0E7A11CE5_40de"
@@ -122,7 +123,7 @@ def listing(*rows):
 
 def test_a_purchase_that_its_own_process_settles_meanwhile_is_not_overwritten(server, client, tmp_path):
     with closing(Journal(tmp_path / "j")) as other, closing(Journal(tmp_path / "j")) as journal:
-        moment = read(client.clock)
+        moment = Timestamp.now(client.clock)
         under_way = other.intend(PRODUCT, "type_001", 1, moment)
         lost_purchase(journal, moment)
 
@@ -133,46 +134,46 @@ def test_a_purchase_that_its_own_process_settles_meanwhile_is_not_overwritten(se
                 yield listing(row("lost", moment.utc))
 
         server.replies = [Meanwhile()]
-        journal.reconcile(client)
+        recover_orders(journal, client)
         intents = journal.intents()
         assert intents["order_id"].iloc[0] == "theirs"
         assert "theirs" in journal.unfinished()
 
 
 def test_an_order_of_another_day_is_not_taken_for_a_lost_purchase(server, client):
-    journal, now = Journal(), read(client.clock)
+    journal, now = Journal(), Timestamp.now(client.clock)
     for days in (4, 2):
-        lost_purchase(journal, Moment(now.utc - timedelta(days=days), now.monotonic - 86400 * days))
+        lost_purchase(journal, Timestamp(now.utc - timedelta(days=days), now.monotonic - 86400 * days))
     server.replies = [listing(row("a-colleagues", now.utc - timedelta(days=3)))]
-    journal.reconcile(client)
+    recover_orders(journal, client)
     assert journal.intents()["state"].tolist() == ["unknown", "unknown"]
 
 
 def test_of_purchases_days_apart_the_one_that_was_made_gets_the_order(server, client):
-    journal, now = Journal(), read(client.clock)
+    journal, now = Journal(), Timestamp.now(client.clock)
     for days in (4, 2):
-        lost_purchase(journal, Moment(now.utc - timedelta(days=days), now.monotonic - 86400 * days))
+        lost_purchase(journal, Timestamp(now.utc - timedelta(days=days), now.monotonic - 86400 * days))
     server.replies = [listing(row("later", now.utc - timedelta(days=2)))]
-    journal.reconcile(client)
+    recover_orders(journal, client)
     assert journal.intents()["order_id"].isna().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("bad", [None, "", "a b", "x/y", "../..", "%00", "x" * 150, 5])
 def test_an_order_without_a_usable_id_is_not_taken(server, client, bad):
     journal = Journal()
-    lost_purchase(journal, read(client.clock))
+    lost_purchase(journal, Timestamp.now(client.clock))
     server.replies = [listing(row(bad, client.clock.now_utc()))]
-    journal.reconcile(client)
+    recover_orders(journal, client)
     assert journal.intents()["state"].tolist() == ["unknown"]
     assert journal.unfinished() == []
 
 
 def test_a_lost_order_that_was_watched_meanwhile_is_found_all_the_same(server, client):
     journal = Journal()
-    lost_purchase(journal, read(client.clock))
+    lost_purchase(journal, Timestamp.now(client.clock))
     journal.watch("mine")
     server.replies = [listing(row("mine", client.clock.now_utc()))]
-    journal.reconcile(client)
+    recover_orders(journal, client)
     assert journal.intents()["order_id"].tolist() == ["mine"]
     assert journal.orders()["order_id"].tolist() == ["mine"]
 
@@ -195,7 +196,7 @@ def test_an_interrupted_purchase_is_looked_for_in_the_same_journal(server, clien
         with pytest.raises(KeyboardInterrupt):
             place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
     server.replies = [listing(row("bought", client.clock.now_utc()))]
-    journal.reconcile(client)
+    recover_orders(journal, client)
     assert journal.unfinished() == ["bought"]
 
 
@@ -246,11 +247,11 @@ def test_tracking_ends_though_the_list_does_not(server, client):
 
 
 def test_a_search_ends_though_the_list_does_not(server, client, monkeypatch):
-    monkeypatch.setattr("giftlib.api.client._MOST_PAGES", 20)
+    monkeypatch.setattr("giftlib.polling.recovery._MOST_PAGES", 20)
     server.replies = [FreshPages()]
     now = client.clock.now_utc()
     with pytest.raises(NoAnswerError, match="no end of the list"):
-        client.find_order(OrderOutcomeUnknownError(PRODUCT, "type_001", 1, now, now))
+        find_order(OrderOutcomeUnknownError(PRODUCT, "type_001", 1, now, now), client=client)
     assert len(server.requests) == 20
 
 
@@ -258,7 +259,7 @@ def test_patience_has_no_depth(server, client):
     server.replies = [reply(status=503)]
     now = client.clock.now_utc()
     with pytest.raises(ServerError):
-        client.find_order(OrderOutcomeUnknownError(PRODUCT, "type_001", 1, now, now), tries=1500)
+        find_order(OrderOutcomeUnknownError(PRODUCT, "type_001", 1, now, now), client=client, tries=1500)
     assert len(server.requests) == 1500
 
 
@@ -308,7 +309,7 @@ def test_no_more_than_10_mib_of_an_answer_are_read(server, client, framing):
 
 def test_after_a_purchase_was_refused_for_the_key_nothing_more_is_sent():
     with Sandbox(faults=[Fault("placeOrder", status=500), Fault("placeOrder", call=3, status=403)]) as sandbox:
-        with pytest.warns(UserWarning, match="1 purchases were sent and their answers lost"):
+        with pytest.warns(UserWarning, match="1 order requests were sent and their responses lost"):
             with pytest.raises(PermissionDeniedError):
                 process_orders([(PRODUCT, "type_001", 1)] * 5, client=sandbox.client())
         assert sandbox.requests[-1].status == 403
@@ -316,7 +317,7 @@ def test_after_a_purchase_was_refused_for_the_key_nothing_more_is_sent():
 
 def test_what_was_lost_is_told_though_a_look_is_refused():
     faults = [Fault("placeOrder", status=500), Fault("checkOrder", status=401)]
-    with Sandbox(faults=faults) as sandbox, pytest.warns(UserWarning, match="1 purchases were sent"):
+    with Sandbox(faults=faults) as sandbox, pytest.warns(UserWarning, match="1 order requests were sent"):
         with pytest.raises(AuthenticationError):
             process_orders([(PRODUCT, "type_001", 1)] * 2, client=sandbox.client())
 
@@ -381,7 +382,9 @@ def test_no_listing_of_a_card_shows_its_code():
 
 
 def test_codes_that_come_as_plain_texts_are_not_lost():
-    order = Order({"_id": "a", "status": "FULFILLED", "quantity": 2, "fulfilled_quantity": 2, "cards": [CODE, "B"]})
+    order = Order.from_response(
+        {"_id": "a", "status": "FULFILLED", "quantity": 2, "fulfilled_quantity": 2, "cards": [CODE, "B"]}
+    )
     assert [card.reveal().value for card in order.cards] == [CODE, "B"]
 
 
@@ -400,7 +403,7 @@ def test_cookies_are_not_kept(server, client):
     lambda c: place_order(PRODUCT, "t", 1, client="x"),
     lambda c: Client(KEY, c.base_url, request_timeout=10**400),
     lambda c: Client(KEY, "https://api.test:99999"),
-    lambda c: c.find_order("x"),
+    lambda c: find_order("x", client=c),
     lambda c: c.check_order_status("a", timeout="5"),
     lambda c: c.check_order_status("a", timeout=float("nan")),
     lambda c: c.check_order_status("a", timeout=-1),

@@ -19,6 +19,7 @@ from giftlib import (
     place_order,
     poll_order_until_complete,
 )
+from giftlib.polling import recover_orders
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -73,7 +74,7 @@ def test_after_a_faulty_purchase_the_journal_and_the_sandbox_agree(fault):
             told = error
         bought = list(sandbox.truth())
         assert isinstance(told, OrderOutcomeUnknownError) or not bought
-        journal.reconcile(client)
+        recover_orders(journal, client)
         assert journal.unfinished() == bought
         assert sum(request.method == "POST" for request in sandbox.requests) == 1
 
@@ -104,9 +105,9 @@ def test_the_key_does_not_follow_a_redirect():
 @pytest.mark.parametrize(
     ("alter", "problem"),
     [
-        (too_few_cards, "2 cards delivered, 1 in the answer"),
-        (without("cards"), "2 cards delivered, 0 in the answer"),
-        (null("cards"), "2 cards delivered, 0 in the answer"),
+        (too_few_cards, "2 cards delivered, 1 in the response"),
+        (without("cards"), "2 cards delivered, 0 in the response"),
+        (null("cards"), "2 cards delivered, 0 in the response"),
         (without("price_per_card"), "price_per_card is missing"),
         (null("quantity"), "quantity is missing"),
         (numbers_as_text, "fulfilled_quantity is a text, not a number"),

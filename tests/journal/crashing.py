@@ -4,6 +4,7 @@ import threading
 import time
 
 from giftlib import Client, Journal, Sandbox, SystemClock, process_orders, track_orders
+from giftlib.polling import recover_orders
 
 ORDERS = 20
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -29,7 +30,7 @@ def serve(connection):
 def buy(url, key, path, type_id):
     """Go on with the journal, then buy what is missing of the orders; may be killed and started again."""
     client, journal = Client(key, url, clock=HastyClock()), Journal(path)
-    journal.reconcile(client)
+    recover_orders(journal, client)
     begun = int((journal.intents()["state"] != "not placed").sum())
     track_orders(journal.unfinished(), client=client, journal=journal)
     process_orders([(PRODUCT, type_id, 1)] * (ORDERS - begun), client=client, journal=journal)

@@ -8,8 +8,9 @@ import pytest
 from dask.distributed import Client as Cluster
 from dask.distributed import LocalCluster
 
-from giftlib import GiftlibError, Journal, Sandbox, journal, process_orders, refund_totals, time_to_fulfilment
+from giftlib import GiftlibError, Journal, Sandbox, process_orders, refund_totals, time_to_fulfilment
 from giftlib.analysis.partitions import of_parts
+from giftlib.journal import parquet
 from giftlib.journal.parquet import write_orders
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -31,7 +32,7 @@ def recorded():
 
 @pytest.fixture
 def exported(recorded, tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "_ORDERS_PER_FILE", 7)
+    monkeypatch.setattr(parquet, "_ORDERS_PER_FILE", 7)
     recorded.to_parquet(tmp_path / "orders")
     return tmp_path / "orders"
 

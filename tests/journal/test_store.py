@@ -21,7 +21,8 @@ from giftlib import (
     place_order,
     poll_order_until_complete,
 )
-from giftlib.clock import SimulatedClock, read
+from giftlib.clock import SimulatedClock, Timestamp
+from giftlib.polling import recover_orders
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -178,14 +179,14 @@ def test_the_intent_is_on_disk_before_the_purchase_leaves(tmp_path):
 
     with Sandbox() as sandbox:
         client = sandbox.client()
-        real = client.place_order
+        real = client.place
 
         def place(*arguments):
             with closing(sqlite3.connect(path)) as other:
                 held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM orders").fetchall())
             return real(*arguments)
 
-        client.place_order = place
+        client.place = place
         place_order(PRODUCT, "type_001", 3, client=client, journal=Journal(path))
     assert held == [("intended", PRODUCT, "type_001", 3)]
 
@@ -238,7 +239,7 @@ def test_two_journals_on_one_file_see_each_others_orders(tmp_path):
 def write_orders(path, name):
     with closing(Journal(path)) as journal:
         for number in range(30):
-            moment = read(SimulatedClock())
+            moment = Timestamp.now(SimulatedClock())
             journal.placed(journal.intend(PRODUCT, "type_001", 1, moment), f"{name}{number}", moment)
             journal.watch("shared")
 
@@ -270,7 +271,7 @@ def test_a_lost_purchase_is_taken_and_its_bracket_holds():
     with Sandbox(fulfilment_s=12.3) as sandbox:
         journal, client = Journal(), sandbox.client()
         lose(sandbox, journal)
-        found = journal.reconcile(client)
+        found = recover_orders(journal, client)
         assert found["state"].tolist() == ["placed"]
         [order_id] = journal.unfinished()
         poll_order_until_complete(order_id, client=client, journal=journal)
@@ -284,7 +285,7 @@ def test_lost_purchases_alike_are_taken_in_the_order_of_time():
         for _ in range(3):
             lose(sandbox, journal)
             sandbox.clock.sleep(2)
-        journal.reconcile(sandbox.client())
+        recover_orders(journal, sandbox.client())
         assert journal.unfinished() == list(sandbox.truth())
 
 
@@ -293,7 +294,7 @@ def test_where_more_orders_fit_than_were_bought_none_is_taken_and_all_are_named(
         journal = Journal()
         sandbox.add_orders(1)
         lose(sandbox, journal)
-        found = journal.reconcile(sandbox.client())
+        found = recover_orders(journal, sandbox.client())
         assert found["state"].tolist() == ["unknown"]
         assert sorted(found["candidates"].item()) == sorted(sandbox.truth())
     assert journal.unfinished() == []
@@ -306,7 +307,7 @@ def test_an_order_that_another_intent_holds_is_not_taken():
         sandbox.inject(Fault("placeOrder", status=503))
         with pytest.raises(OrderOutcomeUnknownError):
             place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
-        assert journal.reconcile(sandbox.client())["candidates"].item() == []
+        assert recover_orders(journal, sandbox.client())["candidates"].item() == []
     assert journal.intents()["state"].tolist() == ["placed", "unknown"]
 
 
@@ -351,10 +352,10 @@ def test_an_intent_of_a_process_that_was_killed_is_looked_for(tmp_path):
     path = tmp_path / "journal.sqlite"
     with Sandbox() as sandbox:
         killed = Journal(path)
-        killed.intend(PRODUCT, "type_001", 1, read(sandbox.clock))
+        killed.intend(PRODUCT, "type_001", 1, Timestamp.now(sandbox.clock))
         [order_id] = sandbox.add_orders(1)
         journal = Journal(path)
-        journal.reconcile(sandbox.client())
+        recover_orders(journal, sandbox.client())
         assert journal.unfinished() == [order_id]
         killed.close()
         journal.close()

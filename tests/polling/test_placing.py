@@ -12,6 +12,7 @@ from giftlib import (
     poll_order_until_complete,
     process_order,
 )
+from giftlib.polling import find_order
 from giftlib.sandbox import Fault, Sandbox
 
 PRODUCT = "507f1f77bcf86cd799439011"
@@ -86,7 +87,7 @@ def test_a_lost_answer_leaves_an_intent_of_unknown_outcome_that_can_be_found():
         client, journal = sandbox.client(), Journal()
         with pytest.raises(OrderOutcomeUnknownError) as caught:
             place_order(PRODUCT, "type_001", 2, client=client, journal=journal)
-        [found] = client.find_order(caught.value)
+        [found] = find_order(caught.value, client=client)
         assert found.order_id in sandbox.truth()
         assert sum("placeOrder" in request.path for request in sandbox.requests) == 1
     assert journal.orders().empty

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import expon, fisk, lognorm
 
 from giftlib.analysis.scheduling import optimum
-from giftlib.polling.schedules import Look, evaluate, every, fixed, growing, learned, wait_then, with_jitter
+from giftlib.polling.schedules import PollTime, evaluate, every, fixed, growing, learned, wait_then, with_jitter
 
-LOOK = [Look(0.0, 0.2)]
+LOOK = [PollTime(0.0, 0.2)]
 GUIDES_LAW = lognorm(np.log(3) / 1.6448536, scale=10)
 NO_ORDERS = pd.DataFrame({"not_done_by_s": [], "done_by_s": []})
 HISTORIES = int(os.environ.get("GIFTLIB_HISTORIES", "20"))
@@ -22,7 +22,7 @@ def looks_of(schedule, count, latency=0.0):
     now, looks = 0.0, []
     for _ in range(count):
         now += schedule(now, looks)
-        looks.append(Look(now, now + latency))
+        looks.append(PollTime(now, now + latency))
         now += latency
     return [look.sent for look in looks]
 

@@ -1,0 +1,94 @@
+"""Handle a final order, and do the whole walkthrough of the vendor's guide: place, poll, handle."""
+
+from collections.abc import Callable
+
+from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_type
+from giftlib.journal import Journal
+
+from .one_order import check_waiting, poll_order_until_complete
+from .placing import place_order
+from .poller import OnPoll
+from .schedules import Schedule
+
+
+def handle_order_result(order: Order, deliver: Callable[[Card], object] | None = None) -> None:
+    """Print what the vendor's guide prints for a final order, with hidden codes, and pass each card to `deliver`.
+
+    An exception of `deliver` ends the handling; `check_order_status` returns the cards again. Raise ValueError for an
+    order that is not final.
+
+    >>> from giftlib import connect, handle_order_result, place_order, poll_order_until_complete
+    >>> client = connect()
+    >>> order_id = place_order("507f1f77bcf86cd799439011", "TEST_PARTIAL", 2)
+    >>> handle_order_result(poll_order_until_complete(order_id))
+    ⚠️ Partial: 1/2 cards
+    Charged: 490 DA
+    Refunded: 490 DA
+    Delivered: Card(****)
+    """
+    check_callable("deliver", deliver)
+    match check_type("order", order, Order).status:
+        case OrderStatus.FULFILLED:
+            _print(f"✅ Success: {order.fulfilled_quantity} cards delivered")
+            print(f"Cost: {order.fulfilled_amount} DA")
+            for number, card in enumerate(order.cards, start=1):
+                print(f"Card {number}: {card}")
+        case OrderStatus.PARTIALLY_FILLED:
+            _print(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
+            print(f"Charged: {order.fulfilled_amount} DA")
+            print(f"Refunded: {order.refunded_amount} DA")
+            for card in order.cards:
+                print(f"Delivered: {card}")
+        case OrderStatus.REFUNDED:
+            _print("❌ Order failed - full refund issued")
+        case status:
+            raise ValueError(f"order must be final, got one that is {status or 'without status'}")
+    if deliver is not None:
+        for card in order.cards:
+            deliver(card)
+
+
+def _print(text: str) -> None:
+    """Print, also where the output cannot show every character: a placed order must not be lost to that."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "replace").decode())
+
+
+def process_order(
+    product_id: str,
+    type_id: str,
+    quantity: int,
+    max_attempts: int = 60,
+    *,
+    client: Client | None = None,
+    journal: Journal | None = None,
+    deliver: Callable[[Card], object] | None = None,
+    interval: float = 5.0,
+    timeout: float = 300.0,
+    schedule: Schedule | None = None,
+    on_poll: OnPoll | None = None,
+    progress: bool | None = None,
+) -> Order:
+    """Place an order, wait for it as `poll_order_until_complete` does, handle it as `handle_order_result` does.
+
+    >>> from giftlib import connect, process_order
+    >>> order = process_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, client=connect(seed=1))
+    Placing order...
+    Order placed: 695...
+    Waiting for fulfillment...
+    ❌ Order failed - full refund issued
+    """
+    check_waiting(max_attempts, interval, timeout, schedule, on_poll, journal)
+    check_callable("deliver", deliver)
+    print("Placing order...")
+    order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
+    print(f"Order placed: {order_id}")
+    print("Waiting for fulfillment...")
+    order = poll_order_until_complete(
+        order_id, max_attempts, interval=interval, timeout=timeout, schedule=schedule, client=client,
+        journal=journal, on_poll=on_poll, progress=progress,
+    )  # fmt: skip
+    handle_order_result(order, deliver)
+    return order

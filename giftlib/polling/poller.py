@@ -1,0 +1,78 @@
+"""Poll one order once: send the request, record the poll, report it to the observer."""
+
+import warnings
+from collections.abc import Callable
+
+from giftlib.api import ApiError, Client, NoAnswerError, OrderStatus, is_retryable, retry_delay
+from giftlib.clock import Timestamp
+from giftlib.journal import Journal, Poll, failed_poll, successful_poll
+
+OnPoll = Callable[[Poll], object]
+
+
+class Poller:
+    """Poll orders for one wait; raise only the errors that must end it.
+
+    `requests` counts the requests sent, `slowest_s` is the longest that a response took, `retry_delay_s` the longest
+    wait that a failed poll has asked for since it was last set to 0.
+    """
+
+    def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
+        self.client = client
+        self.requests = 0
+        self.slowest_s = 0.0
+        self.retry_delay_s = 0.0
+        self._journal = journal
+        self._on_poll = on_poll
+        self._attempts: dict[str, int] = {}
+        self._warned: set[str] = set()
+
+    def check(self, order_id: str, *, timeout: float | None = None) -> Poll:
+        """Send one checkOrder request; a failure that may pass is a Poll with an `error`."""
+        sent, attempt = Timestamp.now(self.client.clock), self.next_attempt(order_id)
+        self.requests += 1
+        try:
+            order = self.client.check_order_status(order_id, timeout=timeout)
+        except (ApiError, NoAnswerError) as error:
+            poll = failed_poll(order_id, attempt, "check", sent, Timestamp.now(self.client.clock), error)
+        except BaseException:
+            received = Timestamp.now(self.client.clock)
+            self.record(Poll(order_id, attempt, "check", sent, received, "INTERRUPTED"))
+            raise
+        else:
+            poll = successful_poll(order_id, attempt, "check", sent, Timestamp.now(self.client.clock), order)
+        self.record(poll)
+        if poll.error is not None and not is_retryable(poll.error):
+            raise poll.error
+        return poll
+
+    def next_attempt(self, order_id: str) -> int:
+        """Return the number of the next poll of that order."""
+        self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
+        return self._attempts[order_id]
+
+    def record(self, *polls: Poll) -> None:
+        """Record polls and report them to the observer."""
+        if self._journal is not None:
+            self._journal.record(*polls)
+        for poll in polls:
+            if poll.order is not None:
+                self.slowest_s = max(self.slowest_s, poll.latency_s)
+                if not isinstance(poll.order.status, OrderStatus):
+                    self._warn_once(
+                        poll.outcome,
+                        f"order {poll.order_id} has a status that giftlib does not know, so it is taken for open: "
+                        f"{poll.outcome}",
+                    )
+            if poll.error is not None and is_retryable(poll.error):
+                self.retry_delay_s = max(self.retry_delay_s, retry_delay(poll.error))
+            if self._on_poll is not None:
+                try:
+                    self._on_poll(poll)
+                except Exception as error:
+                    self._warn_once("on_poll", f"on_poll raised {type(error).__name__}: {error}; the wait continues")
+
+    def _warn_once(self, about: str, message: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            warnings.warn(message, stacklevel=4)
