@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python="$PWD/.venv/bin/python"
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'kill %1 2> /dev/null || true; rm -rf "$folder"' EXIT
 grep -v '^-e' requirements.txt > "$folder/pins.txt"
 
 "$python" -m uv build --quiet --out-dir "$folder/dist"
@@ -38,9 +38,9 @@ journal.close()
 END
 empty/bin/giftlib sandbox --port 0 > address &
 until [ -s address ]; do sleep 0.1; done
-empty/bin/python -c 'import sys, requests; requests.get(sys.argv[1] + "/ping", timeout=9).raise_for_status()' \
-    "$(cut -d' ' -f1 address)"
-kill $! && wait $!
+url=$(head -n 1 address | cut -d' ' -f1)
+empty/bin/python -c 'import sys, requests; requests.get(sys.argv[1], timeout=9).raise_for_status()' "$url/ping"
+kill %1 && wait %1
 
 fails_with "come with its source" giftlib report
 fails_with 'pip install "giftlib[notebooks]"' giftlib report --journal orders.sqlite
