@@ -60,14 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
         return int(chosen.run(chosen) or 0)
     except KeyboardInterrupt:
         return 1
-    except ModuleNotFoundError as error:
-        if (error.name or "giftlib").startswith("giftlib"):
-            raise
-        problem = f'{error.name} is not installed; install it with pip install "giftlib[notebooks]"'
     except (giftlib.GiftlibError, OSError, ValueError) as error:
-        problem = str(error)
-    print(f"giftlib: {problem}", file=sys.stderr)
-    return 1
+        print(f"giftlib: {error}", file=sys.stderr)
+        return 1
 
 
 class _Parser(argparse.ArgumentParser):

@@ -131,4 +131,4 @@ def test_report_without_extra():
     command = [sys.executable, "-c", code, "report", "--journal", __file__]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == 'giftlib: nbclient is not installed; install it with pip install "giftlib[notebooks]"\n'
+    assert done.stderr == 'giftlib: the report needs nbclient: pip install "giftlib[notebooks]"\n'

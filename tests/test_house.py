@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "connection": {"clock", "api", "sandbox"},
     "sandbox": {"clock", "api"},  # the api for `Sandbox.client()` alone, see below
     "errors": {"api"},
-    "schedules": {"polling"},
+    "schedules": {"polling", "analysis"},
 }
 for room in ("polling", "analysis"):
     MAY_IMPORT[room].add("connection")
@@ -26,7 +26,10 @@ for room in ("report", "calibration"):
 MAY_IMPORT["cli"] = {"giftlib", *MAY_IMPORT}
 MAY_IMPORT["__main__"] = {"cli"}
 MAY_IMPORT["giftlib"] = set(MAY_IMPORT) - {"cli", "__main__"}
-OPEN_MODULES = {"giftlib.analysis.plots"}  # so that `giftlib.analysis` does without matplotlib
+OPEN_MODULES = {
+    "giftlib.analysis.plots",  # so that `giftlib.analysis` does without matplotlib
+    "giftlib.api.errors",  # offered by the door of `giftlib.api` as a module
+}
 RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
