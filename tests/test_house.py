@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "connection": {"clock", "api", "sandbox"},
     "sandbox": {"clock", "api"},  # the api for `Sandbox.client()` alone, see below
     "errors": {"api"},
-    "schedules": {"polling"},
+    "schedules": {"polling", "analysis"},
 }
 for room in ("polling", "analysis"):
     MAY_IMPORT[room].add("connection")
