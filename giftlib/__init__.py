@@ -10,7 +10,7 @@ Every name below is loaded when it is first used, so that `import giftlib` costs
 'PARTIALLY_FILLED'
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # true for type checkers; to import it from typing would take longer than all the rest
 
 if TYPE_CHECKING:
     from giftlib.analysis import FulfilmentCurve, fitted, reconcile_refunds, refund_totals, time_to_fulfilment

@@ -24,7 +24,7 @@ COMMANDS = {
 def to_first_line(command: list[str]) -> float:
     """Seconds until the command has printed a line or ended."""
     started = perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         took = perf_counter() - started
