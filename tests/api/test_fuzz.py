@@ -18,16 +18,12 @@ from giftlib.api import Client, GiftlibError, OrderOutcomeUnknownError
 from giftlib.polling import find_order
 
 FUZZ_CASES = int(os.environ.get("GIFTLIB_FUZZ_CASES", "500"))
-
-
 NAMES = st.sampled_from(
     ["success", "data", "error", "code", "message", "details", "requestId", "items", "pagination", "totalPages",
      "totalResults", "categories", "products", "types", "id", "_id", "title", "enabled", "price", "quantity",
      "balance", "apiKey", "key", "type", "allowedips", "orderId", "status", "fulfilled_quantity", "fulfilled_amount",
      "price_per_card", "cards", "value", "serial", "product", "time", "amount", "oldBalance"]
 )  # fmt: skip
-
-
 ODDITIES = ["HANDLING", "FULFILLED", "PARTIALLY_FILLED", "REFUNDED", ORDER_ID, "\ud800", "\x00", "NaN", "sNaN", "1_0",
             "9" * 31, "2025-10-29T01:00:00.000Z", "9999-12-31T23:59:59-14:00", 10**40, -1, 0, 2, 1e308]  # fmt: skip
 
@@ -37,8 +33,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=8),
     max_leaves=12,
 )
-
-
 BODIES = st.one_of(
     JSON,
     st.builds(lambda data: {"success": True, "data": data}, st.dictionaries(NAMES, JSON, max_size=6)),
@@ -49,8 +43,6 @@ BODIES = st.one_of(
 
 
 LOST_ORDER = OrderOutcomeUnknownError(PRODUCT, "type_001", 2, DAY, DAY + timedelta(seconds=15))
-
-
 CALLS = {
     "validate": Client.validate,
     "balance": Client.balance,

@@ -115,15 +115,15 @@ def test_null_fields():
 
 def test_missing_id():
     """An order without an id has the id that was requested."""
-    order = Order.from_response({"status": "HANDLING", "quantity": 1}, order_id="asked")
-    assert order.order_id == "asked" and "_id is missing" in order.problems
+    order = Order.from_response({"status": "HANDLING", "quantity": 1}, order_id="requested")
+    assert order.order_id == "requested" and "_id is missing" in order.problems
 
 
 @pytest.mark.parametrize("raw", ["HAND\x00LING\x1b[31m", "\ud800", "a\nb", "x" * 5000, "AAAA-BBBB-CCCC-0001", "a/../b"])
 def test_impossible_id_and_status(raw):
     """An id or a status that cannot be one is not read."""
-    order = Order.from_response({"_id": f"{raw} ", "status": raw, "quantity": 1}, order_id="asked")
-    assert order.order_id == "asked" and order.status == ""
+    order = Order.from_response({"_id": f"{raw} ", "status": raw, "quantity": 1}, order_id="requested")
+    assert order.order_id == "requested" and order.status == ""
     assert {"_id is not an id", "status is not a name"} <= set(order.problems)
 
 

@@ -28,10 +28,10 @@ def test_missing_response():
     assert is_retryable(NoAnswerError("m"))
 
 
-@pytest.mark.parametrize(("asked", "waited"), [(None, 0), (0, 0), (8, 8), (60, 60), (3600, 60)])
-def test_retry_delay(asked, waited):
+@pytest.mark.parametrize(("requested", "waited"), [(None, 0), (0, 0), (8, 8), (60, 60), (3600, 60)])
+def test_retry_delay(requested, waited):
     """The wait that the API asks for is kept, up to a minute."""
-    assert retry_delay(api_error(429, asked)) == waited
+    assert retry_delay(api_error(429, requested)) == waited
 
 
 def test_delay_without_error():

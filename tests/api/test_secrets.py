@@ -13,8 +13,6 @@ from scripted_server import Do, interrupted, reply, success
 from giftlib.api import Client, GiftlibError
 
 CARDS = [{"value": CODE, "serial": SERIAL}]
-
-
 LEAKY_ORDER = {"_id": "other", "status": "FULFILLED", "cards": CARDS, "token": [KEY, [KEY]]}
 
 
@@ -24,8 +22,6 @@ ECHO = {
     "details": {KEY: [{"x": KEY}], "cards": [{"value": CODE}], "given": [{"value": CODE, "serial": CODE}]},
 }
 ERROR_WITH_CODE = {"message": f"m {CODE}", "details": {"code": CODE, "pin": CODE, CODE: 1, "deep": [[CODE]]}}
-
-
 LEAKS = {
     "error that echoes the key": reply({"success": False, "error": ECHO, "requestId": KEY}, status=401),
     "headers that echo the key": reply(status=403, X_Request_Id=KEY, X_Echo=KEY, Set_Cookie=f"k={KEY}"),
@@ -82,7 +78,7 @@ def test_no_secret_in_order_error(server, client, response, caplog, request):
     caplog.set_level(logging.DEBUG)
     server.replies = [response]
     with pytest.raises(GiftlibError) as caught:
-        client.check_order_status("asked")
+        client.check_order_status("requested")
     with pytest.raises(GiftlibError) as placing:
         client.place_order(PRODUCT, "type_001", 1)
     # A rejected order request is explained in the API's words: no card existed whose code these could hold.
@@ -93,9 +89,9 @@ def test_no_secret_in_order_error(server, client, response, caplog, request):
 
 def test_interrupted_check(server, client):
     """A status check interrupted by Ctrl-C shows nothing of its request and response."""
-    server.replies = [success({"_id": "asked", "cards": [{"value": CODE}]})]
+    server.replies = [success({"_id": "requested", "cards": [{"value": CODE}]})]
     with interrupted(), pytest.raises(KeyboardInterrupt) as caught:
-        client.check_order_status("asked")
+        client.check_order_status("requested")
     assert not secrets_shown(caught.value)
 
 

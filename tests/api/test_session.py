@@ -89,7 +89,7 @@ def test_request_after_timeout():
     with ScriptedServer(
         [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", Do.HANG], [BALANCE, Do.CLOSE], BALANCE
     ) as server:
-        client = Client(KEY, server.url, request_timeout=0.05)
+        client = Client(KEY, server.url, request_timeout=0.1)
         assert isinstance(outcome_of(client.balance), NoAnswerError)
         client = Client(KEY, server.url)
         assert client.balance() == 1

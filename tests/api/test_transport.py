@@ -12,7 +12,7 @@ from scripted_server import CERTIFICATE, Do, ScriptedServer, outcome_of, reply, 
 from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-TIMEOUT_S = 0.05
+TIMEOUT_S = 0.1
 
 
 def drip(*pieces):
@@ -43,7 +43,7 @@ def test_timeout(pieces):
         error = outcome_of(Client(KEY, server.url, request_timeout=TIMEOUT_S).balance)
         assert isinstance(error, NoAnswerError) and error.sent
         # 100 header lines are too many for HTTP before they are too slow.
-        assert "no response within 0.05 s" in str(error) or "not HTTP" in str(error)
+        assert "no response within 0.1 s" in str(error) or "not HTTP" in str(error)
         assert len(server.requests) == 1
 
 
@@ -182,7 +182,7 @@ def test_missing_certificates(monkeypatch):
 def test_https_timeout(name, trusted):
     """The time-out ends a request over https too."""
     with ScriptedServer(NEVER_ENDING[name](), tls=True) as server:
-        assert isinstance(outcome_of(Client(KEY, server.url, request_timeout=2 * TIMEOUT_S).balance), NoAnswerError)
+        assert isinstance(outcome_of(Client(KEY, server.url, request_timeout=1.5 * TIMEOUT_S).balance), NoAnswerError)
         assert len(server.requests) == 1
 
 
@@ -224,7 +224,7 @@ def test_hanging_address(hanging, monkeypatch):
     """An address that hangs leaves time for the next one."""
     with ScriptedServer(BALANCE) as server:
         resolve_to(monkeypatch, hanging, ("127.0.0.1", server.port))
-        assert outcome_of(Client(KEY, "http://localhost", request_timeout=0.2).balance) == 1
+        assert outcome_of(Client(KEY, "http://localhost", request_timeout=0.4).balance) == 1
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_proxy(through_proxy):
 def test_proxy_timeout(name, through_proxy):
     """The time-out ends a request through a proxy."""
     with ScriptedServer(TUNNEL, NEVER_ENDING[name]()) as proxy:
-        assert isinstance(outcome_of(through_proxy(proxy, request_timeout=2 * TIMEOUT_S).balance), NoAnswerError)
+        assert isinstance(outcome_of(through_proxy(proxy, request_timeout=1.5 * TIMEOUT_S).balance), NoAnswerError)
 
 
 @pytest.mark.parametrize("name", ["no response", "dripped header", "endless 100 Continue"])
