@@ -87,8 +87,9 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][2:40])
-def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
-    _, grade, where, held = row
+def test_facts(row):
+    """A fact is where the table says, and its tests exist."""
+    _, grade, where, tested = row
     assert re.search("DOC|LIVE|unknown", grade)
     for name in re.findall("`(.+?)`", where):
         module, _, thing = name.rpartition(".")
@@ -96,12 +97,13 @@ def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
             assert hasattr(import_module(f"giftlib.sandbox.{module}"), thing)
         else:
             assert name.partition(".")[0] in ("Sandbox", *Settings.__dataclass_fields__)
-    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", held)
+    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", tested)
     assert tests
     for name, file in tests:
         assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
 
 
 def test_every_setting_has_a_fact():
+    """Every setting is in the table of facts."""
     named = {name for row in ROWS for name in re.findall("`([a-z_0-9]+)`", row[2])}
     assert set(Settings.__dataclass_fields__) <= named

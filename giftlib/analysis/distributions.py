@@ -126,7 +126,8 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
     low, high = np.concatenate([read_bounds(orders), [prior, prior]], axis=1)
-    return fit_distribution("lognormal", low, high, np.ones(len(low)))
+    # An exact time of 0 has no density; the API's times have a precision of 1 ms.
+    return fit_distribution("lognormal", low, np.maximum(high, 1e-3), np.ones(len(low)))
 
 
 def check_proportion(name: str, value: float) -> float:

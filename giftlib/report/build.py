@@ -124,7 +124,7 @@ def rebuild_report(journal: Path, out: Path) -> Path:
         copy_journal(journal, copy)
         try:
             recorded = _read(copy)
-        except (pd.errors.DatabaseError, sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError):
+        except (JournalError, sqlite3.Error, LookupError, TypeError, ValueError):
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:

@@ -23,7 +23,7 @@ class HastyClock(SystemClock):
 
 def serve(connection):
     """Serve an emulator, and send its address and key."""
-    sandbox = Sandbox(clock=SystemClock(), latency_s=0.002, fulfilment_s=0.1, ceiling_per_minute=None)
+    sandbox = Sandbox(clock=SystemClock(), latency_s=0.002, fulfilment_s=0.1, rate_limit_per_minute=None)
     connection.send((sandbox.url, sandbox.api_key))
     threading.Event().wait()
 

@@ -113,7 +113,7 @@ def test_wall_clock_steps(make_sandbox, journal, step):
 def test_any_wait_ends_at_deadline(timeout, interval, latency, fails):
     """Whatever fails, however slow, the wait ends at its deadline."""
     faults = [Fault("checkOrder", call=call, status=status, headers={"Retry-After": "3600"}) for call, status in fails]
-    with Sandbox(fulfilment_s=inf, latency_s=latency, ceiling_per_minute=None) as sandbox:
+    with Sandbox(fulfilment_s=inf, latency_s=latency, rate_limit_per_minute=None) as sandbox:
         error, seconds = wait(sandbox, faults=faults, timeout=timeout, interval=interval, max_attempts=10_000)
     assert isinstance(error, PollTimeoutError)
     assert seconds == pytest.approx(timeout, abs=1e-6)
