@@ -2,11 +2,16 @@
 
 import os
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 import matplotlib
 import pytest
 from hypothesis import settings
 from raw_http import calling
+from samples import KEY
+from scripted_server import ScriptedServer, success
+
+from giftlib import Client, Journal, Sandbox, SimulatedClock
 
 for name in ("ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"):
     if name in os.environ:
@@ -32,3 +37,42 @@ def open_sandbox():
 def call(open_sandbox):
     """A Caller of a sandbox with latency 0, orders that take 10 s and no rate limit."""
     return open_sandbox()
+
+
+@pytest.fixture
+def make_sandbox():
+    """Make sandboxes with any settings, on simulated clocks; they are closed after the test."""
+    with ExitStack() as opened:
+        yield lambda *args, **settings: opened.enter_context(Sandbox(*args, **settings))
+
+
+@pytest.fixture
+def sandbox(make_sandbox):
+    """A sandbox with default settings."""
+    return make_sandbox()
+
+
+@pytest.fixture
+def client(sandbox):
+    """A client of `sandbox`."""
+    return sandbox.client()
+
+
+@pytest.fixture
+def journal():
+    """An empty journal in memory."""
+    with Journal() as journal:
+        yield journal
+
+
+@pytest.fixture
+def server():
+    """A server that sends exactly its `replies`."""
+    with ScriptedServer(success({})) as server:
+        yield server
+
+
+@pytest.fixture
+def scripted_client(server):
+    """A client of `server` on a simulated clock, which may place orders."""
+    return Client(KEY, server.url, clock=SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC)), allow_production=True)

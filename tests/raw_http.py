@@ -5,11 +5,10 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
+from samples import PRODUCT
 
 from giftlib.sandbox import Sandbox
 
-SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
-SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 QUIET = {"latency_s": 0, "rate_limit_per_minute": None}
 """Settings under which requests take no time and any number of them is allowed."""
 
@@ -33,7 +32,7 @@ class Caller:
     def __call__(self, path, method="GET", **kwargs):
         return self.session.request(method, f"{self.sandbox.url}/v3/{path}", **{"timeout": 5} | kwargs)
 
-    def place(self, product=SAMPLE_PRODUCT, type_id="type_001", quantity=1):
+    def place(self, product=PRODUCT, type_id="type_001", quantity=1):
         body = {"productId": product, "typeId": type_id, "quantity": quantity}
         return self("gift-cards/placeOrder", "POST", json=body)
 

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from raw_http import SAMPLE_PRODUCT, Caller
+from raw_http import Caller
+from samples import PRODUCT
 
 from giftlib import Client, NotFoundError, PermissionDeniedError, ProductionKeyError
 from giftlib.sandbox import Sandbox
@@ -63,7 +64,7 @@ def test_read_only_client(sandbox):
     client = sandbox.client(sandbox.add_key(scope="READ-ONLY"))
     assert client.validate().scope == "READ-ONLY"
     with pytest.raises(PermissionDeniedError):
-        client.place_order(SAMPLE_PRODUCT, "type_001", 1)
+        client.place_order(PRODUCT, "type_001", 1)
     assert sandbox.truth() == {}
 
 
@@ -81,7 +82,7 @@ def test_production_client(sandbox):
     """A client with a production key must be allowed to place orders, and sees no sandbox order."""
     client = sandbox.client(sandbox.add_key("PRODUCTION"))
     with pytest.raises(ProductionKeyError):
-        client.place_order(SAMPLE_PRODUCT, "type_001", 1)
+        client.place_order(PRODUCT, "type_001", 1)
     with pytest.raises(NotFoundError):
         client.check_order_status(sandbox.add_orders(1)[0])
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 import requests
-from raw_http import SAMPLE_ORDER, SAMPLE_PRODUCT
+from samples import ORDER_ID, PRODUCT
 
 ISO_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -32,7 +32,7 @@ CATALOG_PRODUCT = {"id": "6126393c6f57860f925a1983", "title": "PSN Germany", "en
 CHECK_PRODUCT = {
     "success": True,
     "data": {
-        "productId": SAMPLE_PRODUCT,
+        "productId": PRODUCT,
         "productTitle": "PSN",
         "types": [
             {"id": "type_001", "name": "PSN 500 DA", "price": 490, "quantity": 150},
@@ -45,17 +45,17 @@ CHECK_PRODUCT = {
 }
 PLACE_ORDER = {
     "success": True,
-    "data": {"orderId": SAMPLE_ORDER},
+    "data": {"orderId": ORDER_ID},
     "meta": {"timestamp": "2025-10-29T01:00:00.000Z"},
     "requestId": "req_1730163600_abc123",
 }
 HANDLING = {
     "success": True,
     "data": {
-        "_id": SAMPLE_ORDER,
+        "_id": ORDER_ID,
         "status": "HANDLING",
         "quantity": 2,
-        "product": SAMPLE_PRODUCT,
+        "product": PRODUCT,
         "type": "type_001",
         "time": "2025-10-29T01:00:00.000Z",
     },
@@ -63,7 +63,7 @@ HANDLING = {
 FULFILLED = {
     "success": True,
     "data": {
-        "_id": SAMPLE_ORDER,
+        "_id": ORDER_ID,
         "status": "FULFILLED",
         "quantity": 2,
         "fulfilled_quantity": 2,
@@ -96,7 +96,7 @@ LIST_REFUNDED = {
     "fulfilled_amount": 0,
     "cards": [],
     "status": "REFUNDED",
-    "product": SAMPLE_PRODUCT,
+    "product": PRODUCT,
     "type": "TEST_REFUND",
     "time": "2025-10-25T14:23:24.000Z",
 }
@@ -108,7 +108,7 @@ TRANSACTION = {
     "amount": 490,
     "oldBalance": 1326,
     "newBalance": 836,
-    "objid": SAMPLE_ORDER,
+    "objid": ORDER_ID,
     "note": "",
     "time": "2025-10-29T01:00:00.000Z",
 }
@@ -141,8 +141,8 @@ def assert_shape(got, sample, path="response"):
     [
         ("ping", PING),
         ("validate", VALIDATE),
-        (f"gift-cards/checkProduct/{SAMPLE_PRODUCT}", CHECK_PRODUCT),
-        (f"gift-cards/checkOrder/{SAMPLE_ORDER}", FULFILLED),
+        (f"gift-cards/checkProduct/{PRODUCT}", CHECK_PRODUCT),
+        (f"gift-cards/checkOrder/{ORDER_ID}", FULFILLED),
         ("account/balance", BALANCE),
     ],
 )
@@ -156,7 +156,7 @@ def test_sample_shapes(call, path, sample):
 
 def test_sample_order(call):
     """The guide's own order has the response of the guide."""
-    assert call.check(SAMPLE_ORDER).json() == FULFILLED
+    assert call.check(ORDER_ID).json() == FULFILLED
 
 
 def test_sample_order_unlisted(call):
@@ -168,19 +168,19 @@ def test_sample_order_unlisted(call):
 
 def test_sample_order_off(open_sandbox):
     """Without its setting the guide's order is unknown."""
-    assert open_sandbox(sample_order=False).check(SAMPLE_ORDER).status_code == 404
+    assert open_sandbox(sample_order=False).check(ORDER_ID).status_code == 404
 
 
 def test_sample_product(call):
     """The sample product has the sample's types."""
-    data = call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+    data = call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data["types"] == CHECK_PRODUCT["data"]["types"]
 
 
 def test_prices(open_sandbox):
     """A price that was set shows in checkProduct and is charged."""
     call = open_sandbox(prices={"type_001": Decimal("512.25")})
-    assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 512.25
+    assert call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]["types"][0]["price"] == 512.25
     call.order_id(type_id="type_001", quantity=2)
     assert call("account/transactions").json()["data"]["items"][0]["amount"] == 1024.5
 
@@ -194,7 +194,7 @@ def test_catalog(call):
     assert (response["totalCategories"], response["totalProducts"]) == (len(categories), len(products))
     assert all(category.keys() == {"title", "products"} for category in categories)
     assert CATALOG_PRODUCT in products
-    assert {"612619816f57860f9259eee3", SAMPLE_PRODUCT} < {product["id"] for product in products}
+    assert {"612619816f57860f9259eee3", PRODUCT} < {product["id"] for product in products}
     for product in products:
         assert {"id", "title", "enabled"} <= product.keys() <= {"id", "title", "enabled", "region"}
 
@@ -285,10 +285,10 @@ def test_outcomes(open_sandbox, type_id, quantity, rounding, status, delivered):
         "time": "2026-01-01T00:00:00.000Z",
     }
     row = call("gift-cards/list").json()["data"]["items"][0]
-    assert row == data | {"product": SAMPLE_PRODUCT, "type": type_id}
+    assert row == data | {"product": PRODUCT, "type": type_id}
 
 
-@pytest.mark.parametrize(("product", "sample"), [("string", LIST_FULFILLED), (SAMPLE_PRODUCT, LIST_REFUNDED)])
+@pytest.mark.parametrize(("product", "sample"), [("string", LIST_FULFILLED), (PRODUCT, LIST_REFUNDED)])
 def test_list_rows(call, product, sample):
     """Final rows of the list are like the captured ones."""
     order_id = call.order_id(product, sample["type"], sample["quantity"])

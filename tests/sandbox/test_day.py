@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 import requests
-from raw_http import SAMPLE_PRODUCT, calling
+from raw_http import calling
+from samples import PRODUCT
 
 from giftlib.sandbox import at_rate
 
@@ -38,7 +39,7 @@ class Customer:
 
     def place(self, type_id, quantity):
         try:
-            body = {"productId": SAMPLE_PRODUCT, "typeId": type_id, "quantity": quantity}
+            body = {"productId": PRODUCT, "typeId": type_id, "quantity": quantity}
             self.ask("POST", "gift-cards/placeOrder", json=body)
         except (requests.RequestException, ValueError, KeyError):
             pass  # the list will show whether it was placed

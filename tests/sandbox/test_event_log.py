@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_http import QUIET, SAMPLE_PRODUCT, Caller
+from raw_http import QUIET, Caller
+from samples import PRODUCT
 
 from giftlib import SimulatedClock
 from giftlib.sandbox import Sandbox
@@ -30,7 +31,7 @@ def live_a_little(sandbox):
     client.allow_production = True
     for type_id, quantity, pause in (("TEST_PARTIAL", 4, 3.25), ("type_001", 2, 0.0004), ("TEST_REFUND", 1, 40)):
         sandbox.add_orders(2, type_id, quantity)
-        client.place_order(SAMPLE_PRODUCT, type_id, quantity)
+        client.place_order(PRODUCT, type_id, quantity)
         sandbox.deposit(Decimal("12.34"))
         sandbox.clock.sleep(pause)
     sandbox.add_orders(3, "TEST_REFUND")
@@ -126,7 +127,7 @@ def test_same_millisecond(tmp_path):
         other = sandbox.client(sandbox.add_key("PRODUCTION"))
         other.allow_production = True
         for _ in range(3):
-            other.place_order(SAMPLE_PRODUCT, "type_001", 1)
+            other.place_order(PRODUCT, "type_001", 1)
             sandbox.add_orders(1)
         orders = list(sandbox.truth())
         sandbox.save(tmp_path / "state")

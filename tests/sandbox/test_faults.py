@@ -19,13 +19,14 @@ from alterations import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_http import QUIET, SAMPLE_ORDER, SAMPLE_PRODUCT, Caller, connect
+from raw_http import QUIET, Caller, connect
+from samples import ORDER_ID, PRODUCT
 
 from giftlib.clock import SystemClock
 from giftlib.sandbox import MIXED, Fault, Sandbox, at_rate
 from giftlib.sandbox.faults import ENDPOINTS
 
-SAMPLE = f"gift-cards/checkOrder/{SAMPLE_ORDER}"
+SAMPLE = f"gift-cards/checkOrder/{ORDER_ID}"
 
 
 def quiet_sandbox(*faults, **options):
@@ -503,7 +504,7 @@ def test_alter_endpoints(endpoint, alter, caplog):
     """Every ready-made alteration works with every endpoint."""
     paths = {
         "catalog": "gift-cards/catalog",
-        "checkProduct": f"gift-cards/checkProduct/{SAMPLE_PRODUCT}",
+        "checkProduct": f"gift-cards/checkProduct/{PRODUCT}",
         "checkOrder": SAMPLE,
         "list": "gift-cards/list",
         "balance": "account/balance",

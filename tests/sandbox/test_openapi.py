@@ -13,6 +13,7 @@ import pytest
 import requests
 import test_contract as documented
 from jsonschema import Draft202012Validator, FormatChecker
+from samples import ORDER_ID, PRODUCT
 
 from giftlib.sandbox import Sandbox, Settings
 from giftlib.sandbox.openapi import describe
@@ -132,7 +133,7 @@ def test_changed_samples(name, status, sample):
         ("FULFILLED", {"fulfilled_amount": "980"}),
         ("FULFILLED", {"quantity": 1.5}),
         ("FULFILLED", {"time": "29/10/2025"}),
-        ("FULFILLED", {"product": "507f1f77bcf86cd799439011"}),
+        ("FULFILLED", {"product": PRODUCT}),
     ],
 )
 def test_contradictory_orders(status, changes):
@@ -190,7 +191,7 @@ class Reader:
             for query in ("", "?page=9", "?pageSize=0", "?pageSize=1000", "?from=2020-01-01T00:00:00Z"):
                 self.ask("list", params=query[1:])
                 self.ask("transactions", params=query[1:])
-        self.ask("checkOrder", "6901616fe9e88196b4eb64b3")
+        self.ask("checkOrder", ORDER_ID)
         self.ask("checkOrder", "no-such-order")
         self.ask("checkProduct", "no-such-product")
         self.ask("placeOrder", json={"quantity": 0, "unknown": 1})

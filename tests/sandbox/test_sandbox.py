@@ -13,7 +13,8 @@ import pytest
 import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_http import SAMPLE_ORDER, SAMPLE_PRODUCT, Caller, calling, connect
+from raw_http import Caller, calling, connect
+from samples import ORDER_ID, PRODUCT
 
 from giftlib.clock import SimulatedClock, SystemClock
 from giftlib.sandbox import Fault, Sandbox
@@ -398,8 +399,8 @@ def test_fault_any_endpoint():
         ("ping", "ping"),
         ("validate", "validate"),
         ("catalog", "gift-cards/catalog"),
-        ("checkProduct", f"gift-cards/checkProduct/{SAMPLE_PRODUCT}"),
-        ("checkOrder", f"gift-cards/checkOrder/{SAMPLE_ORDER}"),
+        ("checkProduct", f"gift-cards/checkProduct/{PRODUCT}"),
+        ("checkOrder", f"gift-cards/checkOrder/{ORDER_ID}"),
         ("list", "gift-cards/list"),
         ("balance", "account/balance"),
         ("transactions", "account/transactions"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import inf
 
 import pytest
-from raw_http import SAMPLE_PRODUCT
+from samples import PRODUCT
 
 from giftlib.sandbox import Sandbox, Settings
 
@@ -54,7 +54,7 @@ def test_catalog_size(open_sandbox, size):
 
 def test_product_id_key(open_sandbox):
     """A product has its ids under either key."""
-    data = open_sandbox(product_id_key="_id")(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+    data = open_sandbox(product_id_key="_id")(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data.keys() == {"_id", "productTitle", "types"}
     assert data["types"][0] == {"_id": "type_001", "name": "PSN 500 DA", "price": 490, "quantity": 150}
 
@@ -64,7 +64,7 @@ def test_product_id_key(open_sandbox):
 )
 def test_type_fields(open_sandbox, setting, more):
     """A type can have a field that no sample shows."""
-    data = open_sandbox(**{setting: True})(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+    data = open_sandbox(**{setting: True})(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data["types"][2] == {"id": "type_003", "name": "PSN 2000 DA", "price": 1960, "quantity": 0} | more
 
 
@@ -92,10 +92,10 @@ def test_balance_currency(open_sandbox):
 def test_path_style(open_sandbox):
     """Paths can have hyphens; then the other paths do not exist."""
     call = open_sandbox(path_style="hyphens")
-    body = {"productId": SAMPLE_PRODUCT, "typeId": "t", "quantity": 1}
+    body = {"productId": PRODUCT, "typeId": "t", "quantity": 1}
     order_id = call("gift-cards/place-order", "POST", json=body).json()["data"]["orderId"]
     assert call(f"gift-cards/check-order/{order_id}").status_code == 200
-    assert call(f"gift-cards/check-product/{SAMPLE_PRODUCT}").status_code == 200
+    assert call(f"gift-cards/check-product/{PRODUCT}").status_code == 200
     assert call.check(order_id).status_code == call.place().status_code == 404
 
 
@@ -147,7 +147,7 @@ def test_request_id_in(open_sandbox, where, with_id):
     call = open_sandbox(request_id_in=where)
     responses = {
         "placeOrder": call.place(),
-        "checkProduct": call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}"),
+        "checkProduct": call(f"gift-cards/checkProduct/{PRODUCT}"),
         "list": call("gift-cards/list"),
         "balance": call("account/balance"),
     }
@@ -209,7 +209,7 @@ def test_partial_status(open_sandbox):
 def test_known_type_price(open_sandbox):
     """An order can pay another price than the catalogue's."""
     call = open_sandbox(known_type_price=Decimal(0), unknown_type_price=Decimal("7.50"), test_type_price=Decimal(3))
-    assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 490
+    assert call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]["types"][0]["price"] == 490
     prices = [finished(call, type_id=type_)["price_per_card"] for type_ in ("type_001", "string", "TEST_REFUND")]
     assert prices == [0, 7.5, 3]
 
