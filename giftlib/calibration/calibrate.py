@@ -28,7 +28,7 @@ from .samples import place_many, try_order, watch, watch_more
 from .session import DEFAULTS, NOT_SEARCHED, UNCLEAR, CalibrationSession, Finding
 
 _IMPOLITE_OR_UNSEEN = {
-    "ceiling_per_minute", "production_ceiling_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
+    "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
     "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
     "path_style", "list_mixes_environments", "check_balance", "balance_code",
 }  # fmt: skip
