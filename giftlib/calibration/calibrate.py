@@ -12,19 +12,7 @@ from giftlib.connection import current_client
 from giftlib.journal import Journal
 from giftlib.sandbox import Settings
 
-from .durations import find_fulfilment, find_latency, find_lists
-from .outcomes import find_outcomes, find_refunds, find_transactions, follow_refund
-from .probes import (
-    Offer,
-    find_balance,
-    find_catalogue,
-    find_final_order,
-    find_key,
-    find_list_order,
-    find_rejections,
-    find_wrong_orders,
-)
-from .samples import place_many, try_order, watch, watch_more
+from . import durations, probes, samples
 from .session import DEFAULTS, NOT_SEARCHED, UNCLEAR, CalibrationSession, Finding
 
 _IMPOLITE_OR_UNSEEN = {
@@ -114,16 +102,16 @@ def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journ
     session = CalibrationSession(client, Journal() if journal is None else check_type("journal", journal, Journal))
     session.require_sandbox_key()
     client.limit_rate()
-    find_key(session)
-    find_balance(session)
-    offers = find_catalogue(session)
-    find_rejections(session)
+    probes.find_key(session)
+    probes.find_balance(session)
+    offers = probes.find_catalogue(session)
+    probes.find_rejections(session)
     if session.findings["key_scope"].value != "READ-ONLY":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is rejected or late is among the findings
             _learn_from_orders(session, offers, orders)
-    find_list_order(session)
-    find_latency(session)
+    probes.find_list_order(session)
+    durations.find_latency(session)
     headers = sorted({name for response in session.responses for name in response.header_names})
     session.found("headers", ", ".join(headers), f"{len(session.responses)} responses")
     settings = [name for name in DEFAULTS if name not in _IMPOLITE_OR_UNSEEN]
@@ -132,30 +120,30 @@ def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journ
     return Calibration({name: session.findings[name] for name in [*settings, *others]})
 
 
-def _learn_from_orders(session: CalibrationSession, offers: list[Offer], orders: int) -> None:
-    tried = try_order(session, offers)
+def _learn_from_orders(session: CalibrationSession, offers: list[probes.Offer], count: int) -> None:
+    tried, first = samples.try_order(session, offers), None
     if tried is None:
         return
     item, order_id = tried
-    first = None
     with session.finding():
-        first = watch(session, order_id, in_list=True)
-    find_transactions(session, order_id)
-    others = find_wrong_orders(session, item, offers)
-    refund = follow_refund(session) if first else None
-    if not find_lists(session):
-        orders //= 3  # since each is polled singly
+        first = samples.watch(session, order_id, in_list=True)
+    with session.finding():
+        samples.count_transactions(session, order_id)
+    wrong_ids = probes.find_wrong_orders(session, item, offers)
+    refund = samples.follow_refund(session) if first else None
+    if not durations.find_lists(session):
+        count //= 3  # since each is polled singly
         if first:
-            watch_more(session, item)
-    place_many(session, item, offers, orders if first else 0, others)
-    find_lists(session)
-    find_fulfilment(session)
-    find_outcomes(session, offers)
+            samples.watch_more(session, item)
+    samples.place_many(session, item, offers, count if first else 0, wrong_ids)
+    durations.find_lists(session)
+    durations.find_fulfilment(session)
+    samples.find_outcomes(session, offers)
     placed = session.orders()
     with_cards = placed.loc[placed["fulfilled_quantity"].fillna(0) > 0, "order_id"]
-    find_final_order(session, with_cards.iloc[-1] if len(with_cards) else order_id)
-    find_balance(session)
-    find_refunds(session, refund)
+    probes.find_final_order(session, with_cards.iloc[-1] if len(with_cards) else order_id)
+    probes.find_balance(session)
+    samples.find_refunds(session, refund)
 
 
 def _differs(name: str, finding: Finding) -> bool:

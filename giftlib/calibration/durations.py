@@ -12,12 +12,8 @@ from giftlib.api import FINAL
 from .session import NOT_SEARCHED, CalibrationSession, UnclearError, name_orders
 
 _CONFIDENCE = 0.999
-_NARROW = 1.1
-"""A distribution whose 95th percentile is this near to its median is one time, seen through lists a little late."""
-_PRECISION_S = 1e-5
-"""The journal's times have microseconds."""
-_API_PRECISION_S = 0.002
-"""The API's times have milliseconds."""
+_PRECISION_S, _API_PRECISION_S = 1e-5, 0.002
+"""The journal's times have microseconds, the API's milliseconds."""
 
 
 class Estimate(NamedTuple):
@@ -44,9 +40,8 @@ def same_time(low: Floats, high: Floats) -> Estimate | None:
 def fit_lognormal(low: Floats, high: Floats) -> list[Estimate]:
     """Return median and 95th percentile of the lognormal distribution fitted to the intervals."""
     fit = fit_distribution("lognormal", low, high, np.ones(len(low)))
-    return [
-        Estimate(fit.quantile(p), *profile_interval(fit, low, high, p, confidence=_CONFIDENCE)) for p in (0.5, 0.95)
-    ]
+    ends = {p: profile_interval(fit, low, high, p, confidence=_CONFIDENCE) for p in (0.5, 0.95)}
+    return [Estimate(fit.quantile(p), *interval) for p, interval in ends.items()]
 
 
 def read_polls(session: CalibrationSession) -> pd.DataFrame:
@@ -58,7 +53,8 @@ def read_polls(session: CalibrationSession) -> pd.DataFrame:
     polls = session.journal.polls().merge(placed[["order_id", "placed_at"]], on="order_id")
     polls["received_s"] = (polls["received_at"] - polls["placed_at"]).dt.total_seconds()
     seen = pd.DataFrame(index=pd.Index(placed["order_id"]))
-    for via, rows in (("check", polls[polls["via"] == "check"]), ("list", polls[polls["via"] == "list"])):
+    for via in ("check", "list"):
+        rows = polls[polls["via"] == via]
         seen[f"open_{via}"] = rows[rows["outcome"] == "HANDLING"].groupby("order_id")["elapsed_s"].max()
         seen[f"final_{via}"] = rows[rows["outcome"].isin(FINAL)].groupby("order_id")["received_s"].min()
         seen["shown"] = rows.groupby("order_id")["received_s"].min()
@@ -68,10 +64,9 @@ def read_polls(session: CalibrationSession) -> pd.DataFrame:
 def find_lists(session: CalibrationSession) -> bool:
     """Find how long lists hide a new order and how late they show it final; return whether both may be 0."""
     seen = read_polls(session)
-    hidden_s, shown_s = max(session.hidden_s.values(), default=0.0), seen["shown"].min()
     late_s = (seen["open_list"] - seen[["final_check", "final_list"]].min(axis=1)).max()
     in_time_s = (seen["final_list"] - seen["open_check"].fillna(0.0)).min()
-    bounds = {"list_hides_s": (hidden_s, shown_s), "list_lag_s": (late_s, in_time_s)}
+    bounds = {"list_hides_s": (session.hidden_s, seen["shown"].min()), "list_lag_s": (late_s, in_time_s)}
     for name, (least, most) in bounds.items():
         session.findings.pop(name, None)
         with session.finding(name):
@@ -80,7 +75,7 @@ def find_lists(session: CalibrationSession) -> bool:
             low, high = max(float(np.nan_to_num(least)) - _API_PRECISION_S, 0.0), float(most) + _API_PRECISION_S
             if low > high:
                 raise UnclearError("it differs from order to order")
-            value = 0.0 if low == 0 else roundest(low, high).value
+            value = roundest(low, high).value if low else 0.0
             session.found(name, value, f"polls of {name_orders(seen.index)}", low, high)
     return all(session.findings[name].value == 0 for name in bounds)
 
@@ -93,7 +88,7 @@ def find_latency(session: CalibrationSession) -> None:
         taken = np.array([response.latency_s for response in session.responses])
         low, high = np.maximum(taken * (1 - 1e-4) - 1e-6, 0.0), taken * (1 + 1e-4) + 1e-6
         same = same_time(low, high)
-        _found(session, "latency", f"{len(taken)} responses", same, [] if same else fit_lognormal(low, high))
+        _found(session, "latency", f"{len(taken)} responses", [same] if same else fit_lognormal(low, high))
 
 
 def find_fulfilment(session: CalibrationSession) -> None:
@@ -107,25 +102,21 @@ def find_fulfilment(session: CalibrationSession) -> None:
         if not len(seen):
             raise UnclearError("no order was placed")
         certain, prompt = _intervals(seen, lag.low or 0.0, lag.high or 0.0), _intervals(seen, 0.0, 0.0)
-        final = np.isfinite(certain[1])
-        evidence = f"{name_orders(seen.index)}, {final.sum()} final"
-        if not final.any():
-            _found(session, "fulfilment", evidence, Estimate(inf, float(certain[0].max()), inf), [])
-            return
         if (certain[0] > certain[1]).any():
             raise UnclearError("the polls contradict each other")
-        may_be_prompt = lag.value == 0 and (prompt[0] <= prompt[1]).all()
-        fits = [fit_lognormal(*intervals) for intervals in ([prompt, certain] if may_be_prompt else [certain])]
-        both = [
-            Estimate(one[0].value, min(time.low for time in one), max(time.high for time in one))
-            for one in zip(*fits, strict=True)
-        ]
-        same = same_time(*certain)
-        if lag.value == 0 and both[1].value > _NARROW * both[0].value and not same_time(*prompt):
-            same = None
-        if same and 0 < same.low > same.high - 3 * _PRECISION_S:
-            same = None  # all intervals touch at the time of a poll, at which some orders were open and others final
-        _found(session, "fulfilment", evidence, same, both)
+        possible = [prompt, certain] if lag.value == 0 and (prompt[0] <= prompt[1]).all() else [certain]
+        times = [time for time in (same_time(*intervals) for intervals in possible) if time and not _touches(time)]
+        fits = (
+            [times] if len(times) == len(possible) else zip(*(fit_lognormal(*each) for each in possible), strict=True)
+        )
+        spans = [Estimate(one[0].value, min(time.low for time in one), max(time.high for time in one)) for one in fits]
+        final = np.isfinite(certain[1]).sum()
+        _found(session, "fulfilment", f"{name_orders(seen.index)}, {final} final", spans)
+
+
+def _touches(time: Estimate) -> bool:
+    """Return whether intervals only touch: at the time of a poll, when some orders were open and others final."""
+    return 0 < time.low > time.high - 3 * _PRECISION_S
 
 
 def _intervals(seen: pd.DataFrame, least_s: float, most_s: float) -> tuple[Floats, Floats]:
@@ -135,16 +126,13 @@ def _intervals(seen: pd.DataFrame, least_s: float, most_s: float) -> tuple[Float
     return low.to_numpy(float), high.to_numpy(float) + _PRECISION_S
 
 
-def _found(
-    session: CalibrationSession, name: str, evidence: str, same: Estimate | None, quantiles: list[Estimate]
-) -> None:
+def _found(session: CalibrationSession, name: str, evidence: str, times: list[Estimate]) -> None:
     """Keep the one time that all took, or else median and 95th percentile to three digits."""
-    found = session.found
-    if same:
-        found(f"{name}_s", same.value, evidence, same.low, same.high)
-        reason = "all took the same time" if same.value < inf else "no order was shown final"
+    if len(times) == 1:
+        session.found(f"{name}_s", times[0].value, evidence, times[0].low, times[0].high)
+        reason = "all took the same time" if times[0].value < inf else "no order was shown final"
         session.missing(reason, f"{name}_median_s", f"{name}_p95_s", found=NOT_SEARCHED)
         return
-    found(f"{name}_s", None, evidence)
-    for which, time in zip(("median", "p95"), quantiles, strict=True):
-        found(f"{name}_{which}_s", float(f"{time.value:.3g}"), evidence, time.low, time.high)
+    session.found(f"{name}_s", None, evidence)
+    for which, time in zip(("median", "p95"), times, strict=True):
+        session.found(f"{name}_{which}_s", float(f"{time.value:.3g}"), evidence, time.low, time.high)

@@ -5,44 +5,9 @@ from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from giftlib.api import LARGEST_PAGE, Order, Response, parsing
+from giftlib.api import Order, Response, as_amount, as_count, as_dict, as_dicts, as_id, as_list, as_text
 
-from .session import CalibrationSession, UnclearError, is_accepted, name_orders, outcome_of
-
-Reader = Callable[[Response], Any]
-
-
-def _either(rejected: Any, accepted: Any) -> Reader:
-    return lambda response: accepted if is_accepted(response) else rejected
-
-
-def _past_the_end(response: Response) -> str | None:
-    return "refused" if not is_accepted(response) else None if response.items("items") else "empty"
-
-
-_UNKNOWN_ID, _MALFORMED_ID, _SAMPLE_ORDER = 23 * "0" + "1", "not-an-id", "6901616fe9e88196b4eb64b3"
-_SINCE = {"page": 1, "pageSize": 20, "from": "2026-01-01T00:00:00.000Z"}
-_REQUESTS: dict[str, tuple[str, dict[str, Any], Reader]] = {
-    "unknown product id": (f"gift-cards/checkProduct/{_UNKNOWN_ID}", {}, outcome_of),
-    "malformed product id": (f"gift-cards/checkProduct/{_MALFORMED_ID}", {}, outcome_of),
-    "unknown order id": (f"gift-cards/checkOrder/{_UNKNOWN_ID}", {}, outcome_of),
-    "malformed order id": (f"gift-cards/checkOrder/{_MALFORMED_ID}", {}, outcome_of),
-    "sample_order": (f"gift-cards/checkOrder/{_SAMPLE_ORDER}", {}, _either(False, True)),
-    "large_page": ("gift-cards/list", {"page": 1, "pageSize": LARGEST_PAGE + 1}, _either("refused", "clamped")),
-    "page_overflow": ("gift-cards/list", {"page": 100_000, "pageSize": LARGEST_PAGE}, _past_the_end),
-    "list_needs_both_ends": ("gift-cards/list", _SINCE, _either(True, False)),
-    "transactions from one end": ("account/transactions", _SINCE, outcome_of),
-}
-_BODIES: dict[str, tuple[dict[str, Any], Reader]] = {
-    "quantity 0": ({"quantity": 0}, outcome_of),
-    "quantity -1": ({"quantity": -1}, outcome_of),
-    "quantity 1.5": ({"quantity": 1.5}, outcome_of),
-    "no quantity": ({}, outcome_of),
-    "text_quantity": ({"quantity": "1"}, _either("refused", "read")),
-    "unknown_body_keys": ({"quantity": 1, "note": "giftlib"}, _either("refused", "ignored")),
-}
-_MOST_PRODUCTS = 6
-_MOST_CARDS = 100
+from .session import CalibrationSession, UnclearError, is_accepted, name_orders
 
 
 class Offer(NamedTuple):
@@ -54,17 +19,59 @@ class Offer(NamedTuple):
     stock: int
 
 
+def _outcome(response: Response) -> str:
+    return str(response.status) if is_accepted(response) else f"{response.status} {response.code or 'without code'}"
+
+
+def _either(rejected: Any, accepted: Any) -> Callable[[Response], Any]:
+    return lambda response: accepted if is_accepted(response) else rejected
+
+
+def _past_the_end(response: Response) -> str | None:
+    return "refused" if not is_accepted(response) else None if response.items("items") else "empty"
+
+
+def _out_of_stock(response: Response) -> bool:
+    if not is_accepted(response) and "STOCK" not in (response.code or ""):
+        raise UnclearError(f"rejected for another reason: {_outcome(response)}")
+    return not is_accepted(response)
+
+
+_UNKNOWN_ID, _MALFORMED_ID, _SAMPLE_ORDER = 23 * "0" + "1", "not-an-id", "6901616fe9e88196b4eb64b3"
+_SINCE = {"page": 1, "pageSize": 20, "from": "2026-01-01T00:00:00.000Z"}
+_REQUESTS: dict[str, tuple[str, dict[str, Any], Callable[[Response], Any]]] = {
+    "unknown product id": (f"gift-cards/checkProduct/{_UNKNOWN_ID}", {}, _outcome),
+    "malformed product id": (f"gift-cards/checkProduct/{_MALFORMED_ID}", {}, _outcome),
+    "unknown order id": (f"gift-cards/checkOrder/{_UNKNOWN_ID}", {}, _outcome),
+    "malformed order id": (f"gift-cards/checkOrder/{_MALFORMED_ID}", {}, _outcome),
+    "sample_order": (f"gift-cards/checkOrder/{_SAMPLE_ORDER}", {}, _either(False, True)),
+    "large_page": ("gift-cards/list", {"page": 1, "pageSize": 101}, _either("refused", "clamped")),
+    "page_overflow": ("gift-cards/list", {"page": 100_000, "pageSize": 100}, _past_the_end),
+    "list_needs_both_ends": ("gift-cards/list", _SINCE, _either(True, False)),
+    "transactions from one end": ("account/transactions", _SINCE, _outcome),
+}
+_BODIES: dict[str, tuple[dict[str, Any], Callable[[Response], Any]]] = {
+    "quantity 0": ({"quantity": 0}, _outcome),
+    "quantity -1": ({"quantity": -1}, _outcome),
+    "quantity 1.5": ({"quantity": 1.5}, _outcome),
+    "no quantity": ({}, _outcome),
+    "text_quantity": ({"quantity": "1"}, _either("refused", "read")),
+    "unknown_body_keys": ({"quantity": 1, "note": "giftlib"}, _either("refused", "ignored")),
+}
+_ID_STYLES = {"req_": "req_time_number", "req-": "req-number"}
+_ID_IN = {(True, True): "always", (False, True): "documented", (False, False): "never"}
+_MOST_PRODUCTS, _MOST_CARDS = 6, 100
+
+
 def find_key(session: CalibrationSession) -> None:
     """Find what validate shows of the key."""
     with session.finding("validate_shape", "key_scope", "allowed_ips"):
         response = session.get("validate")
-        key = parsing.as_dict(response.data.get("apiKey"))
-        shape = (
-            "bills" if "account" in response.data else "reference" if "key" in key else "quickstart" if key else None
-        )
+        key = as_dict(response.data.get("apiKey"))
+        shape = "bills" if "account" in response.data else _first(key, key="reference") or (key and "quickstart")
         session.found("validate_shape", shape, response)
-        session.found("key_scope", parsing.as_text(key.get("scope")), response)
-        addresses = tuple(map(_address, parsing.as_list(key["allowedips"]))) if "allowedips" in key else None
+        session.found("key_scope", as_text(key.get("scope")), response)
+        addresses = tuple(map(_address, as_list(key["allowedips"]))) if "allowedips" in key else None
         session.found("allowed_ips", addresses, response)
 
 
@@ -72,7 +79,7 @@ def find_balance(session: CalibrationSession) -> Decimal | None:
     """Return what the account holds now, in dinars; None if no response shows it."""
     with session.finding("opening_balance", "balance_currency"):
         response = session.get("account/balance")
-        balance = parsing.as_amount(response.data.get("balance"))
+        balance = as_amount(response.data.get("balance"))
         session.found("opening_balance", balance, response)
         session.found("balance_currency", "currency" in response.data, response)
         session.balances += [] if balance is None else [balance]
@@ -82,32 +89,29 @@ def find_balance(session: CalibrationSession) -> Decimal | None:
 
 def find_catalogue(session: CalibrationSession) -> list[Offer]:
     """Find how the catalogue and a few of its products are shown; return what these offer."""
-    found = session.found
-    product_ids: list[str] = []
+    enabled: list[str | None] = []
     id_in_catalogue: bool | None = None
     with session.finding("category_key", "catalog_totals_in", "catalog_products", "request_id_in"):
         response = session.get("gift-cards/catalog")
         id_in_catalogue = "requestId" in response.fields
         categories = response.items("categories")
-        products = [product for category in categories for product in parsing.as_dicts(category.get("products"))]
-        found("category_key", _first(next(iter(categories), {}), title="title", name="name"), response)
-        in_meta = _first(parsing.as_dict(response.fields.get("meta")), totalProducts="meta")
-        found("catalog_totals_in", _first(response.fields, totalProducts="top") or in_meta, response)
-        found("catalog_products", len(products), response)
-        enabled = [parsing.as_id(product.get("id")) for product in products if product.get("enabled") is not False]
-        product_ids = [product_id for product_id in enabled if product_id is not None][:_MOST_PRODUCTS]
+        products = [product for category in categories for product in as_dicts(category.get("products"))]
+        session.found("category_key", _first(next(iter(categories), {}), title="title", name="name"), response)
+        in_meta = _first(as_dict(response.fields.get("meta")), totalProducts="meta")
+        session.found("catalog_totals_in", _first(response.fields, totalProducts="top") or in_meta, response)
+        session.found("catalog_products", len(products), response)
+        enabled = [as_id(product.get("id")) for product in products if product.get("enabled") is not False]
     offers: list[Offer] = []
-    for product_id in product_ids:
+    for product_id in list(filter(None, enabled))[:_MOST_PRODUCTS]:
         with session.finding("product_id_key", "available_field", "cost_field", "request_id_in"):
             response = session.get(f"gift-cards/checkProduct/{product_id}")
-            found("product_id_key", _first(response.data, productId="id", _id="_id"), response)
-            ways = {(True, True): "always", (False, True): "documented", (False, False): "never"}
-            found("request_id_in", ways.get((id_in_catalogue, "requestId" in response.fields)), response)
+            session.found("product_id_key", _first(response.data, productId="id", _id="_id"), response)
+            session.found("request_id_in", _ID_IN.get((id_in_catalogue, "requestId" in response.fields)), response)
             for item in response.items("types"):
-                found("available_field", "available" in item, response)
-                found("cost_field", "cost" in item, response)
-                type_id, price = parsing.as_id(item.get("id", item.get("_id"))), parsing.as_amount(item.get("price"))
-                stock = parsing.as_count(item.get("quantity"))
+                session.found("available_field", "available" in item, response)
+                session.found("cost_field", "cost" in item, response)
+                type_id, price = as_id(item.get("id", item.get("_id"))), as_amount(item.get("price"))
+                stock = as_count(item.get("quantity"))
                 if type_id is not None and price is not None and stock is not None:
                     offers.append(Offer(product_id, type_id, price, stock))
     return offers
@@ -115,21 +119,17 @@ def find_catalogue(session: CalibrationSession) -> list[Offer]:
 
 def find_rejections(session: CalibrationSession) -> None:
     """Find the responses to wrong ids, pages and times, how errors are worded, and whether the sample order exists."""
-    found = session.found
     for name, (path, params, read) in _REQUESTS.items():
         with session.finding(name):
             response = session.request(path, params)
-            found(name, read(response), response)
+            session.found(name, read(response), response)
             if response.fields.get("success") is not False:
                 continue
-            error, code = (
-                parsing.as_dict(response.fields.get("error")),
-                response.code and response.fields["error"]["code"],
-            )
-            found("code_separator", next((mark for mark in "_-" if mark in (code or "")), None), response)
+            error, found = as_dict(response.fields.get("error")), session.found
+            code = error["code"] if response.code else ""
+            found("code_separator", next((mark for mark in "_-" if mark in code), None), response)
             found("message_at", _first(response.fields, message="top") or _first(error, message="error"), response)
-            styles = {"req_": "req_time_number", "req-": "req-number"}
-            found("request_id_style", styles.get((response.request_id or "")[:4]), response)
+            found("request_id_style", _ID_STYLES.get((response.request_id or "")[:4]), response)
             if name == "malformed order id":
                 found("malformed_id", {404: "NOT_FOUND", 400: "ERR_VALIDATION"}.get(response.status), response)
     unread = ("malformed_id", "code_separator", "message_at", "request_id_style")
@@ -137,20 +137,17 @@ def find_rejections(session: CalibrationSession) -> None:
 
 
 def find_wrong_orders(session: CalibrationSession, item: tuple[str, str], offers: list[Offer]) -> list[str]:
-    """Find the responses to badly worded order requests, and to one for more cards than there are.
-
-    Return the ids of the orders that came of it.
-    """
-    bodies = {name: ({"productId": item[0], "typeId": item[1], **body}, read) for name, (body, read) in _BODIES.items()}
+    """Find the responses to badly worded order requests and to one for too many cards; return ids of orders placed."""
+    requests = {name: (item, *asked) for name, asked in _BODIES.items()}
     scarce = min(offers, key=lambda offer: offer.stock, default=None)
     if scarce is not None and scarce.stock < _MOST_CARDS:
-        too_many = {"productId": scarce.product_id, "typeId": scarce.type_id, "quantity": scarce.stock + 1}
-        bodies["check_stock"] = too_many, _out_of_stock
+        requests["check_stock"] = (scarce[:2], {"quantity": scarce.stock + 1}, _out_of_stock)
     order_ids = []
-    for name, (body, read) in bodies.items():
+    for name, ((product_id, type_id), asked, read) in requests.items():
         with session.finding(name):
+            body = {"productId": product_id, "typeId": type_id, **asked}
             response = session.request("gift-cards/placeOrder", body=body)
-            if (order_id := parsing.as_id(parsing.as_dict(response.fields.get("data")).get("orderId"))) is not None:
+            if (order_id := as_id(as_dict(response.fields.get("data")).get("orderId"))) is not None:
                 session.journal.watch(order_id)
                 order_ids.append(order_id)
             session.found(name, read(response), response)
@@ -161,7 +158,7 @@ def find_wrong_orders(session: CalibrationSession, item: tuple[str, str], offers
 def find_list_order(session: CalibrationSession) -> None:
     """Find which end of the list is the newest."""
     with session.finding("list_order"):
-        listed = [order for order in session.newest(session.client.list_orders) if order.placed_at and order.order_id]
+        listed = session.newest(session.client.list_orders)
         times = [order.placed_at for order in listed if order.placed_at]
         if len(set(times)) < 2:
             raise UnclearError("the list has fewer than two orders")
@@ -179,14 +176,7 @@ def find_final_order(session: CalibrationSession, order_id: str) -> None:
             raise UnclearError("no order with cards was shown final")
         session.found("final_order_has_type", "type" in order and "product" in order, response)
         serial = order.cards[0].reveal().serial
-        serials = "missing" if serial is None else "numbered" if serial else "empty"
-        session.found("card_serials", serials, response)
-
-
-def _out_of_stock(response: Response) -> bool:
-    if not is_accepted(response) and "STOCK" not in (response.code or ""):
-        raise UnclearError(f"rejected for another reason: {outcome_of(response)}")
-    return not is_accepted(response)
+        session.found("card_serials", "missing" if serial is None else "numbered" if serial else "empty", response)
 
 
 def _first(fields: Mapping[str, Any], **values: str) -> str | None:

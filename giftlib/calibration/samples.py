@@ -1,28 +1,35 @@
-"""Orders placed to see what becomes of them: some polled closely, one refunded, then many."""
+"""Orders placed to see what becomes of them, and what they show: prices, cards delivered, refunds."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from itertools import cycle, islice
+from typing import Any, NamedTuple
 
 from giftlib.api import Order, errors
 from giftlib.clock import Timestamp
 from giftlib.journal import Poll
 from giftlib.polling import Poller, process_orders, track_orders
 
-from .probes import Offer
-from .session import CalibrationSession, name_orders
+from .probes import Offer, find_balance
+from .session import CalibrationSession, UnclearError, name_orders
 
-GUIDES_PRODUCT = "507f1f77bcf86cd799439011"
-UNKNOWN_ITEM = ("string", "string")
+_GUIDES_PRODUCT = "507f1f77bcf86cd799439011"
+_UNKNOWN_ITEM = ("string", "string")
 """Product and type of an order in a captured sample (DOC-REAL): the sandbox knows neither."""
-LONGEST_S, _IMPATIENT_S = 300.0, 60.0
+_LONGEST_S, _IMPATIENT_S = 300.0, 60.0
 """How long orders are waited for, and how long where the first ones were not final within five minutes."""
 _LEAST_PAUSE_S, _OF_AGE = 1.0, 6.0
 """The least pause between polls; later it is a sixth of the order's age."""
 _MORE_S = 25.0
+_LATE_REFUND_S = 61.0
+_REFUNDS: dict[Any, str] = {(0, 0): "credited", (-1, -1): "missing", (-1, 0): "late", (1, 1): "doubled"}
+"""By how many refunds there were more than one, when the order was final and a minute later."""
 
 
 def try_order(session: CalibrationSession, offers: list[Offer]) -> tuple[tuple[str, str], str] | None:
     """Place an order of unknown ids, or else of the first offer; return item and order id, None if it was rejected."""
-    items = [("unknown ids", UNKNOWN_ITEM), *(("known ids", offer[:2]) for offer in offers[:1])]
+    items = [("unknown ids", _UNKNOWN_ITEM), *(("known ids", offer[:2]) for offer in offers[:1])]
     for name, item in items:
         with session.finding(name):
             try:
@@ -59,12 +66,12 @@ def watch(session: CalibrationSession, order_id: str, *, in_list: bool = False) 
                 lists_fail, received = False, Timestamp.now(clock)
                 listed = next((order for order in newest if order.order_id == order_id), None)
                 if listed is None:
-                    session.hidden_s[order_id] = sent.monotonic - placed
+                    session.hidden_s = max(session.hidden_s, sent.monotonic - placed)
                 else:
                     poller.record(Poll.of(order_id, poller.next_attempt(order_id), "list", sent, received, listed))
                     listed_final = listed.is_final
         age = clock.monotonic() - placed
-        if age >= LONGEST_S or (final and (listed_final or lists_fail or not in_list)):
+        if age >= _LONGEST_S or (final and (listed_final or lists_fail or not in_list)):
             return final
         clock.sleep(max(_LEAST_PAUSE_S, age / _OF_AGE))
 
@@ -81,17 +88,106 @@ def place_many(
     session: CalibrationSession, item: tuple[str, str], offers: list[Offer], orders: int, others: list[str]
 ) -> None:
     """Place so many orders of all types, only a few if that is 0, and wait for them and then for the `others`."""
-    by_price = {offer.price: offer for offer in reversed(offers) if offer.stock}
-    items = [
-        (GUIDES_PRODUCT, "TEST_PARTIAL", 3),
-        (GUIDES_PRODUCT, "TEST_PARTIAL", 1),
-        (GUIDES_PRODUCT, "TEST_REFUND", 2),
-        *((offer.product_id, offer.type_id, 1) for offer in list(by_price.values())[-2:]),
-        (*item, 1),
-    ]
+    by_price = {offer.price: (*offer[:2], 1) for offer in reversed(offers) if offer.stock}
+    samples = [("TEST_PARTIAL", 3), ("TEST_PARTIAL", 1), ("TEST_REFUND", 2)]
+    items = [*((_GUIDES_PRODUCT, *sample) for sample in samples), *list(by_price.values())[-2:], (*item, 1)]
     many = islice(cycle(items), max(orders, len(items)))
-    timeout = LONGEST_S if orders else _IMPATIENT_S
+    options: Any = {"client": session.client, "journal": session.journal}
     with session.finding():
-        process_orders(many, timeout=timeout, client=session.client, journal=session.journal)
+        process_orders(many, timeout=_LONGEST_S if orders else _IMPATIENT_S, **options)
     with session.finding():
-        track_orders(others, timeout=_IMPATIENT_S, client=session.client, journal=session.journal)
+        track_orders(others, timeout=_IMPATIENT_S, **options)
+
+
+class Refund(NamedTuple):
+    """Hold a refunded order, and what the account showed before it, when it was final and a minute later."""
+
+    order: Order
+    balances: list[Decimal | None]
+    transactions: list[Counter[str | None]]
+
+
+def follow_refund(session: CalibrationSession) -> Refund | None:
+    """Place an order that is refunded, and ask for the account until a late refund would be there."""
+    with session.finding("refunds"):
+        before = find_balance(session)
+        order_id = session.place(_GUIDES_PRODUCT, "TEST_REFUND", 2)
+        order = watch(session, order_id)
+        if order is None:
+            raise UnclearError(f"order {order_id} was not final within {_LONGEST_S:g} s")
+        refund = Refund(order, [before], [])
+        for pause_s in (0.0, _LATE_REFUND_S):
+            session.client.clock.sleep(pause_s)
+            refund.balances.append(find_balance(session))
+            refund.transactions.append(count_transactions(session, order_id))
+        return refund
+    return None
+
+
+def count_transactions(session: CalibrationSession, order_id: str) -> Counter[str | None]:
+    """Return how many transactions name the order, by type, and keep whether any does."""
+    with session.finding("transactions_listed"):
+        newest = session.newest(session.client.transactions)
+        counts = Counter(each.type for each in newest if each.object_id == order_id)
+        evidence = f"{name_orders([order_id])}: {counts.total()} transactions"
+        session.found("transactions_listed", counts.total() > 0, evidence)
+        return counts
+    raise UnclearError("transactions cannot be read")
+
+
+def find_refunds(session: CalibrationSession, refund: Refund | None) -> None:
+    """Find whether the balance follows the orders, and what became of the refund."""
+    with session.finding("balance_moves"):
+        orders, moves = session.orders(), len(set(session.balances)) > 1
+        if not moves and not orders["fulfilled_amount"].dropna().sum():
+            raise UnclearError("no order cost anything")
+        evidence = f"{len(session.balances)} responses with the balance, {len(orders)} orders"
+        session.found("balance_moves", moves, evidence)
+    with session.finding("refunds"):
+        if refund is None:
+            raise UnclearError("no refund was seen")
+        more: list[Any] = [types["REFUND-ORDER"] - 1 for types in refund.transactions]
+        if not refund.transactions[0]:
+            balances, amount = [each for each in refund.balances if each is not None], refund.order.refunded_amount
+            if session.findings["balance_moves"].value is not True or len(balances) < 3 or not amount:
+                raise UnclearError("neither transactions nor the balance show any")
+            more = [(balance - balances[0]) / amount for balance in balances[1:]]
+        evidence = f"{name_orders([str(refund.order.order_id)])}: {refund.transactions[1].total()} transactions"
+        session.found("refunds", _REFUNDS.get(tuple(more)), evidence)
+
+
+def find_outcomes(session: CalibrationSession, offers: list[Offer]) -> None:
+    """Find what became of TEST_PARTIAL orders of three cards and of one, and what a card costs, in dinars."""
+    orders, listed = session.orders(), {offer.type_id: offer.price for offer in offers}
+    partial = orders[(orders["type_id"] == "TEST_PARTIAL") & orders["fulfilled_quantity"].notna()]
+    three, one = partial[partial["quantity"] == 3], partial[partial["quantity"] == 1]
+    _find(session, "partial_rounding", three, three["fulfilled_quantity"], {1: "down", 2: "up"}.get)
+    _find(session, "partial_status", three, three["status"])
+    of_part = session.findings["partial_status"].value
+
+    def way_of_one(outcome: tuple[str, bool]) -> str | None:
+        counted = "FULFILLED" if outcome[1] else "REFUNDED"
+        if counted == of_part:
+            raise UnclearError("both would be the same")
+        return {counted: "as counted", of_part: "PARTIALLY_FILLED"}.get(outcome[0])
+
+    _find(session, "partial_of_one", one, zip(one["status"], one["fulfilled_quantity"] > 0, strict=True), way_of_one)
+    priced = orders[orders["price_per_card"].notna()]
+    test, unknown, known = (
+        priced[priced["type_id"].isin(list(ids))] for ids in (["TEST_PARTIAL", "TEST_REFUND"], _UNKNOWN_ITEM, listed)
+    )
+    _find(session, "test_type_price", test, test["price_per_card"])
+    _find(session, "unknown_type_price", unknown, unknown["price_per_card"])
+    prices = zip(known["type_id"], known["price_per_card"], strict=True)
+    _find(session, "known_type_price", known, (None if listed[each] == price else price for each, price in prices))
+
+
+def _find(
+    session: CalibrationSession, name: str, rows: Any, values: Iterable[Any], read: Callable[[Any], Any] = lambda x: x
+) -> None:
+    """Keep what the one value that all rows have says; unclear if there are several or none."""
+    with session.finding(name):
+        different = set(values)
+        if len(different) != 1:
+            raise UnclearError("orders of the type differ" if different else "no order of the type was shown final")
+        session.found(name, read(different.pop()), name_orders(rows["order_id"]))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from giftlib.sandbox import Settings
 UNCLEAR, NOT_SEARCHED = "unclear", "not searched"
 DEFAULTS = {declared.name: getattr(Settings(), declared.name) for declared in fields(Settings)}
 
+_ACCEPTS = {declared.name: declared.metadata["validator"].accepts for declared in fields(Settings)}
 _Item = TypeVar("_Item")
 _TRIES = 4
 _APART_S, _ROOM = 1.25, 56
@@ -48,8 +49,7 @@ class Finding:
 class CalibrationSession:
     """Send requests, and hold the findings by the name of the setting, or of what no setting describes.
 
-    Findings are read from `responses`, `balances`, the journal's orders and `hidden_s`: when, in seconds after its
-    placement, a list last hid an order.
+    They are read from `responses`, `balances`, the journal and `hidden_s`, the longest that a list hid an order.
     """
 
     def __init__(self, client: Client, journal: Journal) -> None:
@@ -58,7 +58,7 @@ class CalibrationSession:
         self.findings: dict[str, Finding] = {}
         self.responses: list[Response] = []
         self.balances: list[Decimal] = []
-        self.hidden_s: dict[str, float] = {}
+        self.hidden_s = 0.0
         self._began = client.clock.now_utc()
         self._key_is_rejected = False
 
@@ -68,12 +68,8 @@ class CalibrationSession:
         """Keep a value, if it is the first; one that the setting cannot have makes it unclear."""
         if name in self.findings and self.findings[name].is_found:
             return
-        try:
-            # What has an interval was computed here; only what a response says needs a check.
-            possible = low is not None or name not in DEFAULTS or bool(Settings.of(**{name: value}))
-        except ValueError:
-            possible = False
-        if not possible or (isinstance(value, int | Decimal) and value >= _LARGE):
+        may_be_a_code = isinstance(value, int | Decimal) and value >= _LARGE
+        if may_be_a_code or (name in _ACCEPTS and not _ACCEPTS[name](value)):
             self.missing("the response shows nothing that the setting could be", name)
             return
         if isinstance(evidence, Response):
@@ -99,19 +95,13 @@ class CalibrationSession:
             if self._key_is_rejected:
                 raise
             if isinstance(error, errors.AuthenticationError):
-                self._require_good_key()
+                self.wait()
+                self._key_is_rejected = True  # unless the next request shows otherwise, or nothing of the key
+                with suppress(errors.NoAnswerError, errors.ServerError, errors.NotFoundError, errors.RateLimitError):
+                    self.require_sandbox_key(tries=1)
+                self._key_is_rejected = False
             reason = f"{error.status} {error.code}" if isinstance(error, errors.ApiError) else type(error).__name__
             self.missing(str(error) if isinstance(error, UnclearError) else reason, *names)
-
-    def _require_good_key(self) -> None:
-        self.wait()
-        try:
-            self.require_sandbox_key(tries=1)
-        except (errors.AuthenticationError, errors.ProductionKeyError):
-            self._key_is_rejected = True
-            raise
-        except errors.GiftlibError:
-            pass  # says nothing of the key
 
     def require_sandbox_key(self, tries: int = _TRIES) -> None:
         """Raise ProductionKeyError unless the key is a sandbox key, `allow_production` or not."""
@@ -130,21 +120,20 @@ class CalibrationSession:
             self.client.clock.sleep(_APART_S)
 
     def request(self, path: str, params: Mapping[str, Any] | None = None, body: Any = None) -> Response:
-        """Return the response to a GET, tried four times, or to a POST of a `body`; success or error."""
-        received = len(self.responses)
+        """Return the response to a GET, tried four times, or to a POST of a `body`, if it accepts or rejects it."""
 
-        def send() -> None:
+        def send() -> Response:
             self.wait()
             response = self.client.request("GET" if body is None else "POST", path, params=params, body=body)
             self.responses.append(response)
-            response.raise_for_error()
+            try:
+                response.raise_for_error()
+            except errors.ApiError as error:
+                if is_retryable(error) or error.status == 401:
+                    raise
+            return response
 
-        try:
-            retry_read(send, self.client.clock, _TRIES if body is None else 1)
-        except (errors.ApiError, errors.NoAnswerError):
-            if len(self.responses) == received:
-                raise
-        return self.responses[-1]
+        return retry_read(send, self.client.clock, _TRIES if body is None else 1)
 
     def get(self, path: str) -> Response:
         """Return the successful response to a GET; raise every other one."""
@@ -153,7 +142,7 @@ class CalibrationSession:
         return response
 
     def newest(self, read: Callable[[int, int], Page[_Item]], *, at_once: bool = False) -> list[_Item]:
-        """Return the items on the first page and the last one that `read(page, page_size)` gives; one has the newest."""
+        """Return the items on the first page that `read(page, page_size)` gives and on the last; one has the newest."""
 
         def read_page(number: int) -> Page[_Item]:
             self.wait(at_once=at_once)
@@ -181,19 +170,8 @@ class CalibrationSession:
 
 
 def is_accepted(response: Response) -> bool:
-    """Return whether a request was carried out rather than rejected; raise the error if it is neither."""
-    try:
-        response.raise_for_error()
-    except errors.ApiError as error:
-        if is_retryable(error) or error.status == 401:
-            raise
-        return False
-    return True
-
-
-def outcome_of(response: Response) -> str:
-    """Return HTTP status and error code of a response; raise the error if it is none of the API's."""
-    return str(response.status) if is_accepted(response) else f"{response.status} {response.code or 'without code'}"
+    """Return whether a request was accepted rather than rejected."""
+    return response.status < 400 and response.fields.get("success") is not False
 
 
 def name_orders(order_ids: Iterable[str]) -> str:
