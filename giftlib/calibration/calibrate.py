@@ -26,9 +26,8 @@ _IMPOLITE_OR_UNSEEN = {
 class Calibration:
     """Hold what was found, by the name of the setting or of what no setting describes.
 
-    Intervals of times contain the truth with 99.9 % confidence, or for certain where every order or response took the
-    same time and where lists lag. Orders whose intervals all have a time in common are taken to have needed the same
-    time, also if a distribution as narrow as that made them.
+    Intervals of times hold the truth with 99.9 % confidence, or for certain where every order or response took the same
+    time and where lists lag. Orders are taken to have needed the same time if all their intervals have one in common.
 
     >>> from giftlib import Sandbox
     >>> with Sandbox(seed=1, partial_rounding="up") as sandbox:
@@ -79,13 +78,12 @@ class Calibration:
 
 
 def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journal | None = None) -> Calibration:
-    """Find out how the API behaves, from about `orders` orders with two requests for each and sixty to a hundred more;
-    where orders take a minute and longer, with up to five for each.
+    """Find out how the API behaves, from about `orders` orders with two requests for each and some hundred more.
 
-    Keep to the key's rate limit and never show a wrong key. A response that shows nothing makes what was asked
-    "unclear", and that is all it does. The orders and polls go to the `journal`. Raise ProductionKeyError, before
-    anything is placed, for a key that is not a sandbox key, `allow_production` or not; AuthenticationError once the
-    key is rejected.
+    Where orders take a minute and longer there are up to five requests for each. All keep to the key's rate limit.
+    Orders and polls go to the `journal`. A response that shows nothing makes what was asked "unclear". Raise
+    ProductionKeyError, before anything is placed, for a key that is not a sandbox key, `allow_production` or not;
+    AuthenticationError once the key is rejected.
 
     Not searched, because asking would be bad manners: the rate limits, the lock-out and the response to a wrong key,
     to a balance too low and to a quantity too large. Because a sandbox key cannot show them: what production keys get,

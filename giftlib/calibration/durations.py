@@ -45,10 +45,7 @@ def fit_lognormal(low: Floats, high: Floats) -> list[Estimate]:
 
 
 def read_polls(session: CalibrationSession) -> pd.DataFrame:
-    """Return one row per order placed: when polls last showed it open and first final, in seconds since it was placed.
-
-    Columns: open_check and final_check (single polls), open_list and final_list, shown (first in a list); NaN if never.
-    """
+    """Return when polls and lists last showed each order open and first final, in seconds since it was placed."""
     placed = session.orders().merge(session.journal.intents()["order_id"], on="order_id")
     polls = session.journal.polls().merge(placed[["order_id", "placed_at"]], on="order_id")
     polls["received_s"] = (polls["received_at"] - polls["placed_at"]).dt.total_seconds()
@@ -105,7 +102,9 @@ def find_fulfilment(session: CalibrationSession) -> None:
         if (certain[0] > certain[1]).any():
             raise UnclearError("the polls contradict each other")
         possible = [prompt, certain] if lag.value == 0 and (prompt[0] <= prompt[1]).all() else [certain]
-        times = [time for time in (same_time(*intervals) for intervals in possible) if time and not _touches(time)]
+        times = [time for intervals in possible if (time := same_time(*intervals))]
+        # Intervals that only touch do so at the time of a poll, when some orders were open and others final.
+        times = [time for time in times if not 0 < time.low > time.high - 3 * _PRECISION_S]
         fits = (
             [times] if len(times) == len(possible) else zip(*(fit_lognormal(*each) for each in possible), strict=True)
         )
@@ -114,16 +113,11 @@ def find_fulfilment(session: CalibrationSession) -> None:
         _found(session, "fulfilment", f"{name_orders(seen.index)}, {final} final", spans)
 
 
-def _touches(time: Estimate) -> bool:
-    """Return whether intervals only touch: at the time of a poll, when some orders were open and others final."""
-    return 0 < time.low > time.high - 3 * _PRECISION_S
-
-
 def _intervals(seen: pd.DataFrame, least_s: float, most_s: float) -> tuple[Floats, Floats]:
     """Return the seconds between which each order became final, if lists lag by so much."""
-    low = np.fmax(np.fmax(seen["open_check"], seen["open_list"] - most_s), 0.0)
-    high = np.fmin(np.fmin(seen["final_check"], seen["final_list"] - least_s), inf)
-    return low.to_numpy(float), high.to_numpy(float) + _PRECISION_S
+    low = np.fmax(np.fmax(seen["open_check"].to_numpy(float), seen["open_list"].to_numpy(float) - most_s), 0.0)
+    high = np.fmin(np.fmin(seen["final_check"].to_numpy(float), seen["final_list"].to_numpy(float) - least_s), inf)
+    return low, high + _PRECISION_S
 
 
 def _found(session: CalibrationSession, name: str, evidence: str, times: list[Estimate]) -> None:

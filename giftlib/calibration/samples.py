@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import cycle, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from giftlib.api import Order, errors
 from giftlib.clock import Timestamp
@@ -51,27 +51,24 @@ def watch(session: CalibrationSession, order_id: str, *, in_list: bool = False) 
     Return it if it is final. With `in_list`, poll on until the list shows it final as well, unless lists fail.
     """
     clock, poller = session.client.clock, Poller(session.client, session.journal, None)
-    placed, final = clock.monotonic(), None
-    lists_fail = listed_final = False
+    placed, final, listed_final = clock.monotonic(), None, False
     while True:
         if final is None:
             session.wait(at_once=True)
             order = poller.check(order_id).order
             final = order if order is not None and order.is_final else None
-        if not lists_fail:
-            lists_fail = True
+        if "list_lag_s" not in session.findings:  # where a failure of lists is kept
             with session.finding("list_lag_s", "list_hides_s"):
                 sent = Timestamp.now(clock)
                 newest = session.newest(session.client.list_orders, at_once=True)
-                lists_fail, received = False, Timestamp.now(clock)
-                listed = next((order for order in newest if order.order_id == order_id), None)
-                if listed is None:
-                    session.hidden_s = max(session.hidden_s, sent.monotonic - placed)
-                else:
+                received = Timestamp.now(clock)
+                shown = [each for each in newest if each.order_id == order_id]
+                session.hidden_s = max(session.hidden_s, 0.0 if shown else sent.monotonic - placed)
+                for listed in shown:
                     poller.record(Poll.of(order_id, poller.next_attempt(order_id), "list", sent, received, listed))
                     listed_final = listed.is_final
         age = clock.monotonic() - placed
-        if age >= _LONGEST_S or (final and (listed_final or lists_fail or not in_list)):
+        if age >= _LONGEST_S or (final and (listed_final or not in_list or "list_lag_s" in session.findings)):
             return final
         clock.sleep(max(_LEAST_PAUSE_S, age / _OF_AGE))
 
@@ -99,28 +96,24 @@ def place_many(
         track_orders(others, timeout=_IMPATIENT_S, **options)
 
 
-class Refund(NamedTuple):
-    """Hold a refunded order, and what the account showed before it, when it was final and a minute later."""
-
-    order: Order
-    balances: list[Decimal | None]
-    transactions: list[Counter[str | None]]
-
-
-def follow_refund(session: CalibrationSession) -> Refund | None:
-    """Place an order that is refunded, and ask for the account until a late refund would be there."""
+def follow_refund(session: CalibrationSession) -> tuple[str | None, str | None, str] | None:
+    """Place an order that is refunded; return what became of the refund by transactions and by the balance, and ids."""
     with session.finding("refunds"):
-        before = find_balance(session)
+        balances = [find_balance(session)]
         order_id = session.place(_GUIDES_PRODUCT, "TEST_REFUND", 2)
         order = watch(session, order_id)
         if order is None:
             raise UnclearError(f"order {order_id} was not final within {_LONGEST_S:g} s")
-        refund = Refund(order, [before], [])
+        types = []
         for pause_s in (0.0, _LATE_REFUND_S):
             session.client.clock.sleep(pause_s)
-            refund.balances.append(find_balance(session))
-            refund.transactions.append(count_transactions(session, order_id))
-        return refund
+            balances.append(find_balance(session))
+            types.append(count_transactions(session, order_id))
+        before, *later = [balance for balance in balances if balance is not None] or [Decimal(0)]
+        by_balance = tuple((balance - before) / order.refunded_amount for balance in later if order.refunded_amount)
+        by_type = tuple(counts["REFUND-ORDER"] - 1 for counts in types if types[0])
+        evidence = f"{name_orders([order_id])}: {types[1].total()} transactions"
+        return _REFUNDS.get(by_type), _REFUNDS.get(by_balance), evidence
     return None
 
 
@@ -135,7 +128,7 @@ def count_transactions(session: CalibrationSession, order_id: str) -> Counter[st
     raise UnclearError("transactions cannot be read")
 
 
-def find_refunds(session: CalibrationSession, refund: Refund | None) -> None:
+def find_refunds(session: CalibrationSession, refund: tuple[str | None, str | None, str] | None) -> None:
     """Find whether the balance follows the orders, and what became of the refund."""
     with session.finding("balance_moves"):
         orders, moves = session.orders(), len(set(session.balances)) > 1
@@ -146,14 +139,9 @@ def find_refunds(session: CalibrationSession, refund: Refund | None) -> None:
     with session.finding("refunds"):
         if refund is None:
             raise UnclearError("no refund was seen")
-        more: list[Any] = [types["REFUND-ORDER"] - 1 for types in refund.transactions]
-        if not refund.transactions[0]:
-            balances, amount = [each for each in refund.balances if each is not None], refund.order.refunded_amount
-            if session.findings["balance_moves"].value is not True or len(balances) < 3 or not amount:
-                raise UnclearError("neither transactions nor the balance show any")
-            more = [(balance - balances[0]) / amount for balance in balances[1:]]
-        evidence = f"{name_orders([str(refund.order.order_id)])}: {refund.transactions[1].total()} transactions"
-        session.found("refunds", _REFUNDS.get(tuple(more)), evidence)
+        by_type, by_balance, evidence = refund
+        moves = session.findings["balance_moves"].value is True
+        session.found("refunds", by_type or (by_balance if moves else None), evidence)
 
 
 def find_outcomes(session: CalibrationSession, offers: list[Offer]) -> None:

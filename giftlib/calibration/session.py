@@ -34,10 +34,7 @@ class UnclearError(errors.GiftlibError):
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold the value found and, if it is a time in seconds, the bounds of its interval.
-
-    `evidence` names responses or orders; without `is_found` it says why there is no value.
-    """
+    """Hold a value with the responses or orders that prove it, or why there is none; times with their interval."""
 
     value: Any
     evidence: str
@@ -84,19 +81,16 @@ class CalibrationSession:
 
     @contextmanager
     def finding(self, *names: str) -> Iterator[None]:
-        """Let a failure end the block and nothing else; what was not found by then is unclear.
-
-        After a 401 one more request shows whether the key is still good. If it is not, AuthenticationError ends the
-        calibration, before the API locks this address out.
-        """
+        """Let a failure end the block and nothing else, unless the key is rejected; what was not found is unclear."""
         try:
             yield
         except errors.GiftlibError as error:
             if self._key_is_rejected:
                 raise
             if isinstance(error, errors.AuthenticationError):
+                # A second 401 ends the calibration, before the API locks this address out.
                 self.wait()
-                self._key_is_rejected = True  # unless the next request shows otherwise, or nothing of the key
+                self._key_is_rejected = True
                 with suppress(errors.NoAnswerError, errors.ServerError, errors.NotFoundError, errors.RateLimitError):
                     self.require_sandbox_key(tries=1)
                 self._key_is_rejected = False
@@ -113,8 +107,7 @@ class CalibrationSession:
     def wait(self, *, at_once: bool = False) -> None:
         """Wait before the next request; `at_once`, if its time matters, only when the rate limit's window is full.
 
-        The client's rate limit alone would let a burst out and then nothing for the rest of its minute, in which an
-        order may become final. Spaced requests leave room for those whose time matters.
+        The window alone would let a burst out, and then nothing for the rest of a minute in which an order gets final.
         """
         if not at_once or self.client.rate_limit.recent() >= _ROOM:
             self.client.clock.sleep(_APART_S)
@@ -136,7 +129,6 @@ class CalibrationSession:
         return retry_read(send, self.client.clock, _TRIES if body is None else 1)
 
     def get(self, path: str) -> Response:
-        """Return the successful response to a GET; raise every other one."""
         response = self.request(path)
         response.raise_for_error()
         return response
@@ -164,7 +156,6 @@ class CalibrationSession:
         return retry_read(place_one, self.client.clock, _TRIES)
 
     def orders(self) -> pd.DataFrame:
-        """Return the journal's orders of this calibration."""
         orders = self.journal.orders()
         return orders[orders["placed_at"] >= self._began]
 
