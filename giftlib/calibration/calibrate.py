@@ -129,10 +129,6 @@ def _learn_from_orders(session: CalibrationSession, offers: list[probes.Offer], 
         samples.count_transactions(session, order_id)
     wrong_ids = probes.find_wrong_orders(session, item, offers)
     refund = samples.follow_refund(session) if first else None
-    if not durations.find_lists(session):
-        count //= 3  # since each is polled singly
-        if first:
-            samples.watch_more(session, item)
     samples.place_many(session, item, offers, count if first else 0, wrong_ids)
     durations.find_lists(session)
     durations.find_fulfilment(session)

@@ -3,22 +3,15 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from ipaddress import ip_network
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 from giftlib.api import Order, Response, as_amount, as_count, as_dict, as_dicts, as_id, as_list, as_text
 
 from .session import CalibrationSession, UnclearError, is_accepted, name_orders
 
-
-class Offer(NamedTuple):
-    """Hold a type of card as checkProduct shows it: `price` in dinars, `stock` in cards."""
-
-    product_id: str
-    type_id: str
-    price: Decimal
-    stock: int
-
-
+Offer = tuple[str, str, Decimal, int]
+"""A type of card as checkProduct shows it: product id, type id, price in dinars, stock."""
 Ways = tuple[Any, Any] | None
 """What it means if a request is rejected, and if it is accepted; without, its HTTP status and error code are kept."""
 
@@ -97,7 +90,7 @@ def find_catalogue(session: CalibrationSession) -> list[Offer]:
                 type_id, price = as_id(item.get("id", item.get("_id"))), as_amount(item.get("price"))
                 stock = as_count(item.get("quantity"))
                 if type_id is not None and price is not None and stock is not None:
-                    offers.append(Offer(product_id, type_id, price, stock))
+                    offers.append((product_id, type_id, price, stock))
     return offers
 
 
@@ -125,9 +118,9 @@ def find_rejections(session: CalibrationSession) -> None:
 def find_wrong_orders(session: CalibrationSession, item: tuple[str, str], offers: list[Offer]) -> list[str]:
     """Find the responses to badly worded order requests and to one for too many cards; return ids of orders placed."""
     requests = {name: (item, *asked) for name, asked in _BODIES.items()}
-    scarce = min(offers, key=lambda offer: offer.stock, default=None)
-    if scarce is not None and scarce.stock < _MOST_CARDS:
-        requests["check_stock"] = (scarce[:2], {"quantity": scarce.stock + 1}, (True, False))
+    for product_id, type_id, _, stock in sorted(offers, key=itemgetter(3))[:1]:
+        if stock < _MOST_CARDS:
+            requests["check_stock"] = ((product_id, type_id), {"quantity": stock + 1}, (True, False))
     order_ids = []
     for name, ((product_id, type_id), asked, ways) in requests.items():
         with session.finding(name):
@@ -144,14 +137,15 @@ def find_wrong_orders(session: CalibrationSession, item: tuple[str, str], offers
 
 
 def find_list_order(session: CalibrationSession) -> None:
+    """Find which end of the list is the newest."""
     with session.finding("list_order"):
-        listed = session.newest(session.client.list_orders)
+        listed = [order for order in session.newest(session.client.list_orders) if order.order_id]
         times = [order.placed_at for order in listed if order.placed_at]
         if len(set(times)) < 2:
             raise UnclearError("the list has fewer than two orders")
-        orders = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
-        way = next((name for name in orders if orders[name] == times), None)
-        session.found("list_order", way, name_orders(order.order_id or "" for order in listed))
+        ways = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
+        way = next((name for name, ordered in ways.items() if ordered == times), None)
+        session.found("list_order", way, name_orders(str(order.order_id) for order in listed))
 
 
 def find_final_order(session: CalibrationSession, order_id: str) -> None:

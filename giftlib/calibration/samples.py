@@ -11,6 +11,7 @@ from giftlib.clock import Timestamp
 from giftlib.journal import Poll
 from giftlib.polling import Poller, process_orders, track_orders
 
+from .durations import find_lists
 from .probes import Offer, find_balance
 from .session import CalibrationSession, UnclearError, name_orders
 
@@ -51,46 +52,54 @@ def watch(session: CalibrationSession, order_id: str, *, in_list: bool = False) 
     Return it if it is final. With `in_list`, poll on until the list shows it final as well, unless lists fail.
     """
     clock, poller = session.client.clock, Poller(session.client, session.journal, None)
-    placed, final, listed_final = clock.monotonic(), None, False
+    placed, final = clock.monotonic(), None
+    lists_fail = listed_final = False
     while True:
         if final is None:
             session.wait(at_once=True)
             order = poller.check(order_id).order
             final = order if order is not None and order.is_final else None
-        if "list_lag_s" not in session.findings:  # where a failure of lists is kept
+        if not lists_fail:
+            lists_fail = True
             with session.finding("list_lag_s", "list_hides_s"):
                 sent = Timestamp.now(clock)
                 newest = session.newest(session.client.list_orders, at_once=True)
-                received = Timestamp.now(clock)
+                lists_fail, received = False, Timestamp.now(clock)
                 shown = [each for each in newest if each.order_id == order_id]
                 session.hidden_s = max(session.hidden_s, 0.0 if shown else sent.monotonic - placed)
                 for listed in shown:
                     poller.record(Poll.of(order_id, poller.next_attempt(order_id), "list", sent, received, listed))
                     listed_final = listed.is_final
         age = clock.monotonic() - placed
-        if age >= _LONGEST_S or (final and (listed_final or not in_list or "list_lag_s" in session.findings)):
+        if age >= _LONGEST_S or (final and (listed_final or lists_fail or not in_list)):
             return final
         clock.sleep(max(_LEAST_PAUSE_S, age / _OF_AGE))
-
-
-def watch_more(session: CalibrationSession, item: tuple[str, str]) -> None:
-    """Poll some more orders closely, one after the other: of use where lists are late or hide orders."""
-    until = session.client.clock.monotonic() + _MORE_S
-    with session.finding():
-        while session.client.clock.monotonic() < until:
-            watch(session, session.place(*item, 1))
 
 
 def place_many(
     session: CalibrationSession, item: tuple[str, str], offers: list[Offer], orders: int, others: list[str]
 ) -> None:
-    """Place so many orders of all types, only a few if that is 0, and wait for them and then for the `others`."""
-    by_price = {offer.price: (*offer[:2], 1) for offer in reversed(offers) if offer.stock}
-    samples = [("TEST_PARTIAL", 3), ("TEST_PARTIAL", 1), ("TEST_REFUND", 2)]
-    items = [*((_GUIDES_PRODUCT, *sample) for sample in samples), *list(by_price.values())[-2:], (*item, 1)]
-    many = islice(cycle(items), max(orders, len(items)))
+    """Place so many orders of all types, only a few if that is 0, and wait for them and then for the `others`.
+
+    Where lists are late or hide orders, first poll some closely, one after the other, and place a third as many then:
+    each is polled singly.
+    """
     options: Any = {"client": session.client, "journal": session.journal}
+    by_price = {price: (product_id, type_id, 1) for product_id, type_id, price, stock in reversed(offers) if stock}
+    samples = [
+        (_GUIDES_PRODUCT, "TEST_PARTIAL", 3),
+        (_GUIDES_PRODUCT, "TEST_PARTIAL", 1),
+        (_GUIDES_PRODUCT, "TEST_REFUND", 2),
+    ]
+    items = [*samples, *list(by_price.values())[-2:], (*item, 1)]
+    if not find_lists(session):
+        until = session.client.clock.monotonic() + _MORE_S
+        with session.finding():
+            while orders and session.client.clock.monotonic() < until:
+                watch(session, session.place(*item, 1), in_list=True)
+        orders //= 3
     with session.finding():
+        many = islice(cycle(items), max(orders, len(items)))
         process_orders(many, timeout=_LONGEST_S if orders else _IMPATIENT_S, **options)
     with session.finding():
         track_orders(others, timeout=_IMPATIENT_S, **options)
@@ -146,20 +155,16 @@ def find_refunds(session: CalibrationSession, refund: tuple[str | None, str | No
 
 def find_outcomes(session: CalibrationSession, offers: list[Offer]) -> None:
     """Find what became of TEST_PARTIAL orders of three cards and of one, and what a card costs, in dinars."""
-    orders, listed = session.orders(), {offer.type_id: offer.price for offer in offers}
+    orders, listed = session.orders(), {type_id: price for _, type_id, price, _ in offers}
     partial = orders[(orders["type_id"] == "TEST_PARTIAL") & orders["fulfilled_quantity"].notna()]
     three, one = partial[partial["quantity"] == 3], partial[partial["quantity"] == 1]
     _find(session, "partial_rounding", three, three["fulfilled_quantity"], {1: "down", 2: "up"}.get)
     _find(session, "partial_status", three, three["status"])
+    counted = ["FULFILLED" if delivered else "REFUNDED" for delivered in one["fulfilled_quantity"]]
     of_part = session.findings["partial_status"].value
-
-    def way_of_one(outcome: tuple[str, bool]) -> str | None:
-        counted = "FULFILLED" if outcome[1] else "REFUNDED"
-        if counted == of_part:
-            raise UnclearError("both would be the same")
-        return {counted: "as counted", of_part: "PARTIALLY_FILLED"}.get(outcome[0])
-
-    _find(session, "partial_of_one", one, zip(one["status"], one["fulfilled_quantity"] > 0, strict=True), way_of_one)
+    agrees = [(status == each, status == of_part) for status, each in zip(one["status"], counted, strict=True)]
+    ways = {(True, False): "as counted", (False, True): "PARTIALLY_FILLED"}
+    _find(session, "partial_of_one", one, agrees, ways.get)
     priced = orders[orders["price_per_card"].notna()]
     test, unknown, known = (
         priced[priced["type_id"].isin(list(ids))] for ids in (["TEST_PARTIAL", "TEST_REFUND"], _UNKNOWN_ITEM, listed)

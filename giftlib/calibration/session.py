@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -22,8 +22,7 @@ _Item = TypeVar("_Item")
 _TRIES = 4
 _APART_S, _ROOM = 1.25, 56
 """Seconds between requests, so that 48 go out per minute; how many the window may hold when one is sent at once."""
-_REQUEST_ID = re.compile("req_[0-9a-z]{1,20}(_[0-9a-z]{1,20})?|req-[0-9a-z]{1,12}")
-_ORDER_ID = re.compile("[0-9a-f]{24}")
+_ID = re.compile("[0-9a-f]{24}|req_[0-9a-z]{1,20}(_[0-9a-z]{1,20})?|req-[0-9a-z]{1,12}")
 _LARGE = 10**9
 """No price, balance or count is as large; what claims to be may be a card's code."""
 
@@ -70,7 +69,7 @@ class CalibrationSession:
             self.missing("the response shows nothing that the setting could be", name)
             return
         if isinstance(evidence, Response):
-            is_known = evidence.request_id and _REQUEST_ID.fullmatch(evidence.request_id)
+            is_known = evidence.request_id and _ID.fullmatch(evidence.request_id)
             evidence = str(evidence.request_id) if is_known else "a response without id"
         self.findings[name] = Finding(value, evidence, low, high)
 
@@ -88,12 +87,14 @@ class CalibrationSession:
             if self._key_is_rejected:
                 raise
             if isinstance(error, errors.AuthenticationError):
-                # A second 401 ends the calibration, before the API locks this address out.
                 self.wait()
-                self._key_is_rejected = True
-                with suppress(errors.NoAnswerError, errors.ServerError, errors.NotFoundError, errors.RateLimitError):
+                try:
                     self.require_sandbox_key(tries=1)
-                self._key_is_rejected = False
+                except (errors.AuthenticationError, errors.ProductionKeyError):
+                    self._key_is_rejected = True  # and one more rejection might lock this address out
+                    raise
+                except errors.GiftlibError:
+                    pass  # says nothing of the key
             reason = f"{error.status} {error.code}" if isinstance(error, errors.ApiError) else type(error).__name__
             self.missing(str(error) if isinstance(error, UnclearError) else reason, *names)
 
@@ -167,5 +168,5 @@ def is_accepted(response: Response) -> bool:
 
 def name_orders(order_ids: Iterable[str]) -> str:
     """Return the first order's id and how many more there are."""
-    first, *others = [order_id for order_id in order_ids if _ORDER_ID.fullmatch(order_id)] or ["without id"]
+    first, *others = [order_id for order_id in order_ids if _ID.fullmatch(order_id)] or ["without id"]
     return f"order {first}" + (f" and {len(others)} more" if others else "")
