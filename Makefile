@@ -5,11 +5,13 @@ BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 NOTEBOOKS := notebooks
 LAB_OPTIONS :=
+TEST_OPTIONS :=
 
-.PHONY: help report test test-browser lint bench study lab notebooks pins
+.PHONY: help report test coverage test-browser lint bench study lab notebooks pins wheel-check
 help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
+	@echo "make coverage   the same, measured, with a floor"
 	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
@@ -17,6 +19,7 @@ help:
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
+	@echo "make wheel-check  build the package and try it in an empty environment"
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("giftlib needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -28,7 +31,10 @@ report: $(READY)
 	$(BIN) -m giftlib report
 
 test: $(READY)
-	$(BIN) -m pytest
+	$(BIN) -m pytest $(TEST_OPTIONS)
+
+coverage:
+	$(MAKE) test TEST_OPTIONS=--cov
 
 test-browser: $(READY)
 	$(BIN) -m pytest --numprocesses=0 tests/end_to_end/browser/page.py tests/end_to_end/browser/lab.py
@@ -40,6 +46,7 @@ lint: $(READY)
 	$(BIN) tools/notebooks.py --check
 
 bench: $(READY)
+	$(BIN) tests/benchmarks/startup.py
 	$(BIN) tests/benchmarks/benchmark.py
 
 study: $(READY)
@@ -52,6 +59,9 @@ notebooks: $(READY)
 	$(BIN) tools/notebooks.py
 
 pins: $(READY)
-	$(BIN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
-	    --custom-compile-command "make pins" -o requirements.txt
+	$(BIN) -m uv pip compile pyproject.toml --extra notebooks --extra scale --group dev \
+	    --universal --python-version 3.11 --quiet --custom-compile-command "make pins" -o requirements.txt
 	echo "-e ." >> requirements.txt
+
+wheel-check: $(READY)
+	tools/check_wheel.sh

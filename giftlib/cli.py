@@ -1,106 +1,141 @@
-"""The command line: `python -m giftlib report | sandbox | track | calibrate`."""
+"""The command line. Each command imports what it needs when it runs, so that the emulator starts at once."""
 
 import argparse
 import errno
+import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
-from giftlib.api.errors import GiftlibError
-from giftlib.clock import SystemClock
-from giftlib.connection import connect
-from giftlib.journal.store import Journal
-from giftlib.polling.many_orders import track_orders
-from giftlib.report import choose_notebooks, find_notebooks, options, rebuild_report, write_report
-from giftlib.sandbox import Sandbox, Settings
+import giftlib
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 if it did its work, 1 if not, 2 for wrong arguments."""
-    parser = options.Parser(prog="giftlib", description=__doc__)
+    """Run one command and return its exit code: 0 if it did its work, 1 if not, 2 (SystemExit) for wrong arguments."""
+    parser = _Parser(prog="giftlib", description=giftlib.__doc__.splitlines()[0])
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    report = commands.add_parser("report", help="run all notebooks, or read a journal, and write the report")
+    report = commands.add_parser("report", help="run the notebooks, or read a journal, and write the report")
     source = report.add_mutually_exclusive_group()
-    source.add_argument("--notebooks", type=Path, default=Path("notebooks"), metavar="DIR")
-    source.add_argument("--journal", type=options.file, metavar="FILE", help="report what it recorded, run nothing")
-    report.add_argument("--out", type=options.folder, default=Path("report"), metavar="DIR")
-    report.add_argument("--only", type=options.numbers, metavar="N,N", help="run the notebooks with these numbers")
-    report.add_argument("--settings", type=options.file, metavar="FILE", help="what the emulator is like, JSON")
-    report.add_argument("--orders", type=options.count, metavar="N", help="how many, over the notebooks' own number")
-    report.add_argument("--seed", type=int, metavar="N", help="the emulator's, over the notebooks' own")
-    report.add_argument("--interval", type=options.seconds, metavar="SECONDS", help="from look to look, over their own")
-    report.set_defaults(run=_report, refuse=report.error)
+    source.add_argument("--notebooks", type=Path, default="notebooks", metavar="DIR", help="where the notebooks are")
+    source.add_argument("--journal", type=_file, metavar="FILE", help="report what it recorded, run nothing")
+    report.add_argument("--out", type=_folder, default="report", metavar="DIR", help="where to write the report")
+    report.add_argument("--only", type=_numbers, metavar="N,N", help="run only the notebooks with these numbers")
+    report.add_argument("--settings", type=_file, metavar="FILE", help="how the emulator behaves, JSON")
+    report.add_argument("--orders", type=_count, metavar="N", help="number of orders, instead of each notebook's own")
+    report.add_argument("--seed", type=int, metavar="N", help="the emulator's, instead of each notebook's own")
+    report.add_argument("--interval", type=_seconds, metavar="SECONDS", help="from poll to poll, instead of their own")
+    report.set_defaults(run=_report, reject=report.error)
 
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
-    sandbox.add_argument("--port", type=int, default=8080, help="0 is a free one")
-    sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen at; by default this machine alone")
-    sandbox.add_argument("--settings", type=Path, metavar="FILE", help="what the service is like, JSON")
-    sandbox.add_argument("--seed", type=int, default=0)
+    sandbox.add_argument("--port", type=int, default=8080, help="8080 by default; 0 takes a free one")
+    sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on; by default this machine alone")
+    sandbox.add_argument("--settings", type=Path, metavar="FILE", help="how the emulator behaves, JSON")
+    sandbox.add_argument("--seed", type=int, default=0, help="of all that is drawn at random, 0 by default")
     sandbox.add_argument("--clock", choices=("system", "simulated"), default="system")
-    sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep all orders there, and go on from there")
+    sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep all orders in it, and go on from there")
     sandbox.add_argument("--control", action="store_true", help="serve /_sandbox/: reset, advance, faults, truth")
     sandbox.set_defaults(run=_sandbox)
 
-    track = commands.add_parser("track", help="wait for orders until they are final")
+    track = commands.add_parser("track", help="poll orders until they are final")
     track.add_argument("order_ids", nargs="*", metavar="ID")
     track.add_argument("--journal", default=":memory:", metavar="FILE", help="go on with its unfinished orders")
-    track.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
+    track.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="300 by default")
     track.set_defaults(run=_track)
 
-    calibration = commands.add_parser("calibrate", help="find out what the API does, with a sandbox key")
-    calibration.add_argument("--orders", type=options.count, default=100, metavar="N", help="to buy for it, about")
-    calibration.add_argument("--out", type=Path, default=Path("settings.json"), metavar="FILE", help="for the emulator")
-    calibration.set_defaults(run=_calibrate, refuse=calibration.error)
+    calibrate = commands.add_parser("calibrate", help="find out how the API behaves, with a sandbox key")
+    calibrate.add_argument("--orders", type=_count, default=100, metavar="N", help="about how many to place for it")
+    calibrate.add_argument(
+        "--out", type=_new_file, default="settings.json", metavar="FILE", help="the emulator's settings"
+    )
+    calibrate.set_defaults(run=_calibrate)
 
     chosen = parser.parse_args(arguments)
     try:
-        code: int = chosen.run(chosen)
-        return code
+        return int(chosen.run(chosen) or 0)
     except KeyboardInterrupt:
         return 1
-    except (GiftlibError, OSError, ValueError) as error:
+    except (giftlib.GiftlibError, OSError, ValueError) as error:
         print(f"giftlib: {error}", file=sys.stderr)
         return 1
 
 
-def _report(chosen: argparse.Namespace) -> int:
-    parameters = {"n_orders": chosen.orders, "seed": chosen.seed, "interval_s": chosen.interval}
-    parameters = {name: value for name, value in parameters.items() if value is not None}
-    if chosen.journal is not None:
-        if parameters or chosen.only or chosen.settings:
-            chosen.refuse("argument --journal: a journal is reported as it is, without any option but --out")
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:  # one line, without the usage before it
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+class _Version(argparse.Action):  # reads the version only when asked for it
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print("giftlib", giftlib.__version__)
+        parser.exit()
+
+
+def _argument(convert: Callable[[str], Any], accepted: str, accepts: Callable[[Any], bool]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        with suppress(ValueError):
+            if accepts(value := convert(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}")
+
+    return read
+
+
+def _is_writable(folder: Path) -> bool:
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
+
+
+_count = _argument(int, "a whole number from 1 up", lambda number: number >= 1)
+_seconds = _argument(
+    lambda text: int(text) if text.isdecimal() else float(text),  # the report shows 5, not 5.0
+    "a number of seconds above 0, at most 1e9",
+    lambda seconds: 0 < seconds <= 1e9,
+)
+_numbers = _argument(lambda text: [*map(int, text.split(","))], "numbers with commas between them, like 3,4", bool)
+_file = _argument(Path, "a file", Path.is_file)
+_new_file = _argument(Path, "a file in a folder", lambda path: path.absolute().parent.is_dir() and not path.is_dir())
+_folder = _argument(Path, "a folder, or the name of a new one, that can be written to", _is_writable)
+
+
+def _report(chosen: argparse.Namespace) -> None:
+    given = {"n_orders": chosen.orders, "seed": chosen.seed, "interval_s": chosen.interval}
+    parameters = {name: value for name, value in given.items() if value is not None}
+    if chosen.journal and (parameters or chosen.only or chosen.settings):
+        chosen.reject("argument --journal: a journal is reported as it is, without any option but --out")
+    if not chosen.journal and not chosen.notebooks.is_dir():
+        source = "giftlib's notebooks come with its source, not with the package: run this there"
+        chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
+    from giftlib.report import choose_notebooks, find_notebooks, rebuild_report, write_report
+
+    if chosen.journal:
         print(rebuild_report(chosen.journal, chosen.out))
-        return 0
+        return
     try:
         notebooks = find_notebooks(chosen.notebooks)
         notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
-        page = write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings)
+        print(write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings))
     except ValueError as error:
-        chosen.refuse(str(error))
-    print(page)
-    return 0
+        chosen.reject(str(error))
 
 
-def _sandbox(chosen: argparse.Namespace) -> int:
+def _sandbox(chosen: argparse.Namespace) -> None:
+    from giftlib.sandbox import Sandbox, Settings
+
     settings = None if chosen.settings is None else Settings.read(chosen.settings)
-    clock = SystemClock() if chosen.clock == "system" else None
+    clock = giftlib.SystemClock() if chosen.clock == "system" else None
+    options = {name: getattr(chosen, name) for name in ("host", "port", "state", "control")}
     try:
-        sandbox = Sandbox(
-            chosen.seed,
-            clock,
-            host=chosen.host,
-            port=chosen.port,
-            settings=settings,
-            state=chosen.state,
-            control=chosen.control,
-        )
+        sandbox = Sandbox(chosen.seed, clock, settings=settings, **options)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        print(f"giftlib: port {chosen.port} is taken; choose another, or --port 0 for a free one", file=sys.stderr)
-        return 1
+        raise ValueError(f"port {chosen.port} is taken; choose another, or --port 0 for a free one") from None
     with sandbox:
         stopped = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
@@ -109,30 +144,28 @@ def _sandbox(chosen: argparse.Namespace) -> int:
             sandbox.add_key("PRODUCTION")
             sandbox.add_key(scope="READ-ONLY")
         print(f"{sandbox.url}/v3  X-Access-Token: {sandbox.api_key}")
-        print(f"{sandbox.url}/ tells the rest; Ctrl-C stops it", flush=True)
+        print(f"{sandbox.url}/ shows the rest; Ctrl-C stops it", flush=True)
         while not stopped.wait(0.5):  # without an end no Ctrl-C comes through on Windows
             pass
-    return 0
 
 
-def _track(chosen: argparse.Namespace) -> int:
-    journal, client = Journal(chosen.journal), connect()
-    lost = journal.reconcile(client)
-    track_orders([*chosen.order_ids, *journal.unfinished()], timeout=chosen.timeout, client=client, journal=journal)
+def _track(chosen: argparse.Namespace) -> bool:
+    journal, client = giftlib.Journal(chosen.journal), giftlib.connect()
+    lost = giftlib.recover_orders(journal, client)
+    order_ids = [*chosen.order_ids, *journal.unfinished()]
+    giftlib.track_orders(order_ids, timeout=chosen.timeout, client=client, journal=journal)
     print(journal.orders()[["order_id", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
     unclear = lost[lost["order_id"].isna()]
     if len(unclear):
-        print("\nPurchases of unknown outcome, and the orders that may be theirs:")
+        print("\nPlaced with unknown outcome, and the orders that may be theirs:")
         print(unclear.drop(columns="order_id").to_string(index=False))
-    return 1 if journal.unfinished() or len(unclear) else 0
+    return bool(journal.unfinished()) or len(unclear) > 0
 
 
-def _calibrate(chosen: argparse.Namespace) -> int:
+def _calibrate(chosen: argparse.Namespace) -> None:
     from giftlib.calibration import calibrate
 
-    if chosen.out.is_dir() or not chosen.out.absolute().parent.is_dir():
-        chosen.refuse(f"argument --out: must be a file in a folder that is there, got {str(chosen.out)!r}")
-    calibration = calibrate(connect(), orders=chosen.orders)
+    calibration = calibrate(giftlib.connect(), orders=chosen.orders)
     table = calibration.table().drop(columns="default")
     for what, rows in (("differs from the defaults", table["differs"]), ("is not clear", table["found"] == "unclear")):
         shown = table[rows].drop(columns="differs").to_string(index=False) if rows.any() else "nothing"
@@ -140,4 +173,3 @@ def _calibrate(chosen: argparse.Namespace) -> int:
     print(calibration)
     calibration.write(chosen.out)
     print(f"written to {chosen.out}")
-    return 0

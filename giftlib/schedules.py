@@ -1,6 +1,6 @@
 """Rules that say when to poll next, and what they cost, importable by a short name."""
 
-from giftlib.analysis.scheduling import Evaluation, FittedSchedule, best_delay, evaluate, fitted, optimum
+from giftlib.analysis import Evaluation, FittedSchedule, best_delay, evaluate, fitted, optimum
 from giftlib.polling import PollTime, Schedule, at_times, every, exponential, with_jitter
 
 __all__ = [

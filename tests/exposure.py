@@ -1,7 +1,9 @@
-"""What an error shows to whoever logs it: for tests that no secret is in it."""
+"""What an error shows when it is logged: for tests that no secret is in it."""
 
 import pickle
 import traceback
+
+from samples import CODE, KEY, SERIAL
 
 
 def everything_shown(error):
@@ -18,3 +20,14 @@ def everything_shown(error):
             if "giftlib" in frame.filename and "test_" not in frame.filename:
                 yield repr(frame.locals)
         queue += [link.__cause__, link.__context__]
+
+
+def secrets_in(text):
+    """The secrets that stand in a text, in capitals or small letters, with hyphens or underscores."""
+    text = text.upper().replace("-", "_")
+    return [secret for secret in (KEY, CODE, SERIAL) if secret.upper().replace("-", "_") in text]
+
+
+def secrets_shown(error):
+    """The secrets that an error and its chain show."""
+    return [secret for text in everything_shown(error) for secret in secrets_in(text)]

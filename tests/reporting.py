@@ -4,11 +4,11 @@ import json
 import re
 
 import nbformat
+from samples import PRODUCT
 
 from giftlib import Journal, process_orders
 from giftlib.sandbox import Sandbox
 
-PRODUCT = "507f1f77bcf86cd799439011"
 CELLS = f"""
 # A small batch
 

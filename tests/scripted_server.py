@@ -1,19 +1,20 @@
-"""A server on raw sockets that sends exactly the bytes it is told to, and remembers what it was asked."""
+"""A server on raw sockets that sends exactly the bytes of its script and keeps the requests; calls that must end."""
 
 import json
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 CERTIFICATE = Path(__file__).with_name("loopback.pem")
-"""A certificate for 127.0.0.1 and api.test that nobody trusts, with its key, until 2120."""
+"""A certificate for 127.0.0.1 and api.test that is not trusted, with its key, until 2120."""
 
 
 class Do(Enum):
@@ -45,7 +46,7 @@ class Request:
 
 
 def reply(body: Any = b"", status: int = 200, **headers: str) -> bytes:
-    """A whole HTTP answer; a body that is not bytes or text goes out as JSON, header names take `_` for `-`."""
+    """A whole HTTP response; a body that is not bytes or text is sent as JSON, header names take `_` for `-`."""
     text = body if isinstance(body, bytes | str) else json.dumps(body)
     content = text if isinstance(text, bytes) else text.encode()
     fields = {"Content-Length": str(len(content))} | {name.replace("_", "-"): text for name, text in headers.items()}
@@ -57,8 +58,30 @@ def success(data: Any, **others: Any) -> bytes:
     return reply({"success": True, "data": data, **others})
 
 
+def outcome_of(call: Callable[[], Any]) -> Any:
+    """What a call returns or raises; the test fails if the call does not end in 5 s."""
+    results: list[Any] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert results, "the call did not end"
+    return results[0]
+
+
+def interrupted() -> Any:
+    """Interrupt, within a `with` block, the reading of a response, as Ctrl-C does."""
+    return mock.patch("requests.Response.iter_content", side_effect=KeyboardInterrupt)
+
+
 class ScriptedServer:
-    """Answers each request with the next of its replies, the last one again and again.
+    """Respond to each request with the next of its replies, the last one again and again.
 
     A reply is bytes, or an iterable of bytes and `Do`.
     """
@@ -115,7 +138,7 @@ class ScriptedServer:
             connection.close()
 
     def _perform(self, piece: bytes | Do, connection: socket.socket) -> bool:
-        """Whether the connection goes on."""
+        """Whether the connection stays open."""
         if isinstance(piece, bytes):
             connection.sendall(piece)
         elif piece is Do.RESET:
@@ -123,6 +146,17 @@ class ScriptedServer:
         elif piece is not Do.CLOSE:
             self._stopped.wait(0.005 if piece is Do.PAUSE else None)
         return piece not in (Do.RESET, Do.CLOSE) and not self._stopped.is_set()
+
+
+class FreshPages:
+    """A reply with a page of one order that was not on any page before, of a list without end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.count += 1
+        yield success({"items": [{"_id": f"id{self.count}"}], "pagination": {"totalPages": 10**11}})
 
 
 def _read_request(connection: socket.socket) -> Request | None:

@@ -1,3 +1,5 @@
+"""The command line, as a shell uses it."""
+
 import os
 import signal
 import subprocess
@@ -5,17 +7,17 @@ import sys
 from contextlib import contextmanager
 from datetime import timedelta
 
-import nbformat
 import pytest
 import requests
 
+import giftlib
 from giftlib import Journal, SystemClock, place_order
 from giftlib.cli import main
 from giftlib.sandbox import Sandbox, Settings
 
 
-class ClockThatIsSlow(SystemClock):
-    """It is an hour behind, so orders placed by it are old, and nobody waits before the first look."""
+class SlowClock(SystemClock):
+    """It is an hour behind, so orders placed by it are old, and the first poll comes at once."""
 
     def now_utc(self):
         return super().now_utc() - timedelta(hours=1)
@@ -23,19 +25,21 @@ class ClockThatIsSlow(SystemClock):
 
 @pytest.fixture
 def vendor(monkeypatch):
-    with Sandbox(clock=ClockThatIsSlow(), latency_s=0, fulfilment_s=0) as sandbox:
+    with Sandbox(clock=SlowClock(), latency_s=0, fulfilment_s=0) as sandbox:
         monkeypatch.setenv("ONECLICKDZ_API_KEY", sandbox.api_key)
         monkeypatch.setenv("ONECLICKDZ_BASE_URL", sandbox.url)
         yield sandbox
 
 
-def test_orders_are_tracked_from_a_shell(vendor, capsys):
+def test_track(vendor, capsys):
+    """Orders are polled from a shell until they are final."""
     [order_id] = vendor.add_orders(1)
     assert main(["track", order_id]) == 0
     assert f"{order_id} FULFILLED" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_journals_unfinished_orders_are_gone_on_with(vendor, tmp_path):
+def test_track_journal(vendor, tmp_path):
+    """A journal's unfinished orders are gone on with."""
     path = tmp_path / "journal.sqlite"
     journal = Journal(path)
     place_order("507f1f77bcf86cd799439011", "type_001", 1, client=vendor.client(), journal=journal)
@@ -46,7 +50,8 @@ def test_a_journals_unfinished_orders_are_gone_on_with(vendor, tmp_path):
     reopened.close()
 
 
-def test_a_bad_order_id_is_told_in_one_line(vendor, capsys):
+def test_track_bad_id(vendor, capsys):
+    """A bad order id is reported in one line."""
     assert main(["track", "a/b"]) == 1
     assert capsys.readouterr().err.startswith("giftlib: order_ids must be")
 
@@ -62,67 +67,68 @@ def emulator(*options, end=signal.SIGINT):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_any_client_can_use_the_emulator_that_a_shell_started_until_it_is_told_to_stop(end):
+def test_sandbox(end):
+    """Any client can use the emulator that a shell started, until a signal stops it."""
     with emulator(end=end) as (process, address, key):
-        answer = requests.get(f"{address}/validate", headers=key, timeout=10)
-    assert answer.json()["data"]["apiKey"]["type"] == "SANDBOX"
+        response = requests.get(f"{address}/validate", headers=key, timeout=10)
+    assert response.json()["data"]["apiKey"]["type"] == "SANDBOX"
     assert process.returncode == 0
 
 
-def test_the_emulator_takes_settings_and_keeps_its_state(tmp_path):
+def test_sandbox_settings_and_state(tmp_path):
+    """The emulator takes settings from a file and keeps its state in another."""
     settings, state = tmp_path / "settings.json", tmp_path / "state"
     Settings.of(latency_s=0, balance_currency=True).write(settings)
-    wish = {"productId": "p", "typeId": "t", "quantity": 1}
+    order = {"productId": "p", "typeId": "t", "quantity": 1}
     options = ("--clock", "simulated", "--settings", settings, "--state", state, "--seed", 3)
     ids = []
     for _ in range(2):
         with emulator(*options, "--control") as (_, address, key):
             assert "currency" in requests.get(f"{address}/account/balance", headers=key, timeout=10).json()["data"]
-            answer = requests.post(f"{address}/gift-cards/placeOrder", json=wish, headers=key, timeout=10)
-            ids.append(answer.json()["data"]["orderId"])
+            response = requests.post(f"{address}/gift-cards/placeOrder", json=order, headers=key, timeout=10)
+            ids.append(response.json()["data"]["orderId"])
             truth = requests.get(f"{address.removesuffix('/v3')}/_sandbox/truth", timeout=10).json()
             assert list(truth) == ids
 
 
-def test_a_taken_port_is_told_in_one_line(capsys):
+def test_sandbox_taken_port(capsys):
     with Sandbox() as sandbox:
         port = sandbox.url.rpartition(":")[2]
         assert main(["sandbox", "--port", port]) == 1
     assert capsys.readouterr().err == f"giftlib: port {port} is taken; choose another, or --port 0 for a free one\n"
 
 
-@pytest.mark.parametrize(("option", "told"), [("--settings", "No such file"), ("--state", "is no sandbox state")])
-def test_a_bad_file_is_told_in_one_line(tmp_path, capsys, option, told):
+@pytest.mark.parametrize(("option", "problem"), [("--settings", "No such file"), ("--state", "is no sandbox state")])
+def test_sandbox_bad_file(tmp_path, capsys, option, problem):
+    """A bad file is reported in one line."""
     path = tmp_path / "file"
     if option == "--state":
         path.write_text("nonsense\n")
     assert main(["sandbox", "--port", "0", option, str(path)]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("giftlib: ") and told in error and error.count("\n") == 1
+    assert error.startswith("giftlib: ") and problem in error and error.count("\n") == 1
 
 
-def saved_by_hand(path):
-    """A notebook as an editor saves it, with what differs from save to save."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_code_cell(
-                "1 + 1", execution_count=1, metadata={"tags": ["kept"], "collapsed": False, "execution": {"x": "now"}},
-                outputs=[nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=1)],
-            )
-        ],
-        metadata={"language_info": {"name": "python", "version": "3.11.7"}, "widgets": {}},
-    )  # fmt: skip
-    nbformat.write(notebook, path)
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"giftlib {giftlib.__version__}\n"
 
 
-def test_notebooks_are_tidied_with_their_outputs_kept(tmp_path, capsys):
-    path = tmp_path / "1_own.ipynb"
-    saved_by_hand(path)
-    command = ["notebooks", "--notebooks", str(tmp_path)]
-    assert (main([*command, "--check"]), capsys.readouterr().out) == (1, f"{path} is not tidy\n")
-    assert (main([*command, "--tidy"]), capsys.readouterr().out) == (0, f"{path} tidied\n")
-    assert (main([*command, "--check"]), capsys.readouterr().out) == (0, "")
-    notebook = nbformat.read(path, as_version=4)
-    [cell] = notebook.cells
-    assert (cell.metadata, cell.execution_count, cell.outputs[0].data) == ({"tags": ["kept"]}, 1, {"text/plain": "2"})
-    assert notebook.metadata.language_info == {"name": "python"}
+def test_report_without_notebooks(tmp_path, monkeypatch, capsys):
+    """Outside a checkout one line says where notebooks come from."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["report"])
+    error = capsys.readouterr().err
+    assert error.startswith("giftlib report: error: no folder notebooks; giftlib's notebooks come with its source")
+    assert error.count("\n") == 1
+
+
+def test_report_without_extra():
+    """A package that the extra brings and that is missing is named, with the command that installs it."""
+    code = "import sys; sys.modules['nbclient'] = None; import giftlib.cli as c; sys.exit(c.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "report", "--journal", __file__]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == 'giftlib: the report needs nbclient: pip install "giftlib[notebooks]"\n'

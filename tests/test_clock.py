@@ -1,3 +1,5 @@
+"""The simulated clock moves only by `sleep` and `spend`; the system clock is UTC."""
+
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,7 +7,8 @@ import pytest
 from giftlib.clock import SimulatedClock, SystemClock
 
 
-def test_sleeping_moves_both_hands_of_a_simulated_clock_and_takes_no_time():
+def test_simulated_sleep():
+    """A sleep moves both times of a simulated clock."""
     clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC))
     clock.sleep(300)
     assert clock.monotonic() == 300
@@ -13,12 +16,14 @@ def test_sleeping_moves_both_hands_of_a_simulated_clock_and_takes_no_time():
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
-def test_a_simulated_clock_refuses_to_sleep_a_time_that_is_none(seconds):
+def test_impossible_sleep(seconds):
+    """A sleep that is negative or not finite is a ValueError."""
     with pytest.raises(ValueError, match="seconds"):
         SimulatedClock().sleep(seconds)
 
 
-def test_a_latency_beyond_the_callers_limit_ends_at_the_limit():
+def test_time_limit():
+    """A latency beyond the caller's limit ends at the limit."""
     clock = SimulatedClock()
     with clock.time_limit(15):
         assert clock.spend(10)
@@ -28,14 +33,16 @@ def test_a_latency_beyond_the_callers_limit_ends_at_the_limit():
     assert clock.monotonic() == 25
 
 
-def test_an_outer_limit_holds_within_an_inner_one():
+def test_nested_limits():
+    """An outer limit holds within an inner one."""
     clock = SimulatedClock()
     with clock.time_limit(5), clock.time_limit(60):
         assert not clock.spend(10)
     assert clock.monotonic() == 5
 
 
-def test_the_system_clock_tells_utc_and_never_steps_back():
+def test_system_clock():
+    """The system clock is in UTC, and its monotonic time does not step back."""
     clock = SystemClock()
     first = clock.monotonic()
     clock.sleep(0)

@@ -3,14 +3,18 @@
 import re
 import shlex
 import subprocess
+from doctest import ELLIPSIS, DocTestFinder, DocTestRunner
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
+from matplotlib import pyplot
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
-from sybil.parsers.rest import DocTestParser
 
+import giftlib
+from giftlib import connection
 from giftlib.cli import main
 from giftlib.sandbox import Settings
 
@@ -41,10 +45,29 @@ def test_the_examples_of_a_page_run_from_top_to_bottom_and_print_what_it_says(pa
         example.evaluate()
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "giftlib").rglob("*.py")), ids=lambda path: path.stem)
-def test_the_examples_of_docstrings_run(module):
-    for example in Sybil([DocTestParser()]).parse(module).examples():
-        example.evaluate()
+MODULES = ["giftlib", *(module.name for module in walk_packages(giftlib.__path__, "giftlib."))]
+EXAMPLES = [
+    example
+    for name in MODULES
+    if name != "giftlib.__main__"
+    for example in DocTestFinder().find(import_module(name))
+    if example.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_docstring_examples(example, monkeypatch, tmp_path):
+    """The examples of a docstring run, one after the other, and print what it says."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(connection, "_current", None)  # an example may connect; later tests shall not notice
+    report = []
+    failed, tried = DocTestRunner(verbose=False, optionflags=ELLIPSIS).run(example, out=report.append)
+    pyplot.close("all")
+    assert (failed, tried) == (0, len(example.examples)), "".join(report)
+
+
+def test_docstring_examples_are_found():
+    assert "giftlib" in [example.name for example in EXAMPLES]
 
 
 COMMANDS = [
@@ -88,8 +111,9 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][2:40])
-def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
-    _, grade, where, held = row
+def test_facts(row):
+    """A fact is where the table says, and its tests exist."""
+    _, grade, where, tested = row
     assert re.search("DOC|LIVE|unknown", grade)
     for name in re.findall("`(.+?)`", where):
         module, _, thing = name.rpartition(".")
@@ -97,12 +121,13 @@ def test_a_fact_is_where_it_is_said_to_be_and_held_by_the_tests_it_names(row):
             assert hasattr(import_module(f"giftlib.sandbox.{module}"), thing)
         else:
             assert name.partition(".")[0] in ("Sandbox", *Settings.__dataclass_fields__)
-    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", held)
+    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", tested)
     assert tests
     for name, file in tests:
         assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
 
 
 def test_every_setting_has_a_fact():
+    """Every setting is in the table of facts."""
     named = {name for row in ROWS for name in re.findall("`([a-z_0-9]+)`", row[2])}
     assert set(Settings.__dataclass_fields__) <= named

@@ -162,6 +162,8 @@ class Client:
 
         A POST is sent once, and only where `place_order` would send one.
         """
+        if method not in ("GET", "POST"):
+            raise ValueError(f"method must be GET or POST, got {method!r}")
         path = "/".join(_path_part("path", part) for part in path.split("/"))
         if method == "POST":
             self.require_sandbox_key()

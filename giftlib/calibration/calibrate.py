@@ -7,11 +7,9 @@ from os import PathLike
 
 import pandas as pd
 
-from giftlib.api.client import Client
-from giftlib.api.errors import ProductionKeyError
-from giftlib.api.validation import check_count, check_type
+from giftlib.api import Client, ProductionKeyError, check_count, check_type
 from giftlib.connection import current_client
-from giftlib.journal.store import Journal
+from giftlib.journal import Journal
 from giftlib.sandbox.settings import Settings
 from giftlib.sandbox.validators import default_of
 
@@ -32,7 +30,7 @@ from .sample_orders import buy_many, follow_a_refund, look_at_the_transactions, 
 from .session import NOT_LOOKED_FOR, UNCLEAR, Finding, Inquiry
 
 _IMPOLITE_OR_UNSEEN = {
-    "ceiling_per_minute", "production_ceiling_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
+    "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
     "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
     "path_style", "list_mixes_environments", "check_balance", "balance_code",
 }  # fmt: skip
@@ -110,7 +108,7 @@ def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journ
     inquiry.require_key_type()
     if client.key_type != "SANDBOX":
         raise ProductionKeyError(f"the key's type is {client.key_type or 'unknown'}, not SANDBOX: it is not calibrated")
-    client.pace()
+    client.limit_rate()
     scope = ask_about_the_key(inquiry)
     if scope is not None:
         inquiry.found("key_scope", scope, "validate")

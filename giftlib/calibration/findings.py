@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis import Floats
-from giftlib.api.orders import FINAL
+from giftlib.api import FINAL
 
 from .estimates import Estimate, lognormal, roundest, same_time
 from .list_lag import LONGEST_S, Watch

@@ -1,8 +1,8 @@
 """One order looked at by itself and in the list, in turn: how late lists are, and how long they hide what is new."""
 
-from giftlib.api.orders import Order
+from giftlib.api import Order
 from giftlib.clock import Timestamp
-from giftlib.journal.poll import seen_poll
+from giftlib.journal import Poll
 
 from .session import CREDIT_S, Bought, Inquiry
 
@@ -84,7 +84,7 @@ class Watch:
         self._inquiry.breathe(CREDIT_S)
         sent = Timestamp.now(self._clock)
         answer = self._inquiry.get(f"gift-cards/checkOrder/{self.bought.order_id}", at_once=True)
-        order = Order(answer.data, order_id=self.bought.order_id, request_id=answer.request_id)
+        order = Order.from_response(answer.data, order_id=self.bought.order_id, request_id=answer.request_id)
         self._note("check", sent, order)
         if not order.is_final:
             self._open_at = sent.monotonic
@@ -112,14 +112,14 @@ class Watch:
     def _listed(self) -> Order | None:
         """The order as the first page of the list shows it, or the last; either may be the newest."""
         for answer in self._inquiry.first_and_last("gift-cards/list", at_once=True):
-            for row in answer.rows("items"):
+            for row in answer.items("items"):
                 if row.get("_id") == self.bought.order_id:
-                    return Order(row, request_id=answer.request_id)
+                    return Order.from_response(row, request_id=answer.request_id)
         return None
 
     def _note(self, via: str, sent: Timestamp, order: Order) -> None:
         self.looks += 1
         received = Timestamp.now(self._clock)
-        self._inquiry.journal.record(seen_poll(self.bought.order_id, self.looks, via, sent, received, order))
+        self._inquiry.journal.record(Poll.of(self.bought.order_id, self.looks, via, sent, received, order))
         if order.is_final and self.final is None:
             self.final, self.final_by = order, received.monotonic

@@ -5,9 +5,7 @@ from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
-from giftlib.api.orders import Order
-from giftlib.api.parsing import as_amount, as_count, as_id, as_text, as_time
-from giftlib.api.responses import Answer, as_dict, as_dicts, as_list
+from giftlib.api import Order, Response, as_amount, as_count, as_dict, as_dicts, as_id, as_list, as_text, as_time
 from giftlib.sandbox.settings import KEY_SCOPES
 
 from .session import Inquiry, UnclearError, is_accepted, outcome_of
@@ -63,7 +61,7 @@ def ask_about_the_catalogue(inquiry: Inquiry) -> list[Offer]:
     with inquiry.looking_for("category_key", "catalog_totals_in", "catalog_products", "request_id_in"):
         answer = inquiry.get("gift-cards/catalog")
         told.append("requestId" in answer.fields)
-        categories = answer.rows("categories")
+        categories = answer.items("categories")
         products = [product for category in categories for product in as_dicts(category.get("products"))]
         inquiry.found("category_key", _one_of(next(iter(categories), {}), "title", "name"), answer)
         places = {"top": answer.fields, "meta": as_dict(answer.fields.get("meta"))}
@@ -81,7 +79,7 @@ def ask_about_the_catalogue(inquiry: Inquiry) -> list[Offer]:
             if told:
                 ways = {(True, True): "always", (False, True): "documented", (False, False): "never"}
                 inquiry.found("request_id_in", ways.get((told[0], "requestId" in answer.fields)), answer)
-            for row in answer.rows("types"):
+            for row in answer.items("types"):
                 inquiry.found("available_field", "available" in row, answer)
                 inquiry.found("cost_field", "cost" in row, answer)
                 type_id, price = as_id(row.get("id", row.get("_id"))), as_amount(row.get("price"))
@@ -110,7 +108,7 @@ def ask_about_ids(inquiry: Inquiry) -> None:
         inquiry.found("sample_order", is_accepted(answer), answer)
 
 
-def _read_the_wording(inquiry: Inquiry, answer: Answer) -> None:
+def _read_the_wording(inquiry: Inquiry, answer: Response) -> None:
     error = as_dict(answer.fields.get("error"))
     if answer.code is not None:
         separators = [separator for separator in "_-" if separator in error["code"]]
@@ -131,7 +129,7 @@ def ask_about_lists(inquiry: Inquiry) -> None:
         answer = inquiry.get("gift-cards/list", {"page": 1, "pageSize": 100})
         pages = as_count(as_dict(answer.data.get("pagination")).get("totalPages")) or 0
         answer = inquiry.ask("gift-cards/list", {"page": pages + 10, "pageSize": 100})
-        ends = "refused" if not is_accepted(answer) else None if answer.rows("items") else "empty"
+        ends = "refused" if not is_accepted(answer) else None if answer.items("items") else "empty"
         inquiry.found("page_overflow", ends, answer)
     with inquiry.looking_for("list_needs_both_ends"):
         answer = inquiry.ask("gift-cards/list", {"page": 1, "pageSize": 20, **since})
@@ -169,7 +167,7 @@ def ask_about_the_order_of_lists(inquiry: Inquiry) -> None:
     """Which end of the list is the newest."""
     with inquiry.looking_for("list_order"):
         answer = inquiry.get("gift-cards/list", {"page": 1, "pageSize": 100})
-        times = [moment for row in answer.rows("items") if (moment := as_time(row.get("time")))]
+        times = [moment for row in answer.items("items") if (moment := as_time(row.get("time")))]
         orders = {"newest first": sorted(times, reverse=True), "oldest first": sorted(times)}
         if len(set(times)) < 2:
             raise UnclearError("the list has fewer than two orders")
@@ -180,7 +178,7 @@ def ask_about_a_final_order(inquiry: Inquiry, order_id: str) -> None:
     """What checkOrder tells of an order with cards."""
     with inquiry.looking_for("final_order_has_type", "card_serials"):
         answer = inquiry.get(f"gift-cards/checkOrder/{order_id}")
-        order = Order(answer.data)
+        order = Order.from_response(answer.data)
         if not order.is_final or not order.cards:
             raise UnclearError("no order with cards was seen final")
         inquiry.found("final_order_has_type", "type" in order and "product" in order, answer)

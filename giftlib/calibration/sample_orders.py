@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from giftlib.api.errors import PermissionDeniedError
-from giftlib.api.parsing import as_name
-from giftlib.polling.many_orders import process_orders, track_orders
+from giftlib.api import PermissionDeniedError, as_name
+from giftlib.polling import process_orders, track_orders
 
 from .list_lag import LONGEST_S, Watch
 from .probes import UNKNOWN_ITEM, Offer, ask_about_the_balance
@@ -91,7 +90,7 @@ def _movements(inquiry: Inquiry, order_id: str) -> Counter[str | None]:
     return Counter(
         as_name(row.get("type"))
         for answer in inquiry.first_and_last("account/transactions")
-        for row in answer.rows("items")
+        for row in answer.items("items")
         if row.get("objid") == order_id
     )
 

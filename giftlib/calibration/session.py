@@ -7,20 +7,22 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from giftlib.api.client import Client
-from giftlib.api.errors import (
+from giftlib.api import (
     ApiError,
     AuthenticationError,
+    Client,
     GiftlibError,
     NoAnswerError,
     ProductionKeyError,
+    Response,
+    as_count,
+    as_dict,
+    as_id,
     is_retryable,
     retry_delay,
 )
-from giftlib.api.parsing import as_count, as_id
-from giftlib.api.responses import Answer, as_dict, raise_for_error
-from giftlib.journal.store import Journal
-from giftlib.polling.placing import place_order
+from giftlib.journal import Journal
+from giftlib.polling import place_order
 from giftlib.sandbox.settings import Settings
 
 UNCLEAR, NOT_LOOKED_FOR = "unclear", "not looked for"
@@ -32,7 +34,7 @@ _REQUEST_ID = re.compile("req_[0-9a-z]{1,20}(_[0-9a-z]{1,20})?|req-[0-9a-z]{1,12
 _ORDER_ID = re.compile("[0-9a-f]{24}")
 _LARGE = 10**9
 """No price, balance or count is as large; what claims to be may be a card's code."""
-_KINDS = {declared.name: declared.metadata["kind"] for declared in fields(Settings)}
+_VALIDATORS = {declared.name: declared.metadata["validator"] for declared in fields(Settings)}
 
 
 class UnclearError(GiftlibError):
@@ -86,7 +88,7 @@ class Inquiry:
         *,
         body: Mapping[str, Any] | None = None,
         at_once: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """The answer to a GET, or with a `body` to a POST, whatever it says; NoAnswerError if there is none.
 
         Sent `at_once`, on credit, it is the next that waits so much longer.
@@ -94,7 +96,7 @@ class Inquiry:
         for left in reversed(range(1 if body is not None else _TRIES)):
             self.breathe(CREDIT_S if at_once else 0.0)
             try:
-                answer = self.client.ask("GET" if body is None else "POST", path, params=params, body=body)
+                answer = self.client.request("GET" if body is None else "POST", path, params=params, body=body)
             except NoAnswerError:
                 if not left:
                     raise
@@ -123,13 +125,13 @@ class Inquiry:
                     raise
                 self.clock.sleep(_TRY_AGAIN_S)
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, at_once: bool = False) -> Answer:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, at_once: bool = False) -> Response:
         """The successful answer to a GET; every other is raised."""
         answer = self.ask(path, params, at_once=at_once)
-        raise_for_error(answer)
+        answer.raise_for_error()
         return answer
 
-    def first_and_last(self, path: str, *, at_once: bool = False) -> Iterator[Answer]:
+    def first_and_last(self, path: str, *, at_once: bool = False) -> Iterator[Response]:
         """The first page of a list, and the last that it tells of if that is another one: either has the newest."""
         first = self.get(path, {"page": 1, "pageSize": 100}, at_once=at_once)
         yield first
@@ -137,7 +139,7 @@ class Inquiry:
         if pages > 1:
             yield self.get(path, {"page": pages, "pageSize": 100}, at_once=at_once)
 
-    def order(self, body: Mapping[str, Any]) -> Answer:
+    def order(self, body: Mapping[str, Any]) -> Response:
         """The answer to a purchase with that body, right or wrong; the journal knows the order if there is one."""
         answer = self.ask("gift-cards/placeOrder", body=body)
         order_id = None if _error_in(answer) else as_id(answer.data.get("orderId"))
@@ -182,13 +184,13 @@ class Inquiry:
             self.unclear(reason_of(error), *names)
 
     def found(
-        self, name: str, value: Any, *evidence: Answer | str, low: float | None = None, high: float | None = None
+        self, name: str, value: Any, *evidence: Response | str, low: float | None = None, high: float | None = None
     ) -> None:
         """Keep what was found, the first time; a value that the setting cannot have makes it unclear."""
         if name in self.findings and self.findings[name].is_found:
             return
         may_be_a_code = isinstance(value, int | Decimal) and value >= _LARGE
-        if may_be_a_code or (name in _KINDS and not _KINDS[name].is_good(value)):
+        if may_be_a_code or (name in _VALIDATORS and not _VALIDATORS[name].accepts(value)):
             self.unclear("the answer tells nothing that a setting could be", name)
         else:
             self.findings[name] = Finding(value, "; ".join(map(_named, evidence)), low, high)
@@ -220,7 +222,7 @@ class Inquiry:
             self._count()
 
 
-def is_accepted(answer: Answer) -> bool:
+def is_accepted(answer: Response) -> bool:
     """Whether what was asked was done, rather than refused; UnclearError if the answer is neither."""
     error = _error_in(answer)
     if error is not None and (not isinstance(error, ApiError) or is_retryable(error) or error.status == 401):
@@ -228,7 +230,7 @@ def is_accepted(answer: Answer) -> bool:
     return error is None
 
 
-def outcome_of(answer: Answer) -> str:
+def outcome_of(answer: Response) -> str:
     """HTTP status and code of an answer; UnclearError if it is none of the API's."""
     return str(answer.status) if is_accepted(answer) else f"{answer.status} {answer.code or 'without code'}"
 
@@ -247,15 +249,15 @@ def named_orders(order_ids: list[str]) -> str:
     return " and ".join([*(f"order {order_id}" for order_id in known[:1]), *([f"{more} more"] if more else [])])
 
 
-def _error_in(answer: Answer) -> GiftlibError | None:
+def _error_in(answer: Response) -> GiftlibError | None:
     try:
-        raise_for_error(answer)
+        answer.raise_for_error()
     except (ApiError, NoAnswerError) as error:
         return error
     return None
 
 
-def _named(evidence: Answer | str) -> str:
+def _named(evidence: Response | str) -> str:
     if isinstance(evidence, str):
         return evidence
     known = evidence.request_id and _REQUEST_ID.fullmatch(evidence.request_id)

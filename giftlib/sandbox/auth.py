@@ -1,81 +1,78 @@
-"""Access keys, and who may pass: the key, the address, the lock-out and the ceiling."""
+"""Access keys, and which requests pass: by key, address, lock-out and rate limit."""
 
 import random
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from .responses import Refusal, Request
+from .responses import ErrorResponse, Request
 from .settings import KEY_SCOPES, KEY_TYPES, Settings
-from .validators import ADDRESSES, FLAG, one_of
-
-_KINDS = {"type": one_of(*KEY_TYPES), "scope": one_of(*KEY_SCOPES), "allowed_ips": ADDRESSES, "enabled": FLAG}
+from .validators import ADDRESSES, FLAG, check_fields, checked, one_of
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key and its properties, as validate tells them. A bad value is a ValueError that names what is accepted."""
+    """A key and its properties, as validate reports them. A bad value is a ValueError that says what is accepted."""
 
     key: str = field(repr=False)
-    type: str = "SANDBOX"
-    scope: str = "READ-WRITE"
-    allowed_ips: tuple[str, ...] = ()
-    enabled: bool = True
+    type: str = checked("SANDBOX", one_of(*KEY_TYPES))
+    scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
+    allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
+    enabled: bool = checked(True, FLAG)
 
     def __post_init__(self) -> None:
-        for name, kind in _KINDS.items():
-            if not kind.is_good(getattr(self, name)):
-                raise ValueError(f"{name} must be {kind.accepted}, got {getattr(self, name)!r}")
+        check_fields(self)
 
     def properties(self) -> dict[str, Any]:
-        """All but the key."""
-        return {name: getattr(self, name) for name in _KINDS}
+        """Give all but the key itself."""
+        return {name: value for name, value in vars(self).items() if name != "key"}
 
 
 def draw_key(seed: Any, number: int, key_type: str, style: str) -> str:
-    """The text of the `number`-th key that comes from the seed, from 0."""
+    """Give the text of the `number`-th key of the seed, from 0."""
     content = random.Random(f"{seed}:key" if number == 0 else f"{seed}:key:{number}").randbytes(16)
     if style == "uuid":
         return str(uuid.UUID(bytes=content, version=4))
     return f"sk_{'test' if key_type == 'SANDBOX' else 'live'}_{content.hex()}"
 
 
-class Gate:
-    """Lets requests pass one by one, or refuses them; the ceilings count those that pass."""
+class Authenticator:
+    """Admits requests one by one, or rejects them; the rate limits count those that were admitted."""
 
     def __init__(self, settings: Settings) -> None:
         self.keys: dict[str, Key] = {}
         self._settings = settings
         self._wrong: dict[str, int] = {}
         self._blocked_until: dict[str, float] = {}
-        self._admitted: dict[str, deque[float]] = {}
+        self._admitted: dict[str, deque[float]] = defaultdict(deque)
 
     def admit(self, request: Request, now: float) -> Key:
-        """Count the request and give the key that it passes with, or raise its Refusal."""
-        key = self._key_of(request, now)
+        """Count the request and give its key, or raise its ErrorResponse; `now` is a monotonic second."""
+        key, settings = self._key_of(request, now), self._settings
         sandbox = key.type == "SANDBOX"
-        ceiling = self._settings.ceiling_per_minute if sandbox else self._settings.production_ceiling_per_minute
-        if ceiling is None:
+        limit = settings.rate_limit_per_minute if sandbox else settings.production_rate_limit_per_minute
+        if limit is None:
             return key
-        admitted = self._admitted.setdefault(key.key, deque())
+        admitted = self._admitted[key.key]
         # A microsecond of tolerance: after exactly Retry-After seconds there must be room, whatever floats sum to.
         while admitted and now - admitted[0] >= 60 - 1e-6:
             admitted.popleft()
-        if len(admitted) >= ceiling:
+        if len(admitted) >= limit:
             wait = max(1, ceil(admitted[0] + 60 - now - 1e-6))
-            raise Refusal(429, "RATE_LIMIT_EXCEEDED", "Too many requests", headers={"Retry-After": str(wait)})
+            raise ErrorResponse(429, "RATE_LIMIT_EXCEEDED", "Too many requests", headers={"Retry-After": str(wait)})
         admitted.append(now)
         return key
 
     def _key_of(self, request: Request, now: float) -> Key:
         address, settings = request.address, self._settings
         if now < self._blocked_until.get(address, now):
-            raise Refusal(403, "IP_BLOCKED", "Your IP has been temporarily blocked due to too many invalid attempts")
+            message = "Your IP has been temporarily blocked due to too many invalid attempts"
+            raise ErrorResponse(403, "IP_BLOCKED", message)
         given = request.headers.get("X-Access-Token")
         if not given:
-            raise Refusal(401, "MISSING_ACCESS_TOKEN", "Access token is required")
+            raise ErrorResponse(401, "MISSING_ACCESS_TOKEN", "Access token is required")
         key = self.keys.get(given)
         if key is None:
             wrong = self._wrong.get(address, 0) + 1
@@ -85,11 +82,11 @@ class Gate:
                 self._blocked_until[address] = now + settings.lockout_s
             message = "The provided access token is invalid"
             if settings.attempts_left_in == "message":
-                raise Refusal(401, settings.bad_key_code, f"{message}, {left} attempts left")
-            raise Refusal(401, settings.bad_key_code, message, {"attemptsLeft": left})
+                raise ErrorResponse(401, settings.bad_key_code, f"{message}, {left} attempts left")
+            raise ErrorResponse(401, settings.bad_key_code, message, {"attemptsLeft": left})
         self._wrong.pop(address, None)
         if not key.enabled:
-            raise Refusal(403, "API_DISABLED", "This access token is disabled")
+            raise ErrorResponse(403, "API_DISABLED", "This access token is disabled")
         if key.allowed_ips and address not in key.allowed_ips:
-            raise Refusal(403, "IP_NOT_ALLOWED", "Your IP is not allowed to use this access token")
+            raise ErrorResponse(403, "IP_NOT_ALLOWED", "Your IP is not allowed to use this access token")
         return key

@@ -1,45 +1,48 @@
-"""What the emulated service knows: its keys, and an account for each environment."""
+"""The data of the emulated service: its keys, an account for each environment, and the log of what happened."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
 from .account import Account
-from .auth import Gate, Key, draw_key
-from .orders import Order, Timeline
+from .auth import Authenticator, Key, draw_key
+from .orders import EPOCH, Order, Timeline
 from .settings import KEY_TYPES, Settings
 
 
 class Event(NamedTuple):
-    """Something that happened at a monotonic second, and at a time of day in milliseconds since 1970: an "order"
-    (product, type, quantity), a "deposit" (dinars) or a new "key" (its properties)."""
+    """Something that happened at monotonic second `at`, `ms` milliseconds after 1970: an "order" (`what` is product,
+    type and quantity), a "deposit" (dinars) or a new "key" (its properties)."""
 
-    kind: str
+    type: str
     environment: str = ""
     at: float | None = None
     ms: int = 0
     what: Any = None
 
 
-class World:
-    """Keys and accounts. Orders of one environment are unknown in the other; calls come in the order of their times."""
+class Backend:
+    """Keys and accounts. An order of one environment is unknown in the other; calls come in the order of their times.
+
+    `on_event` is called with each event.
+    """
 
     def __init__(self, seed: Any, settings: Settings) -> None:
         self.seed = seed
         self.settings = settings
-        self.gate = Gate(settings)
+        self.authenticator = Authenticator(settings)
         self.orders: Timeline[Order] = Timeline()
-        self.tell: Callable[[Event], None] = lambda _: None
-        """Is told what happens."""
+        self.on_event: Callable[[Event], None] = lambda _: None
+        self._log: list[Event | Order] = []  # an order is kept as it is: it costs no further memory
         self.accounts = {
             environment: Account(
                 seed if environment == settings.key_type else f"{seed}:{environment}",
                 settings,
                 environment=environment,
-                everything=self.orders,
+                all_orders=self.orders,
             )
             for environment in KEY_TYPES
         }
@@ -48,66 +51,53 @@ class World:
         )
 
     def add_key(self, **properties: Any) -> Key:
-        """A further key with the properties of `Key`; which one comes next is settled by the seed."""
-        number, key_type = len(self.gate.keys), properties.get("type", "SANDBOX")
-        key = Key(draw_key(self.seed, number, key_type, self.settings.key_style), **properties)
-        self.gate.keys[key.key] = key
-        self.tell(Event("key", what=properties))
+        """Make a further key with the properties of `Key`; the seed determines its text."""
+        keys = self.authenticator.keys
+        key = Key(
+            draw_key(self.seed, len(keys), properties.get("type", "SANDBOX"), self.settings.key_style), **properties
+        )
+        keys[key.key] = key
+        if len(keys) > 1:
+            self._happened(Event("key", what=key.properties()))
         return key
 
-    def account(self, key: Key) -> Account:
-        """The account that a key sees."""
-        return self.accounts[key.type]
-
     def place(self, environment: str, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
-        """See `Account.place`."""
+        """Place an order as `Account.place` does."""
         order = self.accounts[environment].place(product, type_id, quantity, now)
-        self.tell(_placement(environment, order))
+        self._log.append(order)
+        self.on_event(_placed(environment, order))
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
-        """See `Account.deposit`."""
-        ms = self.accounts[environment].deposit(amount, now)
-        self.tell(Event("deposit", environment, now.monotonic, ms, amount))
+        """Credit dinars to an account."""
+        ms = self.accounts[environment].ledger.deposit(amount, now)
+        self._happened(Event("deposit", environment, now.monotonic, ms, amount))
 
     def history(self) -> Iterator[Event]:
-        """All that has happened, each account's in its order."""
-        for key in list(self.gate.keys.values())[1:]:
-            yield Event("key", what=key.properties())
-        rests = {environment: _history(account) for environment, account in self.accounts.items()}
-        for order in self.orders:
-            own = next(environment for environment, account in self.accounts.items() if order.id in account.orders)
-            for event in rests[own]:  # up to this order, which stands where it stood among those of both
-                yield event
-                if event.kind == "order":
-                    break
-        for rest in rests.values():
-            yield from rest
+        """Give all that has happened, in its order."""
+        for entry in self._log:
+            yield entry if isinstance(entry, Event) else _placed(self._environment_of(entry), entry)
 
-    def repeat(self, event: Event) -> None:
+    def replay(self, event: Event) -> None:
         """Let an event happen again, as it did."""
-        now = Timestamp(_EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
-        if event.kind == "order":
+        now = Timestamp(EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
+        if event.type == "order":
             product, type_id, quantity = event.what
             self.place(event.environment, product, type_id, quantity, now)
-        elif event.kind == "deposit":
+        elif event.type == "deposit":
             self.deposit(event.environment, Decimal(event.what), now)
-        elif event.kind == "key":
+        elif event.type == "key":
             self.add_key(**event.what | {"allowed_ips": tuple(event.what.get("allowed_ips", ()))})
-        elif event.kind != "end":
-            raise ValueError(f"nothing of the kind {event.kind!r} can happen")
+        elif event.type != "end":
+            raise ValueError(f"there is no event of type {event.type!r}")
+
+    def _happened(self, event: Event) -> None:
+        self._log.append(event)
+        self.on_event(event)
+
+    def _environment_of(self, order: Order) -> str:
+        return next(name for name, account in self.accounts.items() if order.id in account.orders)
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _placement(environment: str, order: Order) -> Event:
+def _placed(environment: str, order: Order) -> Event:
     return Event("order", environment, order.placed, order.ms, (order.product, order.type, order.quantity))
-
-
-def _history(account: Account) -> Iterator[Event]:
-    for row in account.transactions:
-        if row.kind == "ORDER":
-            yield _placement(account.environment, account.orders[row.order_id])
-        elif row.kind == "DEPOSIT":
-            yield Event("deposit", account.environment, account.deposits[row.number], row.ms, Decimal(row.change) / 100)

@@ -1,4 +1,4 @@
-"""What passes over a connection: requests in, answers out whole, dripping, under a wrong length or cut."""
+"""HTTP on a connection: requests in; responses out whole, dripping, with a wrong length or cut."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
-from .responses import Answer, Request, body_size, finished_headers, reason
+from .responses import Request, Response, reason
 
 IDLE_S = 72.0
 """Seconds after which a connection that waits for more is closed. Chosen: the default of Fastify, whose error bodies
@@ -19,7 +19,7 @@ _PIECE = 65536
 
 
 class Connections(HTTPServerConnectionDelegate):
-    """Gives Tornado a place for each request; `serve` sees each through."""
+    """Gives Tornado an `Exchange` for each request, which `serve` handles."""
 
     def __init__(self, serve: Callable[["Exchange"], Awaitable[None]]) -> None:
         self._serve = serve
@@ -29,7 +29,7 @@ class Connections(HTTPServerConnectionDelegate):
 
 
 class Exchange(HTTPMessageDelegate):
-    """One request and its answer on a connection."""
+    """One request and its response on a connection."""
 
     def __init__(self, serve: Callable[["Exchange"], Awaitable[None]], connection: Any) -> None:
         self._serve = serve
@@ -44,7 +44,7 @@ class Exchange(HTTPMessageDelegate):
         self._chunks.append(chunk)
 
     def finish(self) -> None:
-        self._task = asyncio.create_task(self._see_through())
+        self._task = asyncio.create_task(self._handle())
         self._task.add_done_callback(lambda task: task.cancelled() or task.result())  # the loop logs what this raises
 
     def request(self, request_id: str) -> Request:
@@ -55,31 +55,29 @@ class Exchange(HTTPMessageDelegate):
 
     async def send(
         self,
-        answer: Answer,
+        response: Response,
         request: Request,
         *,
         half: bool,
         drip_s: float,
         pass_time: Callable[[float], Awaitable[bool]],
     ) -> bool:
-        """Send the answer, or its head and half of its body; whether the connection can go on after it.
+        """Send the response, or its head and half of its body; whether the connection can be used again.
 
         Raises StreamClosedError if the client goes away meanwhile.
         """
-        bodiless = request.method == "HEAD" or answer.status in (204, 304)
-        body = b"" if bodiless else answer.body
-        size = body_size(body)
-        headers = HTTPHeaders(finished_headers(answer, request))
-        if answer.status in (204, 304):
-            headers.pop("Content-Length", None)
-        told = size if bodiless else int(headers["Content-Length"])
-        pieces = _pieces(body, size // 2 if half else size, 1 if drip_s else _PIECE)
+        without_body = request.method == "HEAD" or response.status in (204, 304)
+        headers = HTTPHeaders(_all_headers(response, request))
+        size = 0 if without_body else response.size
+        length = size if without_body else int(headers["Content-Length"])
+        pieces = _pieces(response.body, size // 2 if half else size, 1 if drip_s else _PIECE)
         stream = self._connection.stream
         # Tornado sends no more under a Content-Length than it says.
-        write = self._connection.write if told == size else stream.write
+        write = self._connection.write if length == size else stream.write
         stream.set_nodelay(True)
-        start_line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
-        together = b"" if drip_s or told != size else next(pieces, b"")
+        start_line = ResponseStartLine("HTTP/1.1", response.status, reason(response.status))
+        # Head and body in one write: two would wait for each other, by Nagle's algorithm and delayed acknowledgements.
+        together = b"" if drip_s or length != size else next(pieces, b"")
         self._connection.write_headers(start_line, headers, together)
         for piece in pieces:
             if drip_s and not await pass_time(drip_s):
@@ -88,15 +86,16 @@ class Exchange(HTTPMessageDelegate):
             await stream.write(b"")  # until all so far is sent
             await asyncio.sleep(0)  # other requests have their turn
         await stream.write(b"")
-        if told > size and not half:
+        if length > size and not half:
             await pass_time(IDLE_S)
-        return told == size and not half
+        return length == size and not half
 
-    async def send_plainly(self, answer: Answer) -> None:
-        """Send a page that is no answer of the API: with its own headers alone, whole."""
-        headers = HTTPHeaders({"Content-Length": str(body_size(answer.body)), **answer.headers})
-        line = ResponseStartLine("HTTP/1.1", answer.status, reason(answer.status))
-        self._connection.write_headers(line, headers, b"" if self._start_line.method == "HEAD" else answer.body)
+    async def send_page(self, response: Response) -> None:
+        """Send a page that is no response of the API: whole, with its own headers alone."""
+        headers = HTTPHeaders({"Content-Length": str(response.size), **response.headers})
+        line = ResponseStartLine("HTTP/1.1", response.status, reason(response.status))
+        body = b"" if self._start_line.method == "HEAD" else response.body
+        self._connection.write_headers(line, headers, body)
         self.end()
 
     def end(self) -> None:
@@ -110,13 +109,22 @@ class Exchange(HTTPMessageDelegate):
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._connection.close()
 
-    async def _see_through(self) -> None:
+    async def _handle(self) -> None:
         with suppress(StreamClosedError):
             try:
                 await self._serve(self)
             except BaseException:
                 self.drop(reset=False)
                 raise
+
+
+def _all_headers(response: Response, request: Request) -> dict[str, str]:
+    """All headers of a response: a page of any origin may read it, and it has an id."""
+    own = {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id, "Content-Length": str(response.size)}
+    headers = {**own, **response.headers}
+    if response.status in (204, 304):
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+    return headers
 
 
 def _pieces(body: bytes | int, stop: int, size: int) -> Iterator[bytes]:

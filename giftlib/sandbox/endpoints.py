@@ -1,4 +1,4 @@
-"""The endpoints of the API, one method each: what is asked for in, an answer out, at the moment given."""
+"""The endpoints of the API, one method each: a call in, a result out."""
 
 import re
 from collections.abc import Sequence
@@ -9,130 +9,117 @@ from giftlib.clock import Timestamp
 
 from .account import BalanceTooLow, OutOfStock
 from .auth import Key
-from .backend import World
+from .backend import Backend
 from .catalog import Product
-from .orders import unix_ms
-from .request_parsing import invalid, read_page, read_wish
-from .responses import Answer, Envelope, Refusal, Request
+from .orders import Page, unix_ms
+from .request_parsing import invalid, read_order_request, read_page
+from .responses import ErrorResponse, Request, Result
 
 
 class Call(NamedTuple):
-    """A request that was let through: by which key, to which item, when."""
+    """A request that was admitted: to which endpoint and item, with which key, when."""
 
-    request: Request
-    key: Key
+    endpoint: str
     item_id: str
+    key: Key
+    request: Request
     now: Timestamp
-
-    @property
-    def now_ms(self) -> int:
-        return unix_ms(self.now.utc)
 
 
 class Endpoints:
-    """The answers of one world; a Refusal is raised for what is refused."""
+    """What the endpoints return for one backend; they raise an ErrorResponse for what they reject."""
 
-    def __init__(self, world: World, envelope: Envelope) -> None:
-        self._world = world
-        self._settings = world.settings
-        self._success = envelope.success
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._settings = backend.settings
 
-    def ping(self, request: Request, now: Timestamp) -> Answer:
+    def ping(self, _: Call) -> Result:
         operators = dict.fromkeys(("mobilis", "ooredoo", "djezzy", "mobilisFixedPlans"), "up")
-        return self._success({"api": "ok", "operators": operators}, request, now_ms=unix_ms(now.utc))
+        return Result({"api": "ok", "operators": operators})
 
-    def validate(self, call: Call) -> Answer:
+    def validate(self, call: Call) -> Result:
         key = call.key
         if self._settings.validate_shape == "bills":
             account = {"id": "600afdf2658904003143c700", "status": "ACTIVE", "currency": "DZD"}
-            return self._success({"account": account, "key": {"type": key.type}}, call.request)
+            return Result({"account": account, "key": {"type": key.type}})
         shown: dict[str, Any] = {"isEnabled": key.enabled, "type": key.type, "scope": key.scope}
         if self._settings.validate_shape == "reference":
             shown |= {"key": key.key, "allowedips": list(key.allowed_ips)}
-        return self._success({"username": "+213600000000", "apiKey": shown}, call.request)
+        return Result({"username": "+213600000000", "apiKey": shown})
 
-    def catalog(self, call: Call) -> Answer:
-        catalog, key = self._world.account(call.key).catalog, self._settings.category_key
+    def catalog(self, call: Call) -> Result:
+        catalog = self._backend.accounts[call.key.type].catalog
         categories = [
-            {key: title, "products": [_catalog_row(product) for product in products]}
+            {self._settings.category_key: title, "products": [_catalog_row(product) for product in products]}
             for title, products in catalog.categories.items()
         ]
         totals = {"totalCategories": len(catalog.categories), "totalProducts": len(catalog.products)}
-        data = {"categories": categories}
-        if self._settings.catalog_totals_in == "top":
-            return self._success(data, call.request, totals=totals, now_ms=call.now_ms)
-        return self._success(data, call.request, meta=totals, now_ms=call.now_ms)
+        return Result({"categories": categories}, totals)
 
-    def checkProduct(self, call: Call) -> Answer:
-        account = self._world.account(call.key)
+    def checkProduct(self, call: Call) -> Result:
+        settings, account = self._settings, self._backend.accounts[call.key.type]
         product = account.catalog.products.get(call.item_id)
         if product is None:
             raise self._unknown(call.item_id, "Product not found")
-        own_key, key = ("productId", "id") if self._settings.product_id_key == "id" else ("_id", "_id")
+        own_key, key = ("productId", "id") if settings.product_id_key == "id" else ("_id", "_id")
         types = []
-        for kind in product.types:
-            row = {key: kind.id, "name": kind.name, "price": account.listed_price(kind.id), "quantity": kind.stock}
-            row |= {"available": kind.stock > 0} if self._settings.available_field else {}
-            types.append(row | ({"cost": account.listed_price(kind.id)} if self._settings.cost_field else {}))
-        data = {own_key: product.id, "productTitle": product.title, "types": types}
-        return self._success(data, call.request, now_ms=call.now_ms, tells_id=True)
+        for item in product.types:
+            price = account.listed_price(item.id)
+            row = {key: item.id, "name": item.name, "price": price, "quantity": item.stock}
+            row |= {"available": item.stock > 0} if settings.available_field else {}
+            types.append(row | ({"cost": price} if settings.cost_field else {}))
+        return Result({own_key: product.id, "productTitle": product.title, "types": types})
 
-    def placeOrder(self, call: Call) -> Answer:
+    def placeOrder(self, call: Call) -> Result:
         if call.key.scope == "READ-ONLY":
-            raise Refusal(403, "FORBIDDEN", "This access token is read-only")
-        wish = read_wish(call.request.body, self._settings)
+            raise ErrorResponse(403, "FORBIDDEN", "This access token is read-only")
+        asked = read_order_request(call.request.body, self._settings)
         try:
-            order = self._world.place(call.key.type, wish.product, wish.type, wish.quantity, call.now)
+            order = self._backend.place(call.key.type, asked.product, asked.type, asked.quantity, call.now)
         except OutOfStock:
-            raise Refusal(403, "OUT_OF_STOCK", "Product out of stock") from None
+            raise ErrorResponse(403, "OUT_OF_STOCK", "Product out of stock") from None
         except BalanceTooLow as error:
             details = {"required": error.required, "available": error.available}
-            raise Refusal(403, self._settings.balance_code, "Not enough balance", details) from None
-        data = {"orderId": order.id} | ({} if wish.ref is None else {"orderRef": wish.ref})
-        answer = self._success(data, call.request, now_ms=call.now_ms, tells_id=True)
-        answer.order_id = order.id
-        return answer
+            raise ErrorResponse(403, self._settings.balance_code, "Not enough balance", details) from None
+        ref = {} if asked.ref is None else {"orderRef": asked.ref}
+        return Result({"orderId": order.id, **ref}, order_id=order.id)
 
-    def checkOrder(self, call: Call) -> Answer:
-        order = self._world.account(call.key).find(call.item_id)
+    def checkOrder(self, call: Call) -> Result:
+        order = self._backend.accounts[call.key.type].find(call.item_id)
         if order is None:
             raise self._unknown(call.item_id, "Order not found")
-        return self._success(order.shape(call.now.monotonic, self._settings, in_list=False), call.request)
+        return Result(order.to_json(call.now.monotonic, self._settings, in_list=False))
 
-    def list(self, call: Call) -> Answer:
+    def list(self, call: Call) -> Result:
         settings = self._settings
-        wish = read_page(call.request.query, settings, needs_both_ends=settings.list_needs_both_ends)
-        end_ms = wish.end_ms
+        asked = read_page(call.request.query, settings, needs_both_ends=settings.list_needs_both_ends)
         if settings.list_hides_s:
-            newest = call.now_ms - round(1000 * settings.list_hides_s)
-            end_ms = newest if end_ms is None else min(end_ms, newest)
-        orders, total = self._world.account(call.key).list_orders(wish.page, wish.size, wish.start_ms, end_ms)
-        seen_at = call.now.monotonic - settings.list_lag_s
-        items = [order.shape(seen_at, settings, in_list=True) for order in orders]
-        return self._paged(call, items, wish.page, wish.size, total)
+            newest = unix_ms(call.now.utc) - round(1000 * settings.list_hides_s)
+            asked = asked._replace(end_ms=newest if asked.end_ms is None else min(asked.end_ms, newest))
+        orders, total = self._backend.accounts[call.key.type].list_orders(asked)
+        shown_at = call.now.monotonic - settings.list_lag_s
+        return self._paged([order.to_json(shown_at, settings, in_list=True) for order in orders], asked, total)
 
-    def balance(self, call: Call) -> Answer:
-        data: dict[str, Any] = {"balance": self._world.account(call.key).balance(call.now.monotonic)}
-        data |= {"currency": "DZD"} if self._settings.balance_currency else {}
-        return self._success(data, call.request, now_ms=call.now_ms)
+    def balance(self, call: Call) -> Result:
+        balance = self._backend.accounts[call.key.type].ledger.balance(call.now.monotonic)
+        return Result({"balance": balance, **({"currency": "DZD"} if self._settings.balance_currency else {})})
 
-    def transactions(self, call: Call) -> Answer:
-        wish = read_page(call.request.query, self._settings, needs_both_ends=True)
-        account = self._world.account(call.key)
-        items, total = account.list_transactions(*wish, call.now.monotonic)
-        return self._paged(call, items, wish.page, wish.size, total)
+    def transactions(self, call: Call) -> Result:
+        asked = read_page(call.request.query, self._settings, needs_both_ends=True)
+        items, total = self._backend.accounts[call.key.type].ledger.page(asked, call.now.monotonic)
+        return self._paged(items, asked, total)
 
-    def _paged(self, call: Call, items: Sequence[Any], page: int, size: int, total: int) -> Answer:
-        pages = ceil(total / size)
-        if page > max(pages, 1) and self._settings.page_overflow == "refused":
+    def _paged(self, items: Sequence[dict[str, Any]], asked: Page, total: int) -> Result:
+        pages = ceil(total / asked.size)
+        if asked.number > max(pages, 1) and self._settings.page_overflow == "refused":
             raise invalid(f'"page" must be at most {max(pages, 1)}')
-        pagination = {"page": page, "pageSize": size, "totalPages": pages, "totalResults": total}
-        return self._success({"items": [*items], "pagination": pagination}, call.request, now_ms=call.now_ms)
+        pagination = {"page": asked.number, "pageSize": asked.size, "totalPages": pages, "totalResults": total}
+        return Result({"items": [*items], "pagination": pagination})
 
-    def _unknown(self, item_id: str, message: str) -> Refusal:
+    def _unknown(self, item_id: str, message: str) -> ErrorResponse:
         if self._settings.malformed_id == "ERR_VALIDATION" and not re.fullmatch("[0-9a-fA-F]{24}", item_id):
             return invalid("the id must be 24 hexadecimal digits")
-        return Refusal(404, "NOT_FOUND", message)
+        return ErrorResponse(404, "NOT_FOUND", message)
 
 
 def _catalog_row(product: Product) -> dict[str, Any]:

@@ -1,16 +1,15 @@
-"""A sandbox's past in a file: what happened, a line of JSON each, from which all else follows."""
+"""A sandbox's events in a file, one JSON line each; replayed in a new backend they give the same state."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from giftlib.clock import Timestamp
 
-from .backend import Event, World
+from .backend import Backend, Event
 from .settings import Settings
 
 try:
@@ -21,35 +20,42 @@ except ImportError:  # Windows
 _FORMAT = "giftlib sandbox state 1"
 _HEAD = f'{{"format": "{_FORMAT}", '
 """How such a file begins."""
+_WRONG_CONTENT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True)
-class Past:
-    """What a file tells: `events` at monotonic seconds of a clock of its own, which showed `at` when it was `since`.
-
-    `until` is the last second that it tells of.
-    """
+class History:
+    """What a file holds: events at monotonic seconds of a clock whose second 0 was at `zero`, the last at `until`."""
 
     seed: Any
     settings: Settings
-    since: datetime
-    at: float
+    zero: datetime
     events: list[Event]
     until: float
 
     def end(self) -> datetime:
-        """The latest time that the past reaches."""
-        return self.since + timedelta(seconds=self.until - self.at)
+        """Give the time of the last second."""
+        return self.zero + timedelta(seconds=self.until)
 
     def second_of(self, utc: datetime) -> float:
-        """What its clock shows at that time, `until` at the least: a past does not lie in the future."""
-        return max(self.at + (utc - self.since).total_seconds(), self.until)
+        """Give the second of that clock at a time, at least `until`: the history is never in the future."""
+        return max((utc - self.zero).total_seconds(), self.until)
+
+    def check_same(self, seed: Any, given: Settings) -> None:
+        """Raise a ValueError if a seed or a setting is given that is not the one the file was begun with."""
+        if seed not in (0, self.seed):
+            raise ValueError(f"seed must be {self.seed!r}, with which the state was begun, got {seed!r}")
+        before = self.settings.changes()
+        for name, value in given.changes().items():
+            if before.get(name) != value:
+                old = getattr(self.settings, name)
+                raise ValueError(f"{name} must be {old!r}, as the state was begun, got {value!r}")
 
 
-def read_past(path: str | PathLike[str]) -> Past | None:
-    """What is in a file, or None if there is none yet. ValueError if it holds anything else.
+def read_history(path: str | PathLike[str]) -> History | None:
+    """Read a file; None if there is none yet. ValueError if it holds anything else.
 
-    A last line without its end is left out: whoever wrote it died before the answer was sent.
+    An incomplete last line is left out: its writer died before the response was sent.
     """
     if not Path(path).exists():
         return None
@@ -62,45 +68,49 @@ def read_past(path: str | PathLike[str]) -> Past | None:
             raise ValueError(f"its format is {head['format']!r}, not {_FORMAT!r}")
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        settings = Settings.from_json(head["settings"])
-        past = Past(head["seed"], settings, datetime.fromisoformat(head["since"]), float(head["at"]), events, until)
-        past.end()  # which must be a time there is
-        return past
-    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        zero = datetime.fromisoformat(head["since"]) - timedelta(seconds=head["at"])
+        history = History(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
+        history.end()  # which must be a time that exists
+        return history
+    except _WRONG_CONTENT as error:
         raise ValueError(f"{path} is no sandbox state: {error}") from None
 
 
-def repeat(path: str | PathLike[str], past: Past, world: World) -> None:
-    """Let the events of the past happen in a new world. ValueError, which names the file, for what cannot be."""
+def replay(path: str | PathLike[str], history: History, backend: Backend) -> None:
+    """Let the events happen again in a new backend. ValueError, which names the file, for impossible ones."""
     try:
-        for event in past.events:
-            world.repeat(event)
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        for event in history.events:
+            backend.replay(event)
+    except _WRONG_CONTENT as error:
         raise ValueError(f"{path} is no sandbox state: {error}") from None
 
 
-class StateFile:
-    """A file to which a world's events are added as they happen; `now` is when it is begun.
+class EventLog:
+    """A file to which events are appended as they happen; `now` is when it is begun.
 
-    OSError if a sandbox that runs has it already (where the system can lock files).
+    OSError if a running sandbox has it already (where the system can lock files).
     """
 
-    def __init__(self, path: str | PathLike[str], world: World, now: Timestamp, past: Past | None = None) -> None:
+    def __init__(
+        self, path: str | PathLike[str], backend: Backend, now: Timestamp, history: History | None = None
+    ) -> None:
         try:
             head = json.dumps(
-                {"format": _FORMAT, "seed": world.seed, "settings": world.settings.to_json(),
+                {"format": _FORMAT, "seed": backend.seed, "settings": backend.settings.to_json(),
                  "since": now.utc.isoformat(), "at": now.monotonic}
             )  # fmt: skip
         except TypeError:
-            raise ValueError(f"seed must be a number or a text for its state to be kept, got {world.seed!r}") from None
-        self._file: TextIO = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  # until close()
+            raise ValueError(
+                f"seed must be a number or a text for its state to be kept, got {backend.seed!r}"
+            ) from None
+        self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  # until close()
         try:
             if fcntl is not None:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
             raise OSError(f"{path} is the state of a sandbox that runs") from None
-        if past is None:
+        if history is None:
             self._file.truncate(0)
             self._file.write(head + "\n")
         else:
@@ -108,20 +118,20 @@ class StateFile:
         self._file.flush()
 
     def add(self, *events: Event) -> None:
-        """Write events; they are in the operating system's hands when this returns."""
+        """Write events; the operating system has them when this returns."""
         for event in events:
             self._file.write(json.dumps(event, default=str) + "\n")
         self._file.flush()
 
     def close(self, now: Timestamp) -> None:
-        """Note how late it is and close the file. A second call does nothing."""
+        """Write the time and close the file. A second call does nothing."""
         if not self._file.closed:
             self.add(Event("end", at=now.monotonic))
             self._file.close()
 
 
-def save(path: str | PathLike[str], world: World, events: Iterable[Event], now: Timestamp) -> None:
-    """Write a whole past to a file, over what it held."""
-    file = StateFile(path, world, now)
-    file.add(*events)
-    file.close(now)
+def save(path: str | PathLike[str], backend: Backend, now: Timestamp) -> None:
+    """Write the whole history of a backend to a file, over what it held."""
+    log = EventLog(path, backend, now)
+    log.add(*backend.history())
+    log.close(now)

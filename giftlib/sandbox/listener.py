@@ -10,40 +10,41 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 
 from .connections import Connections, Exchange
+from .validators import whole_number
 
 
 class Listener:
-    """Listens at `url` from `start` to `close`; `serve` sees each request through, in a thread of its own.
+    """Listens at `url` from `start` to `close`, in a thread of its own.
 
     A port that is taken is an OSError of the constructor; port 0 is a free one.
     """
 
-    def __init__(self, host: str, port: int, serve: Callable[[Exchange], Awaitable[None]]) -> None:
-        if not isinstance(port, int) or not 0 <= port <= 65535:
-            raise ValueError(f"port must be a whole number from 0 to 65535, got {port!r}")
+    def __init__(self, host: str, port: int) -> None:
+        whole_number(0, 65535).check("port", port)
         ipv6 = ":" in host
-        self._serve = serve
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
         self._address = self._socket.getsockname()
         self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
-        self._started = threading.Event()
         self._refusing = False
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run()), name=f"giftlib sandbox {self.url}", daemon=True
-        )
+        self._thread = threading.Thread()
 
     @property
     def is_open(self) -> bool:
         """Whether requests are served."""
         return self._thread.is_alive()
 
-    def start(self) -> None:
-        """Serve from now on."""
+    def start(self, serve: Callable[[Exchange], Awaitable[None]]) -> None:
+        """Handle each request from now on with `serve`."""
+        started = threading.Event()
+        self._connections = Connections(serve)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(started)), name=f"giftlib sandbox {self.url}", daemon=True
+        )
         self._thread.start()
-        self._started.wait()
+        started.wait()
 
     def close(self) -> None:
-        """Stop listening and close all connections. Whoever comes second does nothing."""
+        """Stop listening and close all connections. A second call does nothing."""
         if self.is_open:
             with suppress(RuntimeError):  # the loop ended in the meantime
                 self._loop.call_soon_threadsafe(self._end.set)
@@ -52,15 +53,12 @@ class Listener:
 
     @contextmanager
     def refusing(self) -> Iterator[None]:
-        """Nobody listens until the block ends: open connections are closed, new ones are refused.
-
-        RuntimeError inside another such block.
-        """
+        """Refuse connections until the block ends; open ones are closed. RuntimeError inside another such block."""
         if self._refusing:
-            raise RuntimeError("the sandbox is refusing already")
+            raise RuntimeError("the sandbox refuses connections already")
         self._refusing = True
         self._on_loop(self._hang_up)
-        held = _hold(self._address)  # else a new connection of anybody could be given the port
+        held = _hold(self._address)  # else the system could give the port to another new connection
         try:
             yield
         finally:
@@ -72,21 +70,21 @@ class Listener:
                 held.close()
 
     def _on_loop(self, act: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run `act` in the thread, if that still runs, and wait for its end."""
+        """Run `act` in the thread, if that still runs, and wait until it is done."""
         if self.is_open:
             asyncio.run_coroutine_threadsafe(act(*args), self._loop).result()
 
-    async def _run(self) -> None:
+    async def _run(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         await self._listen(self._socket)
-        self._started.set()
+        started.set()
         await self._end.wait()
         await self._hang_up()
 
     async def _listen(self, listening: socket.socket) -> None:
         listening.setblocking(False)
-        self._server = HTTPServer(Connections(self._serve))
+        self._server = HTTPServer(self._connections)
         self._server.add_socket(listening)
 
     async def _hang_up(self) -> None:
@@ -95,7 +93,7 @@ class Listener:
 
 
 def _hold(address: tuple[Any, ...]) -> socket.socket:
-    """A socket that has the address and does not listen yet."""
+    """Make a socket that has the address and does not listen yet."""
     held = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last connections linger in TIME_WAIT
     if held.family == socket.AF_INET6:

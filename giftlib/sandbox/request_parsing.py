@@ -1,4 +1,4 @@
-"""What a request asks for, read from its body or its query; what is wrong with it is a Refusal that names it."""
+"""Reads a request's body or query; if something is wrong, the ErrorResponse says what."""
 
 import json
 import re
@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
-from .orders import unix_ms
-from .responses import Refusal
+from .orders import Page, unix_ms
+from .responses import ErrorResponse
 from .settings import Settings
+from .validators import TEXT, whole_number
 
 LARGEST_PAGE = 100
 
 
-class Wish(NamedTuple):
-    """What a purchase asks for; `ref` only where the settings have one."""
+class OrderRequest(NamedTuple):
+    """What placeOrder is asked for; `ref` only where the settings have one."""
 
     product: str
     type: str
@@ -22,22 +23,13 @@ class Wish(NamedTuple):
     ref: str | None = None
 
 
-class PageWish(NamedTuple):
-    """Page number, page size and the period in milliseconds since 1970."""
-
-    page: int
-    size: int
-    start_ms: int | None
-    end_ms: int | None
+def invalid(*details: str) -> ErrorResponse:
+    """Make the error for a request with these mistakes."""
+    return ErrorResponse(400, "ERR_VALIDATION", "Invalid request parameters", list(details))
 
 
-def invalid(*details: str) -> Refusal:
-    """The refusal of a request that is wrong in these ways."""
-    return Refusal(400, "ERR_VALIDATION", "Invalid request parameters", list(details))
-
-
-def read_wish(body: bytes, settings: Settings) -> Wish:
-    """What placeOrder is asked for."""
+def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
+    """Read the body of placeOrder."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
@@ -49,22 +41,22 @@ def read_wish(body: bytes, settings: Settings) -> Wish:
     wrong = [
         f'"{name}" must be a text that is not empty' if name in given else f'"{name}" is required'
         for name in texts
-        if not isinstance(given.get(name), str) or not given[name]
+        if not TEXT.accepts(given.get(name))
     ]
     quantity = 1 if by_ref else _as_whole_number(given.get("quantity"), settings)
     if not by_ref and "quantity" not in given:
         wrong.append('"quantity" is required')
-    elif type(quantity) is not int or not 1 <= quantity <= settings.max_quantity:
+    elif not whole_number(1, settings.max_quantity).accepts(quantity):
         wrong.append(f'"quantity" must be an integer from 1 to {settings.max_quantity}')
     if settings.unknown_body_keys == "refused":
         wrong += [f'"{name}" is not allowed' for name in given if name not in (*texts, "quantity")]
     if wrong:
         raise invalid(*wrong)
-    return Wish(given["productId"], given["typeId"], quantity, given["ref"] if by_ref else None)
+    return OrderRequest(given["productId"], given["typeId"], quantity, given["ref"] if by_ref else None)
 
 
 def _as_whole_number(given: Any, settings: Settings) -> Any:
-    """The quantity as an int if that is what it means: JSON has one kind of number, 2.0 is 2."""
+    """The quantity as an int if that is what it means: JSON has one type of number, 2.0 is 2."""
     if isinstance(given, float) and given.is_integer():
         return int(given)
     if settings.text_quantity == "read" and isinstance(given, str) and re.fullmatch("[0-9]{1,9}", given):
@@ -72,8 +64,8 @@ def _as_whole_number(given: Any, settings: Settings) -> Any:
     return given
 
 
-def read_page(query: str, settings: Settings, *, needs_both_ends: bool) -> PageWish:
-    """What a list is asked for; a time without an offset is UTC (unknown: chosen)."""
+def read_page(query: str, settings: Settings, *, needs_both_ends: bool) -> Page:
+    """Read the query of a list; a time without an offset is UTC (unknown: chosen)."""
     given = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
     wrong, numbers, times = [], [], []
     for name, default, most in (("page", 1, 10**9), ("pageSize", 20, LARGEST_PAGE)):
@@ -92,12 +84,12 @@ def read_page(query: str, settings: Settings, *, needs_both_ends: bool) -> PageW
         wrong.append('"from" and "to" must be given together')
     if wrong:
         raise invalid(*wrong)
-    return PageWish(*numbers, *times)
+    return Page(*numbers, *times)
 
 
 def _as_ms(text: str | None) -> int | None:
     try:
-        moment = datetime.fromisoformat(text or "")
-        return unix_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        time = datetime.fromisoformat(text or "")
+        return unix_ms(time if time.tzinfo else time.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None

@@ -1,14 +1,14 @@
-"""The API's HTTP face without sockets: a request in, an answer out."""
+"""The API as HTTP without sockets: a request in, a response out."""
 
-from typing import NamedTuple
 from urllib.parse import unquote
 
 from giftlib.clock import Timestamp
 
 from .auth import Key
-from .backend import World
+from .backend import Backend
 from .endpoints import Call, Endpoints
-from .responses import Answer, Envelope, Refusal, Request, bare_error
+from .orders import unix_ms
+from .responses import Envelope, ErrorResponse, Request, Response, Result, bare_error
 from .settings import Settings
 
 MOST_BYTES = 2**20
@@ -30,53 +30,41 @@ _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "content-type, x-access-token",
 }
+_NO_KEY = Key("")
 
 
-class Reached(NamedTuple):
-    """The endpoint that a request has reached, the key it has passed with (None where none is asked for), the id."""
+class Router:
+    """Responds to requests, at the times given."""
 
-    endpoint: str
-    key: Key | None
-    item_id: str
+    def __init__(self, backend: Backend) -> None:
+        self.envelope = Envelope(backend.settings)
+        self._endpoints = Endpoints(backend)
+        self._authenticator = backend.authenticator
+        self._routes = routes(backend.settings)
 
-
-class Api:
-    """Requests in, answers out, at the moments given."""
-
-    def __init__(self, world: World) -> None:
-        self.envelope = Envelope(world.settings)
-        self._endpoints = Endpoints(world, self.envelope)
-        self._gate = world.gate
-        self._routes = routes(world.settings)
-
-    def admit(self, request: Request, now: Timestamp) -> Answer | Reached:
-        """What a request has reached, or the answer to one that reaches nothing."""
+    def admit(self, request: Request, now: Timestamp) -> Response | Call:
+        """Give the call that a request makes, or the response to one that reaches no endpoint."""
         if request.method == "OPTIONS":
-            return Answer(204, b"", dict(_PREFLIGHT))
+            return Response(204, b"", dict(_PREFLIGHT))
         method, endpoint, item_id = self._route(request.path)
         if request.method != method:
             status, headers = (405, {"Allow": f"{method}, OPTIONS"}) if method else (404, {})
             return bare_error(status, f"Route {request.method}:{request.path} not found", headers)
         if len(request.body) > MOST_BYTES:
             return bare_error(413, "Request body is too large")
-        if endpoint == "ping":
-            return Reached(endpoint, None, "")
         try:
-            return Reached(endpoint, self._gate.admit(request, now.monotonic), item_id)
-        except Refusal as refusal:
-            return self.envelope.error(refusal, request)
+            key = _NO_KEY if endpoint == "ping" else self._authenticator.admit(request, now.monotonic)
+        except ErrorResponse as error:
+            return self.envelope.error(error, request)
+        return Call(endpoint, item_id, key, request, now)
 
-    def carry_out(self, reached: Reached, request: Request, now: Timestamp) -> Answer:
-        """The endpoint's answer to a request that was let through."""
-        if reached.key is None:
-            return self._endpoints.ping(request, now)
+    def carry_out(self, call: Call) -> Response:
+        """Give the endpoint's response to a call."""
         try:
-            answer: Answer = getattr(self._endpoints, reached.endpoint)(
-                Call(request, reached.key, reached.item_id, now)
-            )
-            return answer
-        except Refusal as refusal:
-            return self.envelope.error(refusal, request)
+            result: Result = getattr(self._endpoints, call.endpoint)(call)
+        except ErrorResponse as error:
+            return self.envelope.error(error, call.request)
+        return self.envelope.success(call.endpoint, result, call.request, unix_ms(call.now.utc))
 
     def _route(self, path: str) -> tuple[str, str, str]:
         """The method, the endpoint and the id in a path; empty if there is nothing there."""
@@ -89,7 +77,7 @@ class Api:
 
 
 def routes(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Method and endpoint by path; one that ends in a slash is followed by an id."""
+    """Give method and endpoint by path; a path that ends in a slash is followed by an id."""
     if settings.path_style == "camelCase":
         return _ROUTES
     return {path.replace(name, _HYPHENATED.get(name, name)): (method, name) for path, (method, name) in _ROUTES.items()}

@@ -1,8 +1,8 @@
-"""Kinds of settings: which values each accepts, and how it reads one from a settings file."""
+"""Checks of arguments, for the whole room: what a setting, a field or a parameter accepts, in words and as a test."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
 from math import inf
 from numbers import Real
@@ -10,51 +10,65 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What a setting accepts, in words and as a test, and what a JSON value stands for."""
+class Validator:
+    """What is accepted, in words and as a test, and which value a JSON value stands for."""
 
     accepted: str
-    is_good: Callable[[Any], bool]
+    accepts: Callable[[Any], bool]
     read: Callable[[Any], Any] = lambda value: value
 
-    def or_none(self) -> "Kind":
-        """The same, or None."""
-        return Kind(
+    def or_none(self) -> "Validator":
+        """Accept the same, or None."""
+        return Validator(
             f"{self.accepted}, or None",
-            lambda value: value is None or self.is_good(value),
+            lambda value: value is None or self.accepts(value),
             lambda value: None if value is None else self.read(value),
         )
 
+    def check(self, name: str, value: Any) -> None:
+        """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
+        if not self.accepts(value):
+            raise ValueError(f"{name} must be {self.accepted}, got {value!r}")
 
-def setting(default: Any, kind: Kind, meaning: str) -> Any:
-    """A field of the settings: its default, its kind and its meaning with unit and source."""
+
+def checked(default: Any, validator: Validator) -> Any:
+    """Declare a field of a dataclass with its default and its validator."""
     given = {"default_factory": dict} if default == {} else {"default": default}
-    return field(**given, metadata={"kind": kind, "meaning": " ".join(meaning.split())})
+    return field(**given, metadata={"validator": validator})
+
+
+def check_fields(instance: Any) -> None:
+    """Raise a ValueError for the first field of a dataclass whose value its validator does not accept."""
+    for declared in fields(instance):
+        if "validator" in declared.metadata:
+            declared.metadata["validator"].check(declared.name, getattr(instance, declared.name))
 
 
 def default_of(declared: Any) -> Any:
-    """The default of a dataclass field."""
+    """Give the default of a dataclass field."""
     return declared.default_factory() if declared.default is MISSING else declared.default
 
 
-def one_of(*choices: str) -> Kind:
-    """One of these texts."""
-    return Kind(" or ".join(choices), lambda value: value in choices)
+def one_of(*choices: str) -> Validator:
+    """Accept one of these strings."""
+    return Validator(" or ".join(choices), lambda value: value in choices)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def whole_number(least: int, most: float = inf) -> Validator:
+    """Accept an int in this range; True and False are none."""
+    accepted = f"a whole number from {least} " + ("up" if most == inf else f"to {most}")
+    return Validator(accepted, lambda value: type(value) is int and least <= value <= most)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _in_range(value: Any, least: Any, most: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(least <= value <= most)
 
 
 def _is_money(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return False
     value = Decimal(value)
-    return value.is_finite() and 0 <= value < _MOST and not value.is_signed() and value == round(value, 2)
+    return value.is_finite() and 0 <= value < 10**24 and not value.is_signed() and value == round(value, 2)
 
 
 def _read_seconds(value: Any) -> Any:
@@ -69,27 +83,28 @@ def _read_prices(value: Any) -> Any:
     return {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value
 
 
-_MOST = 10**24
-_MONEY = "dinars as int or Decimal, from 0 to below 10**24, with at most two decimals"
-
-FLAG = Kind("True or False", lambda value: isinstance(value, bool))
-COUNT = Kind("a whole number from 1 up", _is_count)
-ABOVE_ZERO_S = Kind("seconds above 0, at most 1e9", lambda value: _is_number(value) and 0 < value <= 1e9, _read_seconds)
-FINITE_S = Kind("seconds from 0 to 1e9", lambda value: _is_number(value) and 0 <= value <= 1e9, _read_seconds)
-ANY_S = Kind(
+FLAG = Validator("True or False", lambda value: isinstance(value, bool))
+COUNT = whole_number(1)
+PROBABILITY = Validator("a probability from 0 to 1", lambda value: _in_range(value, 0, 1))
+ABOVE_ZERO_S = Validator(
+    "seconds above 0, at most 1e9", lambda value: _in_range(value, 0, 1e9) and value > 0, _read_seconds
+)
+FINITE_S = Validator("seconds from 0 to 1e9", lambda value: _in_range(value, 0, 1e9), _read_seconds)
+ANY_S = Validator(
     "seconds from 0 to 1e9 or math.inf",
-    lambda value: _is_number(value) and (0 <= value <= 1e9 or value == inf),
+    lambda value: FINITE_S.accepts(value) or _in_range(value, inf, inf),
     _read_seconds,
 )
-MONEY = Kind(_MONEY, _is_money, _read_money)
-PRICES = Kind(
-    f"type ids with {_MONEY}",
+TEXT = Validator("a string that is not empty", lambda value: isinstance(value, str) and value != "")
+MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
+PRICES = Validator(
+    f"type ids with {MONEY.accepted}",
     lambda value: (
         isinstance(value, Mapping) and all(isinstance(key, str) and _is_money(price) for key, price in value.items())
     ),
     _read_prices,
 )
-ADDRESSES = Kind(
+ADDRESSES = Validator(
     "a tuple of addresses",
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
     lambda value: tuple(value) if isinstance(value, list) else value,

@@ -50,7 +50,7 @@ if len(sys.argv) > 1:
     os.sched_setaffinity(0, {int(sys.argv[1])})
 from giftlib.sandbox import Sandbox
 from giftlib.clock import SystemClock
-sandbox = Sandbox(clock=SystemClock(), latency_s=0, ceiling_per_minute=None, fulfilment_s=0)
+sandbox = Sandbox(clock=SystemClock(), latency_s=0, rate_limit_per_minute=None, fulfilment_s=0)
 print(sandbox.url, sandbox.api_key, *sandbox.add_orders(1), flush=True)
 threading.Event().wait()
 """

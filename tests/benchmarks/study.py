@@ -19,7 +19,7 @@ TRUE = lognorm(np.log(3) / norm.ppf(0.95), scale=MEDIAN_S)
 def repetition(seed, latency_s):
     """Give the estimated medians, and whether each interval holds the true one."""
     journal = Journal()
-    with Sandbox(seed=seed, latency_s=latency_s, ceiling_per_minute=None) as sandbox:
+    with Sandbox(seed=seed, latency_s=latency_s, rate_limit_per_minute=None) as sandbox:
         client = sandbox.client()
         for _ in range(ORDERS):
             order_id = place_order(SAMPLE_PRODUCT, "type_001", 1, client=client, journal=journal)

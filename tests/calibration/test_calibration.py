@@ -19,9 +19,9 @@ from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings, at_rate
 
 DRAWS = int(os.environ.get("GIFTLIB_CALIBRATION_DRAWS", "20"))
-KINDS = {declared.name: declared.metadata["kind"] for declared in fields(Settings)}
+VALIDATORS = {declared.name: declared.metadata["validator"] for declared in fields(Settings)}
 CHOICES = {
-    name: KINDS[name].accepted.split(" or ")
+    name: VALIDATORS[name].accepted.split(" or ")
     for name in (
         "validate_shape", "partial_rounding", "partial_of_one", "partial_status", "text_quantity", "unknown_body_keys",
         "card_serials", "category_key", "catalog_totals_in", "product_id_key", "malformed_id", "list_order",
@@ -106,11 +106,11 @@ def test_an_emulator_with_its_defaults_differs_in_nothing(usual):
 
 
 def test_every_setting_is_found_or_named_among_those_not_looked_for(usual):
-    missing = KINDS.keys() - set(usual[0].table()["setting"])
+    missing = VALIDATORS.keys() - set(usual[0].table()["setting"])
     assert missing == {
-        "ceiling_per_minute", "production_ceiling_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
-        "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
-        "path_style", "list_mixes_environments", "check_balance", "balance_code",
+        "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s",
+        "attempts_left_in", "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity",
+        "order_ref", "prices", "path_style", "list_mixes_environments", "check_balance", "balance_code",
     }  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def test_a_faulty_server_does_not_end_it_and_nothing_false_is_found(seed):
         calibration = calibrate(sandbox.client(), orders=30)
     table = calibration.table()
     assert (table["found"] == "unclear").mean() < 0.3
-    clear = set(table[table["found"] != "unclear"]["setting"]) & KINDS.keys()
+    clear = set(table[table["found"] != "unclear"]["setting"]) & VALIDATORS.keys()
     assert missed(calibration, {name: getattr(sandbox.settings, name) for name in clear}) == {}
 
 
@@ -280,7 +280,7 @@ def test_from_a_shell_wrong_arguments_are_refused_before_anything_is_asked(wrong
 
 def test_ask_gives_whatever_is_answered_and_its_headers_and_latency():
     with Sandbox(latency_s=0.25) as sandbox:
-        answer = sandbox.client().ask("GET", "gift-cards/checkOrder/nothing")
+        answer = sandbox.client().request("GET", "gift-cards/checkOrder/nothing")
     assert (answer.status, answer.code) == (404, "NOT_FOUND")
     assert "x-request-id" in answer.header_names
     assert answer.latency_s == pytest.approx(0.25)
@@ -290,9 +290,9 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
     with Sandbox(key_type="PRODUCTION", faults=[Fault("balance", cut="after")]) as sandbox:
         client = sandbox.client()
         with pytest.raises(NoAnswerError):
-            client.ask("GET", "account/balance")
+            client.request("GET", "account/balance")
         with pytest.raises(ProductionKeyError):
-            client.ask("POST", "gift-cards/placeOrder", body={})
+            client.request("POST", "gift-cards/placeOrder", body={})
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_ask_raises_where_there_is_no_answer_and_buys_with_no_production_key():
 )
 def test_ask_refuses_what_is_no_path_or_no_method(method, path):
     with pytest.raises(ValueError, match=r"must be .*, got"):
-        Client("some-sandbox-key").ask(method, path)
+        Client("some-sandbox-key").request(method, path)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=1, max_size=5), st.floats(0, 100))

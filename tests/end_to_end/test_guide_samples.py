@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from samples import PRODUCT
 
 from giftlib.clock import SystemClock
-from giftlib.sandbox import Sandbox
 
 GUIDE = Path(__file__).parent / "guide"
 HOST = "https://api.oneclickdz.com"
-WISH = {"productId": "507f1f77bcf86cd799439011", "typeId": "TEST_PARTIAL", "quantity": 4}
+REQUEST = {"productId": PRODUCT, "typeId": "TEST_PARTIAL", "quantity": 4}
 
 PLACE_ORDER = """
 async function placeOrder(productId, typeId, quantity) {
@@ -39,9 +39,9 @@ PLACE_CHECK_LIST = """
 async function ask(path, options) {
   const headers = { "X-Access-Token": process.env.API_KEY, "Content-Type": "application/json" };
   const response = await fetch("https://api.oneclickdz.com/v3/gift-cards/" + path, { headers, ...options });
-  const answer = await response.json();
-  await new Promise(setImmediate); // fetch frees a connection one turn after its answer is read
-  return answer;
+  const content = await response.json();
+  await new Promise(setImmediate); // fetch frees a connection one turn after its response is read
+  return content;
 }
 const placed = await ask("placeOrder", { method: "POST", body: JSON.stringify(%s) });
 const checked = await ask("checkOrder/" + placed.data.orderId);
@@ -119,14 +119,14 @@ def is_here(language):
 
 
 @pytest.fixture
-def sandbox():
-    with Sandbox(clock=SystemClock(), latency_s=0, fulfilment_s=0) as sandbox:
-        yield sandbox
+def sandbox(make_sandbox):
+    """A sandbox in real time whose orders are final at once."""
+    return make_sandbox(clock=SystemClock(), latency_s=0, fulfilment_s=0)
 
 
 @pytest.fixture
 def run(sandbox, tmp_path):
-    """Runs a program against the sandbox as its reader would, the key in the environment."""
+    """Run a program against the sandbox as its reader would, with the key in the environment."""
 
     def run(language, text, api_key=sandbox.api_key):
         if not is_here(language):
@@ -134,10 +134,10 @@ def run(sandbox, tmp_path):
         assert HOST in text
         program = tmp_path / f"sample{language.suffix}"
         program.write_text(text.replace(HOST, sandbox.url), encoding="utf-8")
-        around = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+        environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
         return subprocess.run(
             [*language.command, program],
-            env=around | {"API_KEY": api_key, "PYTHONUTF8": "1"},
+            env=environment | {"API_KEY": api_key, "PYTHONUTF8": "1"},
             capture_output=True,
             encoding="utf-8",
             timeout=30,
@@ -153,41 +153,46 @@ def samples(language, *sections):
 
 
 @every_language
-def test_the_status_check_tells_status_quantity_and_cards(run, language):
-    told = run(language, samples(language, "status_check"))
-    assert (told.stdout, told.returncode) == (CHECKED, 0), told.stderr
+def test_status_check(run, language):
+    """The status check prints status, quantity and cards."""
+    result = run(language, samples(language, "status_check"))
+    assert (result.stdout, result.returncode) == (CHECKED, 0), result.stderr
 
 
 @every_language
-def test_the_status_check_tells_a_key_that_is_refused(run, language):
-    told = run(language, samples(language, "status_check"), api_key="another")
-    assert told.stdout == ""
-    assert ": 401" in told.stderr
-    assert told.returncode != 0
+def test_status_check_with_wrong_key(run, language):
+    """The status check fails with a 401 if the key is rejected."""
+    result = run(language, samples(language, "status_check"), api_key="another")
+    assert result.stdout == ""
+    assert ": 401" in result.stderr
+    assert result.returncode != 0
 
 
-def test_the_curl_sample_prints_the_guides_order(run):
-    told = run(CURL, samples(CURL, "status_check").replace("YOUR_API_KEY", "$API_KEY"))
-    assert told.returncode == 0, told.stderr
-    order = json.loads(told.stdout)["data"]
+def test_curl(run):
+    """The cURL sample prints the guide's order."""
+    result = run(CURL, samples(CURL, "status_check").replace("YOUR_API_KEY", "$API_KEY"))
+    assert result.returncode == 0, result.stderr
+    order = json.loads(result.stdout)["data"]
     assert (order["status"], order["quantity"], len(order["cards"])) == ("FULFILLED", 2, 2)
 
 
 @every_language
 @pytest.mark.parametrize(("type_id", "quantity"), RESULTS)
-def test_an_order_is_polled_to_its_end_and_handled(run, sandbox, language, type_id, quantity):
+def test_poll_and_handle(run, sandbox, language, type_id, quantity):
+    """An order is polled until it is final, and its result handled."""
     [order_id] = sandbox.add_orders(1, type_id, quantity)
     sections = samples(language, "status_check", "poll", "handle_result")
-    told = run(language, sections + language.handle.format(order_id))
-    status, result = RESULTS[type_id, quantity]
-    expected = CHECKED + polled("FULFILLED") + language.cards + polled(status) + result
-    assert (told.stdout, told.returncode) == (expected, 0), told.stderr
+    result = run(language, sections + language.handle.format(order_id))
+    status, printed = RESULTS[type_id, quantity]
+    expected = CHECKED + polled("FULFILLED") + language.cards + polled(status) + printed
+    assert (result.stdout, result.returncode) == (expected, 0), result.stderr
 
 
-def test_the_whole_page_runs_as_one_node_program(run, sandbox):
+def test_whole_page_in_node(run, sandbox):
+    """All samples of the page run as one Node program."""
     # Braces, as the scenario and the status check both declare `order`.
     scenario = "{\n" + samples(NODE, "sandbox_scenarios") + "}\n"
-    told = run(NODE, PLACE_ORDER + scenario + samples(NODE, "status_check", "poll", "handle_result", "process_order"))
+    result = run(NODE, PLACE_ORDER + scenario + samples(NODE, "status_check", "poll", "handle_result", "process_order"))
     [_, order_id] = sandbox.truth()
     expected = (
         polled("REFUNDED") + "Test result: REFUNDED\n"
@@ -196,12 +201,12 @@ def test_the_whole_page_runs_as_one_node_program(run, sandbox):
         + f"Placing order...\nOrder placed: {order_id}\nWaiting for fulfillment...\n"
         + polled("FULFILLED") + RESULTS["type_001", 2][1]
     )  # fmt: skip
-    assert (told.stdout, told.returncode) == (expected, 0), told.stderr
+    assert (result.stdout, result.returncode) == (expected, 0), result.stderr
 
 
 def talk(ask):
     """Place an order, check it, list it."""
-    placed = ask("POST", "placeOrder", json.dumps(WISH).encode())
+    placed = ask("POST", "placeOrder", json.dumps(REQUEST).encode())
     return [placed, ask("GET", f"checkOrder/{placed['data']['orderId']}"), ask("GET", "list")]
 
 
@@ -223,16 +228,16 @@ def by_urllib(sandbox, run):
 
     def ask(method, path, body=None):
         url, headers = f"{sandbox.url}/v3/gift-cards/{path}", {"X-Access-Token": sandbox.api_key}
-        with opener.open(urllib.request.Request(url, body, headers, method=method), timeout=5) as answer:
-            return json.load(answer)
+        with opener.open(urllib.request.Request(url, body, headers, method=method), timeout=5) as response:
+            return json.load(response)
 
     return talk(ask)
 
 
 def by_fetch(sandbox, run):
-    told = run(NODE, PLACE_CHECK_LIST % json.dumps(WISH))
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)
+    result = run(NODE, PLACE_CHECK_LIST % json.dumps(REQUEST))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +245,8 @@ def by_fetch(sandbox, run):
     [(by_http_client, 1), (by_urllib, 3), (by_fetch, 1)],
     ids=["http.client keeps one connection", "urllib closes each", "node's fetch keeps one connection"],
 )
-def test_other_http_clients_place_check_and_list(sandbox, run, monkeypatch, client, connections):
+def test_other_http_clients(sandbox, run, monkeypatch, client, connections):
+    """HTTP clients unlike requests place, check and list an order."""
     accepted = []
     accept = socket.socket.accept
     monkeypatch.setattr(socket.socket, "accept", lambda listener: accepted.append(accept(listener)) or accepted[-1])
@@ -256,5 +262,5 @@ def test_other_http_clients_place_check_and_list(sandbox, run, monkeypatch, clie
         "time": checked["data"]["time"],
     }
     assert checked == {"success": True, "data": order}
-    assert listed["data"]["items"] == [order | {"product": WISH["productId"], "type": WISH["typeId"]}]
+    assert listed["data"]["items"] == [order | {"product": REQUEST["productId"], "type": REQUEST["typeId"]}]
     assert len(accepted) == connections

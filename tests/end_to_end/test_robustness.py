@@ -1,22 +1,14 @@
-"""Each fault of the sandbox as giftlib's caller meets it: what a wait records, what a purchase leaves behind."""
+"""Each fault of the sandbox, as a wait and an order request meet it."""
 
 import pytest
 from alterations import hyphenated, null, numbers_as_text, open_again, too_few_cards, unknown_status, without
+from samples import PRODUCT
 
-from giftlib import (
-    GiftlibError,
-    Journal,
-    NoAnswerError,
-    OrderOutcomeUnknownError,
-    place_order,
-    poll_order_until_complete,
-)
+from giftlib import GiftlibError, NoAnswerError, OrderOutcomeUnknownError, place_order, poll_order_until_complete
 from giftlib.polling import recover_orders
-from giftlib.sandbox import Fault, Sandbox
+from giftlib.sandbox import Fault
 
-PRODUCT = "507f1f77bcf86cd799439011"
 ABSURD = {value: {"Retry-After": value} for value in ("3600", "-1", "soon", "NaN", "Wed, 21 Oct 2099 07:28:00 GMT")}
-
 FAULTS = {
     "500": ({"status": 500}, "INTERNAL_ERROR"),
     "502 of a proxy": ({"status": 502, "body": "html"}, "HTTP_502"),
@@ -44,54 +36,55 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("fault", "outcome"), FAULTS.values(), ids=FAULTS)
-def test_a_wait_records_a_fault_and_goes_on(fault, outcome):
-    with Sandbox(fulfilment_s=1, faults=[Fault("checkOrder", **fault)]) as sandbox:
-        journal = Journal()
-        [order_id] = sandbox.add_orders(1)
-        order = poll_order_until_complete(order_id, client=sandbox.client(), journal=journal, timeout=90)
+def test_wait_with_fault(make_sandbox, journal, fault, outcome):
+    """A wait records a fault and continues."""
+    sandbox = make_sandbox(fulfilment_s=1, faults=[Fault("checkOrder", **fault)])
+    [order_id] = sandbox.add_orders(1)
+    order = poll_order_until_complete(order_id, client=sandbox.client(), journal=journal, timeout=90)
     assert order.status == "FULFILLED" and not order.problems
     outcomes = journal.polls()["outcome"].tolist()
     assert (outcomes[0], outcomes[-1]) == (outcome, "FULFILLED")
-    # What comes behind a length too small may arrive late enough to spoil the next answer as well.
+    # What follows a length that is too small may arrive late enough to break the next response too.
     assert len(outcomes) == 2 or "Content-Length" in fault.get("headers", {})
 
 
 @pytest.mark.parametrize("fault", [fault for fault, _ in FAULTS.values()], ids=FAULTS)
-def test_after_a_faulty_purchase_the_journal_and_the_sandbox_agree(fault):
-    with Sandbox(faults=[Fault("placeOrder", **fault)]) as sandbox:
-        journal, client = Journal(), sandbox.client()
-        try:
+def test_order_with_fault(make_sandbox, journal, fault):
+    """After a fault the journal has exactly the orders that were placed."""
+    sandbox = make_sandbox(faults=[Fault("placeOrder", **fault)])
+    client = sandbox.client()
+    with pytest.raises(GiftlibError) as caught:
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    placed = list(sandbox.truth())
+    assert isinstance(caught.value, OrderOutcomeUnknownError) or not placed
+    recover_orders(journal, client)
+    assert journal.unfinished() == placed
+    assert sum(request.method == "POST" for request in sandbox.requests) == 1
+
+
+def test_no_server_meanwhile(make_sandbox, journal):
+    """While no server listens, no order is placed and the wait continues."""
+    sandbox = make_sandbox(fulfilment_s=1)
+    client = sandbox.client()
+    [order_id] = sandbox.add_orders(1)
+    with sandbox.refusing():
+        with pytest.raises(NoAnswerError):
+            client.check_order_status(order_id)
+        client.key_type = "SANDBOX"
+        with pytest.raises(NoAnswerError):
             place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
-        except GiftlibError as error:
-            told = error
-        bought = list(sandbox.truth())
-        assert isinstance(told, OrderOutcomeUnknownError) or not bought
-        recover_orders(journal, client)
-        assert journal.unfinished() == bought
-        assert sum(request.method == "POST" for request in sandbox.requests) == 1
+    assert journal.intents()["state"].tolist() == ["not placed"]
+    assert poll_order_until_complete(order_id, client=client, journal=journal).status == "FULFILLED"
 
 
-def test_where_nobody_listens_a_wait_goes_on_and_a_purchase_was_not_made():
-    with Sandbox(fulfilment_s=1) as sandbox:
-        journal, client = Journal(), sandbox.client()
-        [order_id] = sandbox.add_orders(1)
-        with sandbox.refusing():
-            with pytest.raises(NoAnswerError):
-                client.check_order_status(order_id)
-            client.key_type = "SANDBOX"
-            with pytest.raises(NoAnswerError):
-                place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
-        assert journal.intents()["state"].tolist() == ["not placed"]
-        assert poll_order_until_complete(order_id, client=client, journal=journal).status == "FULFILLED"
-
-
-def test_the_key_does_not_follow_a_redirect():
-    with Sandbox() as other:
-        elsewhere = {"Location": f"{other.url}/v3/ping"}
-        with Sandbox(faults=[Fault(status=302, headers=elsewhere, rate=1)]) as sandbox:
-            with pytest.raises(NoAnswerError, match="redirected"):
-                sandbox.client().balance()
-        assert other.requests == []
+def test_redirect_between_sandboxes(make_sandbox):
+    """The key does not follow a redirect."""
+    other = make_sandbox()
+    elsewhere = {"Location": f"{other.url}/v3/ping"}
+    sandbox = make_sandbox(faults=[Fault(status=302, headers=elsewhere, rate=1)])
+    with pytest.raises(NoAnswerError, match="redirected"):
+        sandbox.client().balance()
+    assert other.requests == []
 
 
 @pytest.mark.parametrize(
@@ -105,11 +98,11 @@ def test_the_key_does_not_follow_a_redirect():
         (numbers_as_text, "fulfilled_quantity is a text, not a number"),
     ],
 )
-def test_an_order_that_contradicts_itself_is_a_result_with_its_problems(alter, problem):
-    with Sandbox(fulfilment_s=1, faults=[Fault("checkOrder", call=2, alter=alter)]) as sandbox:
-        journal = Journal()
-        [order_id] = sandbox.add_orders(1, quantity=2)
-        order = poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+def test_contradicting_order(make_sandbox, journal, alter, problem):
+    """A final order that contradicts itself is a result with its problems."""
+    sandbox = make_sandbox(fulfilment_s=1, faults=[Fault("checkOrder", call=2, alter=alter)])
+    [order_id] = sandbox.add_orders(1, quantity=2)
+    order = poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
     assert order.status == "FULFILLED"
     assert problem in order.problems
     assert problem in journal.orders()["problems"].item()
@@ -117,20 +110,21 @@ def test_an_order_that_contradicts_itself_is_a_result_with_its_problems(alter, p
 
 @pytest.mark.filterwarnings("ignore:.*giftlib does not know")
 @pytest.mark.parametrize("alter", [unknown_status, without("status"), null("status")])
-def test_a_status_that_nobody_knows_does_not_end_the_wait(alter):
-    with Sandbox(fulfilment_s=1, faults=[Fault("checkOrder", alter=alter, times=3)]) as sandbox:
-        journal = Journal()
-        [order_id] = sandbox.add_orders(1)
-        poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+def test_unusual_status(make_sandbox, journal, alter):
+    """An unknown or missing status does not end the wait."""
+    sandbox = make_sandbox(fulfilment_s=1, faults=[Fault("checkOrder", alter=alter, times=3)])
+    [order_id] = sandbox.add_orders(1)
+    poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
     assert journal.polls()["outcome"].eq("FULFILLED").tolist() == [False, False, False, True]
 
 
-def test_a_final_order_that_seems_open_again_stays_final():
-    with Sandbox(fulfilment_s=1, faults=[Fault("checkOrder", call=3, alter=open_again)]) as sandbox:
-        client, journal = sandbox.client(), Journal()
-        [order_id] = sandbox.add_orders(1)
-        poll_order_until_complete(order_id, client=client, journal=journal)
-        poll_order_until_complete(order_id, client=client, journal=journal)
+def test_order_open_again(make_sandbox, journal):
+    """An order that a later poll shows open again stays final."""
+    sandbox = make_sandbox(fulfilment_s=1, faults=[Fault("checkOrder", call=3, alter=open_again)])
+    client = sandbox.client()
+    [order_id] = sandbox.add_orders(1)
+    poll_order_until_complete(order_id, client=client, journal=journal)
+    poll_order_until_complete(order_id, client=client, journal=journal)
     assert journal.polls()["outcome"].tolist() == ["HANDLING", "FULFILLED", "HANDLING", "FULFILLED"]
     order = journal.orders().iloc[0]
     assert (order["status"], order["fulfilled_quantity"]) == ("FULFILLED", 1)

@@ -1,22 +1,20 @@
-"""A process is killed while it buys and waits; after one more run its journal and the emulator agree.
+"""A process is killed while it places orders and waits; after one more run its journal and the emulator agree.
 
 The environment variable GIFTLIB_CRASH_RUNS says how often, 5 times by default.
 """
 
-import multiprocessing
 import os
 import random
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import pytest
-from crashing import ORDERS, buy, serve
+from crashing import ORDERS, place, serve
+from processes import PROCESSES
 
 from giftlib import Client, Journal
 
 RUNS = int(os.environ.get("GIFTLIB_CRASH_RUNS", "5"))
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["crashing"])
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +29,7 @@ def emulator():
 
 @pytest.fixture(scope="module")
 def whole_run_s(emulator, tmp_path_factory):
-    """Seconds that a buyer takes whom nobody kills."""
+    """The seconds that the process takes if it is not killed."""
     started = monotonic()
     process = start(emulator, tmp_path_factory.mktemp("whole") / "journal.sqlite", "run_whole")
     process.join()
@@ -40,13 +38,13 @@ def whole_run_s(emulator, tmp_path_factory):
 
 
 def start(emulator, path, type_id):
-    process = PROCESSES.Process(target=buy, args=(*emulator, path, type_id))
+    process = PROCESSES.Process(target=place, args=(*emulator, path, type_id))
     process.start()
     return process
 
 
-def bought(emulator, type_id):
-    """The emulator's own word: the ids of all orders of the type."""
+def placed(emulator, type_id):
+    """The ids of all orders of the type that the emulator has."""
     url, key = emulator
     client, now, ids, number, pages = Client(key, url), datetime.now(UTC), [], 1, 1
     while number <= pages:
@@ -57,7 +55,8 @@ def bought(emulator, type_id):
 
 
 @pytest.mark.parametrize("run", range(RUNS))
-def test_a_killed_buyer_loses_no_order_and_buys_none_twice(emulator, whole_run_s, tmp_path, run):
+def test_killed_process(emulator, whole_run_s, tmp_path, run):
+    """A killed process loses no order and places none twice."""
     path, type_id = tmp_path / "journal.sqlite", f"run_{run}"
     killed = start(emulator, path, type_id)
     killed.join(timeout=random.Random(run).uniform(0, whole_run_s))
@@ -70,8 +69,8 @@ def test_a_killed_buyer_loses_no_order_and_buys_none_twice(emulator, whole_run_s
     journal = Journal(path)
     orders, intents = journal.orders(), journal.intents()
     journal.close()
-    assert sorted(orders["order_id"]) == sorted(bought(emulator, type_id))
+    assert sorted(orders["order_id"]) == sorted(placed(emulator, type_id))
     assert orders["status"].eq("FULFILLED").all()
     assert len(intents) == ORDERS
-    # At most the purchase under way when the process was killed never reached the emulator.
+    # At most the request that was being sent when the process was killed did not reach the emulator.
     assert len(orders) >= ORDERS - 1

@@ -1,3 +1,5 @@
+"""Orders exported to Parquet, and computed by Dask: the same figures as in one frame."""
+
 import os
 from decimal import Decimal
 
@@ -7,27 +9,27 @@ import pandas as pd
 import pytest
 from dask.distributed import Client as Cluster
 from dask.distributed import LocalCluster
+from samples import PRODUCT
 
 from giftlib import GiftlibError, Journal, Sandbox, process_orders, refund_totals, time_to_fulfilment
 from giftlib.analysis.columns import of_parts
 from giftlib.journal import parquet
 from giftlib.journal.parquet import write_orders
 
-PRODUCT = "507f1f77bcf86cd799439011"
-KINDS = [("type_001", 1), ("TEST_PARTIAL", 3), ("TEST_REFUND", 2)]
+ITEMS = [("type_001", 1), ("TEST_PARTIAL", 3), ("TEST_REFUND", 2)]
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    """A journal of two days: 60 orders bought, 20 of somebody else, 3 still open."""
-    kept = Journal()
+    """A journal of two days: 60 orders placed with it, 3 placed elsewhere and not final."""
+    journal = Journal()
     with Sandbox(seed=5) as sandbox:
         client = sandbox.client()
-        process_orders([(PRODUCT, *kind) for kind in KINDS * 10], client=client, journal=kept)
+        process_orders([(PRODUCT, *item) for item in ITEMS * 10], client=client, journal=journal)
         sandbox.clock.sleep(86_400)
-        process_orders([(PRODUCT, *kind) for kind in KINDS * 10], client=client, journal=kept)
-        kept.watch(*sandbox.add_orders(3))
-    return kept
+        process_orders([(PRODUCT, *item) for item in ITEMS * 10], client=client, journal=journal)
+        journal.watch(*sandbox.add_orders(3))
+    return journal
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def exported(recorded, tmp_path, monkeypatch):
     return tmp_path / "orders"
 
 
-def test_an_export_holds_every_order_under_its_day(recorded, exported):
+def test_days(recorded, exported):
+    """An export holds every order in the folder of its day."""
     back = pd.read_parquet(exported).sort_values("order_id", ignore_index=True)
     days = back.pop("day").astype(str)
     assert sorted(path.name for path in exported.iterdir()) == ["day=2026-01-01", "day=2026-01-02", "day=unknown"]
@@ -46,7 +49,8 @@ def test_an_export_holds_every_order_under_its_day(recorded, exported):
     assert (days == orders["placed_at"].dt.strftime("%Y-%m-%d").fillna("unknown")).all()
 
 
-def test_amounts_keep_all_their_places(recorded, tmp_path):
+def test_decimal_places(recorded, tmp_path):
+    """Amounts keep all their decimal places."""
     orders = recorded.orders()[:2].assign(refunded_amount=[Decimal("0.3333"), Decimal("1E+3")])
     write_orders([orders], tmp_path / "orders", decimal_places=4)
     assert list(pd.read_parquet(tmp_path / "orders")["refunded_amount"]) == [Decimal("0.3333"), Decimal(1000)]
@@ -59,12 +63,13 @@ def cluster():
             yield client
 
 
-def test_two_worker_processes_give_the_numbers_of_pandas(recorded, exported, cluster):
+def test_two_processes(recorded, exported, cluster):
+    """Two worker processes give the figures of pandas."""
     orders, parts = recorded.orders(), dd.read_parquet(exported, blocksize=None)
     pids = of_parts(parts, ["order_id"], lambda part: pd.DataFrame({"pid": [os.getpid()], "orders": [len(part)]}))
     assert pids["orders"].sum() == len(orders) and set(pids["pid"]) == set(cluster.run(os.getpid).values())
-    for end in (None, "REFUNDED"):
-        one, other = time_to_fulfilment(orders, end=end), time_to_fulfilment(parts, end=end)
+    for outcome in (None, "REFUNDED"):
+        one, other = time_to_fulfilment(orders, outcome=outcome), time_to_fulfilment(parts, outcome=outcome)
         pd.testing.assert_frame_equal(one.frame(), other.frame())
         pd.testing.assert_frame_equal(one.band(), other.band())
         assert one.fits == other.fits
@@ -77,7 +82,8 @@ def test_two_worker_processes_give_the_numbers_of_pandas(recorded, exported, clu
 
 
 @pytest.mark.parametrize("parts", [1, 4, 100])
-def test_any_number_of_parts_gives_the_numbers_of_pandas(recorded, parts):
+def test_any_number_of_parts(recorded, parts):
+    """Any number of parts gives the figures of pandas."""
     orders = recorded.orders()
     with dask.config.set({"dataframe.convert-string": False, "scheduler": "synchronous"}):
         frame = dd.from_pandas(orders, npartitions=parts)
@@ -85,21 +91,24 @@ def test_any_number_of_parts_gives_the_numbers_of_pandas(recorded, parts):
         pd.testing.assert_frame_equal(refund_totals(frame, "status"), refund_totals(orders, "status"))
 
 
-def test_a_directory_in_use_is_left_as_it_is(recorded, exported):
+def test_directory_in_use(recorded, exported):
+    """A directory in use is left as it is."""
     before = sorted(exported.rglob("*"))
     with pytest.raises(ValueError, match="directory must be a new or an empty one, got .*orders"):
         recorded.to_parquet(exported)
     assert sorted(exported.rglob("*")) == before
 
 
-def test_an_empty_directory_will_do_and_an_empty_journal_will_not(recorded, tmp_path):
+def test_empty_directory_and_journal(recorded, tmp_path):
+    """An export needs an empty or new directory, and a journal with orders."""
     recorded.to_parquet(tmp_path)
     assert len(pd.read_parquet(tmp_path)) == len(recorded.orders())
     with pytest.raises(GiftlibError, match="no order"):
         Journal().to_parquet(tmp_path / "none")
 
 
-def test_what_cannot_be_written_leaves_nothing(recorded, tmp_path):
+def test_failed_export(recorded, tmp_path):
+    """An export that fails leaves nothing behind."""
     too_long = recorded.orders().assign(refunded_amount=Decimal(10**37))
     with pytest.raises(GiftlibError, match="cannot be written"):
         write_orders([recorded.orders(), too_long], tmp_path / "orders", decimal_places=2)

@@ -7,6 +7,7 @@ import sqlite3
 import pandas as pd
 import pytest
 from reporting import write_journal
+from samples import ORDER_ID
 
 from giftlib import Journal
 from giftlib.errors import JournalError
@@ -99,13 +100,13 @@ def test_reading_changes_nothing(journals, tmp_path):
 def test_copy_after_kill(tmp_path):
     """A copy has what a killed program left beside the file, and leaves it there."""
     with Journal(tmp_path / "live.sqlite") as written:
-        written.watch("6901616fe9e88196b4eb64b3")
+        written.watch(ORDER_ID)
         for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
             shutil.copyfile(tmp_path / f"live.sqlite{suffix}", tmp_path / f"killed.sqlite{suffix}")
     before = {path.name: path.read_bytes() for path in tmp_path.glob("killed*")}
     assert len(before) == 2
     copy_journal(tmp_path / "killed.sqlite", tmp_path / "copy.sqlite")
-    assert frames(tmp_path / "copy.sqlite")[0]["order_id"].tolist() == ["6901616fe9e88196b4eb64b3"]
+    assert frames(tmp_path / "copy.sqlite")[0]["order_id"].tolist() == [ORDER_ID]
     assert {path.name: path.read_bytes() for path in tmp_path.glob("killed*")} == before
 
 

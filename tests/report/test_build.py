@@ -9,7 +9,8 @@ import sys
 
 import pandas as pd
 import pytest
-from reporting import CELLS, PRODUCT, files_of, head_of, manifest_of, page_of, write_notebook
+from reporting import CELLS, files_of, head_of, manifest_of, page_of, write_notebook
+from samples import ORDER_ID, PRODUCT
 
 import giftlib.report
 from giftlib import GiftlibError, Journal
@@ -224,7 +225,7 @@ def chosen(folder, tmp_path_factory):
     out = notebooks / "out"
     out.mkdir()
     with Journal(notebooks / "live.sqlite") as journal:
-        journal.watch("6901616fe9e88196b4eb64b3")
+        journal.watch(ORDER_ID)
         for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
             shutil.copy(notebooks / f"live.sqlite{suffix}", out / f"journal.sqlite{suffix}")
     options = ["--only", "2,1", "--orders", "5", "--seed", "77", "--settings", str(notebooks / "settings.json")]

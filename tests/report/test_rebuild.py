@@ -5,7 +5,8 @@ import shutil
 import sqlite3
 
 import pytest
-from reporting import PRODUCT, files_of, head_of, manifest_of, write_journal
+from reporting import files_of, head_of, manifest_of, write_journal
+from samples import ORDER_ID, PRODUCT
 
 from giftlib import Journal, process_orders
 from giftlib.cli import main
@@ -57,7 +58,7 @@ def open_still(path):
 
 def watched(path):
     with Journal(path) as journal:
-        journal.watch("6901616fe9e88196b4eb64b3")
+        journal.watch(ORDER_ID)
 
 
 @pytest.mark.parametrize("write", [open_still, watched])

@@ -1,6 +1,6 @@
-"""What the API may wrongly say: ready-made `alter`s for a `Fault`, from the data of an answer to other data.
+"""What the API may wrongly report: ready-made `alter`s for a `Fault`, from the data of a response to other data.
 
-Each works on the answers of all endpoints and leaves alone what it does not concern.
+Each works on the responses of all endpoints and leaves alone what it does not concern.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def too_few_cards(order: dict[str, Any]) -> dict[str, Any]:
 
 @in_every_object
 def unknown_status(order: dict[str, Any]) -> dict[str, Any]:
-    """The order's status is one that nobody knows, `ON_HOLD`."""
+    """The order's status is unknown: `ON_HOLD`."""
     return order | {"status": "ON_HOLD"} if "status" in order else order
 
 
@@ -83,4 +83,4 @@ WRONG_ORDERS = tuple(
         null("cards"),
     )
 )
-"""Wrong answers about an order, for `at_rate(0.3, WRONG_ORDERS, "checkOrder")`."""
+"""Wrong responses about an order, for `at_rate(0.3, WRONG_ORDERS, "checkOrder")`."""

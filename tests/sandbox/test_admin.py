@@ -1,4 +1,4 @@
-"""The control surface, and that it is shut unless it is asked for."""
+"""The control address, and that it is off unless asked for."""
 
 import math
 
@@ -15,7 +15,7 @@ def sandbox():
         yield sandbox
 
 
-def press(sandbox, name, **given):
+def post(sandbox, name, **given):
     return requests.post(f"{sandbox.url}/_sandbox/{name}", json=given, timeout=5)
 
 
@@ -24,57 +24,63 @@ def read(sandbox, name):
 
 
 @pytest.mark.parametrize("name", ["truth", "settings", "reset", "advance"])
-def test_without_being_asked_for_it_is_not_there(name):
+def test_off_by_default(name):
+    """Without `control` there is no control address."""
     with Sandbox() as sandbox:
         for method in ("GET", "POST"):
-            answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json={"seconds": 1}, timeout=5)
-            assert answer.status_code == 404
+            response = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json={"seconds": 1}, timeout=5)
+            assert response.status_code == 404
         assert sandbox.clock.monotonic() < 5
 
 
-def test_it_tells_the_truth_the_settings_and_the_requests(sandbox):
-    order_ids = press(sandbox, "orders", n=2, type_id="TEST_REFUND", quantity=3).json()["order_ids"]
+def test_reads(sandbox):
+    """It gives the truth, the settings and the requests."""
+    order_ids = post(sandbox, "orders", n=2, type_id="TEST_REFUND", quantity=3).json()["order_ids"]
     sandbox.client().balance()
     assert read(sandbox, "truth") == dict.fromkeys(order_ids)
     assert read(sandbox, "settings") == {"fulfilment_s": "inf", "latency_s": 0}
     assert [(row["path"], row["status"]) for row in read(sandbox, "requests")] == [("/v3/account/balance", 200)]
 
 
-def test_it_moves_the_simulated_clock(sandbox):
+def test_advance(sandbox):
+    """It moves the simulated clock."""
     before = sandbox.clock.monotonic()
-    answer = press(sandbox, "advance", seconds=90.5)
+    response = post(sandbox, "advance", seconds=90.5)
     assert sandbox.clock.monotonic() == before + 90.5
-    assert answer.json() == {"now": sandbox.clock.now_utc().isoformat()}
+    assert response.json() == {"now": sandbox.clock.now_utc().isoformat()}
 
 
-def test_nobody_moves_the_system_clock():
+def test_advance_system_clock():
+    """The system clock cannot be moved."""
     with Sandbox(clock=SystemClock(), control=True) as sandbox:
-        answer = press(sandbox, "advance", seconds=1)
-    assert (answer.status_code, answer.json()["error"]) == (
+        response = post(sandbox, "advance", seconds=1)
+    assert (response.status_code, response.json()["error"]) == (
         409,
-        "the sandbox is on the system clock, which nobody can move",
+        "the sandbox is on the system clock, which cannot be moved",
     )
 
 
-def test_it_injects_a_fault(sandbox):
-    assert press(sandbox, "faults", endpoint="balance", status=503, times=1).status_code == 200
+def test_inject(sandbox):
+    """It injects a fault."""
+    assert post(sandbox, "faults", endpoint="balance", status=503, times=1).status_code == 200
     client = sandbox.client()
     with pytest.raises(Exception, match="503"):
         client.balance()
     assert client.balance() > 0
 
 
-def test_it_deposits_and_it_resets(sandbox):
-    press(sandbox, "deposit", amount="0.25")
+def test_deposit_and_reset(sandbox):
+    """It deposits, and it resets."""
+    post(sandbox, "deposit", amount="0.25")
     assert str(sandbox.client().balance()) == "10000000.25"
-    press(sandbox, "orders")
-    press(sandbox, "reset")
+    post(sandbox, "orders")
+    post(sandbox, "reset")
     assert read(sandbox, "truth") == {}
     assert str(sandbox.client().balance()) == "10000000"
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "told"),
+    ("name", "given", "expected"),
     [
         ("advance", {}, "seconds"),
         ("advance", {"seconds": -1}, "seconds must be a number from 0 to 1e9, got -1"),
@@ -83,23 +89,24 @@ def test_it_deposits_and_it_resets(sandbox):
         ("faults", {"endpoint": "nowhere"}, "endpoint must be"),
         ("faults", {"alter": "x"}, "unknown field 'alter'; accepted are "),
         ("orders", {"n": -1}, "n must be a whole number"),
-        ("orders", {"type_id": 7}, "type_id must be a text"),
+        ("orders", {"type_id": 7}, "type_id must be a string"),
         ("orders", {"n": 2, "quantity": 15_000, "type_id": "type_001"}, "holds 10000000 dinars"),
-        ("faults", {"status": 503, "headers": {"Retry-After": 5}}, "headers must be texts"),
-        ("faults", {"status": 503, "headers": []}, "headers must be texts"),
-        ("faults", {"status": 503, "headers": {"A": "b\r\nC: d"}}, "headers must be texts"),
-        ("faults", {"status": 503, "code": 5}, "code must be a text"),
+        ("faults", {"status": 503, "headers": {"Retry-After": 5}}, "headers must be strings"),
+        ("faults", {"status": 503, "headers": []}, "headers must be strings"),
+        ("faults", {"status": 503, "headers": {"A": "b\r\nC: d"}}, "headers must be strings"),
+        ("faults", {"status": 503, "code": 5}, "code must be a string"),
         ("deposit", {"amount": "1" + 29 * "0"}, "amount must be dinars"),
         ("deposit", {"amount": "1.005"}, "amount must be dinars"),
         ("reset", {"now": True}, "unexpected keyword argument 'now'"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_changes_nothing(sandbox, name, given, told):
-    answer = requests.post(
+def test_bad_input(sandbox, name, given, expected):
+    """A wrong value is an error that says what is wrong, and nothing changes."""
+    response = requests.post(
         f"{sandbox.url}/_sandbox/{name}", data=requests.compat.json.dumps(given), timeout=5,
         headers={"Content-Type": "application/json"},
     )  # fmt: skip
-    assert answer.status_code == 400 and told in answer.json()["error"]
+    assert response.status_code == 400 and expected in response.json()["error"]
     assert sandbox.truth() == {} and sandbox.clock.monotonic() == 0
 
 
@@ -116,15 +123,17 @@ def test_what_makes_no_sense_is_told_and_changes_nothing(sandbox, name, given, t
         ("GET", "nothing", {}, 404),
     ],
 )
-def test_a_page_of_another_site_cannot_press_its_buttons(sandbox, method, name, headers, status):
+def test_other_sites(sandbox, method, name, headers, status):
+    """A page of another site can use nothing of it."""
     sandbox.add_orders(1)
-    answer = requests.request(method, f"{sandbox.url}/_sandbox/{name}", data=b"{}", headers=headers, timeout=5)
-    assert answer.status_code == status
-    assert not any(header.startswith("Access-Control") for header in answer.headers)
+    response = requests.request(method, f"{sandbox.url}/_sandbox/{name}", data=b"{}", headers=headers, timeout=5)
+    assert response.status_code == status
+    assert not any(header.startswith("Access-Control") for header in response.headers)
     assert len(sandbox.truth()) == 1
 
 
-def test_it_is_no_part_of_the_api(sandbox):
-    press(sandbox, "faults", status=503, times=3)
+def test_not_the_api(sandbox):
+    """Its requests are not requests of the API: no fault, no record."""
+    post(sandbox, "faults", status=503, times=3)
     assert read(sandbox, "truth") == {}
     assert read(sandbox, "requests") == []

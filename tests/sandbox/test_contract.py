@@ -1,12 +1,12 @@
-"""The sandbox's HTTP face against the documentation's samples, asked by plain requests."""
+"""The sandbox's responses against the documentation's samples, by plain requests."""
 
 import re
 from decimal import Decimal
 
 import pytest
 import requests
+from samples import ORDER_ID, PRODUCT
 
-SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 ISO_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 # The samples of the vendor's documentation. Card codes are not compared: the sandbox has its own.
@@ -32,7 +32,7 @@ CATALOG_PRODUCT = {"id": "6126393c6f57860f925a1983", "title": "PSN Germany", "en
 CHECK_PRODUCT = {
     "success": True,
     "data": {
-        "productId": "507f1f77bcf86cd799439011",
+        "productId": PRODUCT,
         "productTitle": "PSN",
         "types": [
             {"id": "type_001", "name": "PSN 500 DA", "price": 490, "quantity": 150},
@@ -45,17 +45,17 @@ CHECK_PRODUCT = {
 }
 PLACE_ORDER = {
     "success": True,
-    "data": {"orderId": "6901616fe9e88196b4eb64b3"},
+    "data": {"orderId": ORDER_ID},
     "meta": {"timestamp": "2025-10-29T01:00:00.000Z"},
     "requestId": "req_1730163600_abc123",
 }
 HANDLING = {
     "success": True,
     "data": {
-        "_id": "6901616fe9e88196b4eb64b3",
+        "_id": ORDER_ID,
         "status": "HANDLING",
         "quantity": 2,
-        "product": "507f1f77bcf86cd799439011",
+        "product": PRODUCT,
         "type": "type_001",
         "time": "2025-10-29T01:00:00.000Z",
     },
@@ -63,7 +63,7 @@ HANDLING = {
 FULFILLED = {
     "success": True,
     "data": {
-        "_id": "6901616fe9e88196b4eb64b3",
+        "_id": ORDER_ID,
         "status": "FULFILLED",
         "quantity": 2,
         "fulfilled_quantity": 2,
@@ -96,7 +96,7 @@ LIST_REFUNDED = {
     "fulfilled_amount": 0,
     "cards": [],
     "status": "REFUNDED",
-    "product": "507f1f77bcf86cd799439011",
+    "product": PRODUCT,
     "type": "TEST_REFUND",
     "time": "2025-10-25T14:23:24.000Z",
 }
@@ -108,7 +108,7 @@ TRANSACTION = {
     "amount": 490,
     "oldBalance": 1326,
     "newBalance": 836,
-    "objid": "6901616fe9e88196b4eb64b3",
+    "objid": ORDER_ID,
     "note": "",
     "time": "2025-10-29T01:00:00.000Z",
 }
@@ -116,7 +116,7 @@ PAGINATION = {"page": 1, "pageSize": 5, "totalPages": 11, "totalResults": 55}
 ANY = object()
 
 
-def assert_shape(got, sample, path="answer"):
+def assert_shape(got, sample, path="response"):
     """Same keys and same JSON types all the way down, lists by their first item."""
     if isinstance(sample, dict):
         assert got.keys() == sample.keys(), path
@@ -141,58 +141,66 @@ def assert_shape(got, sample, path="answer"):
     [
         ("ping", PING),
         ("validate", VALIDATE),
-        (f"gift-cards/checkProduct/{SAMPLE_PRODUCT}", CHECK_PRODUCT),
-        ("gift-cards/checkOrder/6901616fe9e88196b4eb64b3", FULFILLED),
+        (f"gift-cards/checkProduct/{PRODUCT}", CHECK_PRODUCT),
+        (f"gift-cards/checkOrder/{ORDER_ID}", FULFILLED),
         ("account/balance", BALANCE),
     ],
 )
-def test_a_read_answers_in_the_shape_of_its_sample(call, path, sample):
-    answer = call(path)
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("application/json")
-    assert_shape(answer.json(), sample)
+def test_sample_shapes(call, path, sample):
+    """A response has the shape of the documentation's sample."""
+    response = call(path)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert_shape(response.json(), sample)
 
 
-def test_the_guides_order_is_answered_as_in_the_guide(call):
-    assert call.check("6901616fe9e88196b4eb64b3").json() == FULFILLED
+def test_sample_order(call):
+    """The guide's own order has the response of the guide."""
+    assert call.check(ORDER_ID).json() == FULFILLED
 
 
-def test_the_guides_order_is_nowhere_else(call):
+def test_sample_order_unlisted(call):
+    """The guide's order is in no list and on no account."""
     assert call("gift-cards/list").json()["data"]["items"] == []
     assert call("account/transactions").json()["data"]["items"] == []
     assert call.sandbox.truth() == {}
 
 
-def test_without_the_sample_setting_the_guides_order_is_unknown(open_sandbox):
-    assert open_sandbox(sample_order=False).check("6901616fe9e88196b4eb64b3").status_code == 404
+def test_sample_order_off(open_sandbox):
+    """Without its setting the guide's order is unknown."""
+    assert open_sandbox(sample_order=False).check(ORDER_ID).status_code == 404
 
 
-def test_the_sample_product_has_the_samples_types(call):
-    data = call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+def test_sample_product(call):
+    """The sample product has the sample's types."""
+    data = call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data["types"] == CHECK_PRODUCT["data"]["types"]
 
 
-def test_prices_can_be_set(open_sandbox):
+def test_prices(open_sandbox):
+    """A price that was set shows in checkProduct and is charged."""
     call = open_sandbox(prices={"type_001": Decimal("512.25")})
-    assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 512.25
+    assert call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]["types"][0]["price"] == 512.25
     call.order_id(type_id="type_001", quantity=2)
     assert call("account/transactions").json()["data"]["items"][0]["amount"] == 1024.5
 
 
-def test_the_catalogue_has_totals_beside_data_and_the_captured_products(call):
-    answer = call("gift-cards/catalog").json()
-    assert answer.keys() == {"success", "totalCategories", "totalProducts", "data", "meta"}
-    categories = answer["data"]["categories"]
+def test_catalog(call):
+    """The catalogue has its totals beside data, and the captured products."""
+    response = call("gift-cards/catalog").json()
+    assert response.keys() == {"success", "totalCategories", "totalProducts", "data", "meta"}
+    categories = response["data"]["categories"]
     products = [product for category in categories for product in category["products"]]
-    assert (answer["totalCategories"], answer["totalProducts"]) == (len(categories), len(products))
+    assert (response["totalCategories"], response["totalProducts"]) == (len(categories), len(products))
     assert all(category.keys() == {"title", "products"} for category in categories)
     assert CATALOG_PRODUCT in products
-    assert {"612619816f57860f9259eee3", SAMPLE_PRODUCT} < {product["id"] for product in products}
+    assert {"612619816f57860f9259eee3", PRODUCT} < {product["id"] for product in products}
     for product in products:
         assert {"id", "title", "enabled"} <= product.keys() <= {"id", "title", "enabled", "region"}
 
 
-def test_every_product_of_the_catalogue_can_be_checked(call):
+def test_catalog_products(call):
+    """Every product of the catalogue can be checked."""
     for category in call("gift-cards/catalog").json()["data"]["categories"]:
         for product in category["products"]:
             assert_shape(call(f"gift-cards/checkProduct/{product['id']}").json(), CHECK_PRODUCT)
@@ -205,7 +213,8 @@ def test_every_product_of_the_catalogue_can_be_checked(call):
         {"key_type": "PRODUCTION", "key_scope": "READ-ONLY", "allowed_ips": ("127.0.0.1",)},
     ],
 )
-def test_validate_echoes_the_key_and_its_properties(open_sandbox, settings):
+def test_validate(open_sandbox, settings):
+    """validate gives the key and its properties."""
     call = open_sandbox(**settings)
     assert call("validate").json()["data"]["apiKey"] == {
         "key": call.sandbox.api_key,
@@ -216,28 +225,32 @@ def test_validate_echoes_the_key_and_its_properties(open_sandbox, settings):
     }
 
 
-def test_ping_needs_no_key(call):
+def test_ping(call):
+    """ping needs no key."""
     assert requests.get(call.sandbox.url + "/v3/ping", timeout=5).status_code == 200
 
 
-def test_placing_answers_with_an_order_id(call):
-    answer = call.place().json()
-    assert_shape(answer, PLACE_ORDER)
-    assert re.fullmatch("[0-9a-f]{24}", answer["data"]["orderId"])
+def test_place_order(call):
+    """Placing an order gives its id."""
+    response = call.place().json()
+    assert_shape(response, PLACE_ORDER)
+    assert re.fullmatch("[0-9a-f]{24}", response["data"]["orderId"])
 
 
-def test_an_order_id_tells_when_it_was_placed(call):
+def test_order_id_time(call):
+    """An order id begins with the time of placement."""
     call.sandbox.clock.sleep(100.7)
     assert int(call.order_id()[:8], 16) == int(call.sandbox.clock.now_utc().timestamp())
 
 
-def test_an_order_being_handled_has_product_and_type_and_no_result(call):
+def test_handling(call):
+    """An order that is HANDLING has product and type, and no result."""
     order_id = call.order_id(quantity=2)
-    answer = call.check(order_id).json()
-    assert_shape(answer, HANDLING)
-    assert answer["data"] == HANDLING["data"] | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
+    response = call.check(order_id).json()
+    assert_shape(response, HANDLING)
+    assert response["data"] == HANDLING["data"] | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
     row = call("gift-cards/list").json()["data"]["items"][0]
-    assert row == answer["data"]
+    assert row == response["data"]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +266,8 @@ def test_an_order_being_handled_has_product_and_type_and_no_result(call):
         ("TEST_PARTIAL", 1, "up", "FULFILLED", 1),
     ],
 )
-def test_the_type_settles_what_becomes_of_an_order(open_sandbox, type_id, quantity, rounding, status, delivered):
+def test_outcomes(open_sandbox, type_id, quantity, rounding, status, delivered):
+    """The type determines the outcome of an order."""
     call = open_sandbox(partial_rounding=rounding)
     price = 0 if type_id == "anything" else 490
     order_id = call.order_id(type_id=type_id, quantity=quantity)
@@ -271,34 +285,37 @@ def test_the_type_settles_what_becomes_of_an_order(open_sandbox, type_id, quanti
         "time": "2026-01-01T00:00:00.000Z",
     }
     row = call("gift-cards/list").json()["data"]["items"][0]
-    assert row == data | {"product": SAMPLE_PRODUCT, "type": type_id}
+    assert row == data | {"product": PRODUCT, "type": type_id}
 
 
-@pytest.mark.parametrize(("product", "sample"), [("string", LIST_FULFILLED), (SAMPLE_PRODUCT, LIST_REFUNDED)])
-def test_final_rows_of_the_list_are_like_the_captured_ones(call, product, sample):
+@pytest.mark.parametrize(("product", "sample"), [("string", LIST_FULFILLED), (PRODUCT, LIST_REFUNDED)])
+def test_list_rows(call, product, sample):
+    """Final rows of the list are like the captured ones."""
     order_id = call.order_id(product, sample["type"], sample["quantity"])
     call.sandbox.clock.sleep(10)
     row = call("gift-cards/list").json()["data"]["items"][0]
     assert row == sample | {"_id": order_id, "time": "2026-01-01T00:00:00.000Z"}
 
 
-def test_the_list_is_newest_first_and_paged(call):
+def test_list_pages(call):
+    """The list is in pages, newest first."""
     ids = []
     for _ in range(7):
         ids += call.sandbox.add_orders(1)
         call.sandbox.clock.sleep(1)
     seen = []
     for page in (1, 2, 3, 4):
-        answer = call(f"gift-cards/list?page={page}&pageSize=3").json()
-        assert answer.keys() == {"success", "data", "meta"}
-        assert answer["data"]["pagination"] == {"page": page, "pageSize": 3, "totalPages": 3, "totalResults": 7}
-        assert_shape(answer["data"]["pagination"], PAGINATION)
-        seen += [row["_id"] for row in answer["data"]["items"]]
+        response = call(f"gift-cards/list?page={page}&pageSize=3").json()
+        assert response.keys() == {"success", "data", "meta"}
+        assert response["data"]["pagination"] == {"page": page, "pageSize": 3, "totalPages": 3, "totalResults": 7}
+        assert_shape(response["data"]["pagination"], PAGINATION)
+        seen += [row["_id"] for row in response["data"]["items"]]
     assert seen == ids[::-1]
 
 
 @pytest.mark.parametrize("path", ["gift-cards/list", "account/transactions"])
-def test_lists_can_be_narrowed_to_a_period_with_both_ends_included(call, path):
+def test_list_period(call, path):
+    """Lists can be limited to a period; both ends are included."""
     for _ in range(5):
         call.sandbox.add_orders(1)
         call.sandbox.clock.sleep(1)
@@ -311,7 +328,8 @@ def test_lists_can_be_narrowed_to_a_period_with_both_ends_included(call, path):
     assert call(f"{path}?from=2027-01-01&to=2025-01-01").json()["data"]["items"] == []
 
 
-def test_the_list_takes_one_end_of_a_period_alone(call):
+def test_list_half_period(call):
+    """The list accepts one end of a period without the other."""
     call.sandbox.add_orders(1)
     assert call("gift-cards/list?from=2026-01-01T00:00:01Z").json()["data"]["items"] == []
     assert len(call("gift-cards/list?to=2026-01-01T00:00:01Z").json()["data"]["items"]) == 1
@@ -322,22 +340,25 @@ def test_the_list_takes_one_end_of_a_period_alone(call):
     ["pageSize=101", "pageSize=0", "page=0", "page=-1", "page=one", "page=1.5", "page=", "from=yesterday", "to="],
 )
 @pytest.mark.parametrize("path", ["gift-cards/list", "account/transactions"])
-def test_a_bad_query_is_refused(call, path, query):
-    assert_refused(call(f"{path}?{query}"), 400, "ERR_VALIDATION", details=ANY)
+def test_bad_query(call, path, query):
+    """A wrong query is rejected."""
+    assert_rejected(call(f"{path}?{query}"), 400, "ERR_VALIDATION", details=ANY)
 
 
 @pytest.mark.parametrize("query", ["from=2026-01-01T00:00:00Z", "to=2026-01-01T00:00:00Z"])
-def test_transactions_want_both_ends_of_a_period(call, query):
-    assert_refused(call(f"account/transactions?{query}"), 400, "ERR_VALIDATION", details=ANY)
+def test_transactions_period(call, query):
+    """transactions needs both ends of a period."""
+    assert_rejected(call(f"account/transactions?{query}"), 400, "ERR_VALIDATION", details=ANY)
 
 
-def test_an_order_is_debited_at_once_and_credited_when_it_falls_short(open_sandbox):
+def test_debit_and_refund(open_sandbox):
+    """An order is charged when it is placed, and refunded in part when cards are missing."""
     call = open_sandbox(opening_balance=Decimal("10000.13"))
     order_id = call.order_id(type_id="TEST_PARTIAL", quantity=4)
     call.sandbox.clock.sleep(12)
-    answer = call("account/transactions").json()
-    assert answer.keys() == {"success", "data", "meta"}
-    refund, order = answer["data"]["items"]
+    response = call("account/transactions").json()
+    assert response.keys() == {"success", "data", "meta"}
+    refund, order = response["data"]["items"]
     assert_shape(order, TRANSACTION)
     assert order | {"_id": ""} == {
         "_id": "",
@@ -374,17 +395,18 @@ def test_an_order_is_debited_at_once_and_credited_when_it_falls_short(open_sandb
         ("12345678901234567890.12", "12345678901234567890.12"),
     ],
 )
-def test_money_is_written_exactly(open_sandbox, amount, written):
+def test_exact_money(open_sandbox, amount, written):
+    """Amounts are written exactly."""
     call = open_sandbox(opening_balance=Decimal(amount))
     assert f'"balance":{written}}}' in call("account/balance").text
 
 
-def assert_refused(answer, status, code, details=None):
-    body = answer.json()
-    assert (answer.status_code, body["error"]["code"]) == (status, code)
+def assert_rejected(response, status, code, details=None):
+    body = response.json()
+    assert (response.status_code, body["error"]["code"]) == (status, code)
     assert body.keys() == {"success", "error", "requestId"}
     assert body["success"] is False
-    assert body["requestId"] == answer.headers["X-Request-Id"]
+    assert body["requestId"] == response.headers["X-Request-Id"]
     if details is None:
         assert body["error"].keys() == {"code", "message"}
     else:
@@ -393,35 +415,38 @@ def assert_refused(answer, status, code, details=None):
             assert body["error"]["details"] == details
 
 
-GOOD_WISH = {"productId": "p", "typeId": "t", "quantity": 1}
+GOOD_ORDER = {"productId": "p", "typeId": "t", "quantity": 1}
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "body",
     [
         {},
         [],
         None,
         "text",
-        GOOD_WISH | {"productId": None},
-        GOOD_WISH | {"productId": ""},
-        GOOD_WISH | {"productId": 7},
-        GOOD_WISH | {"typeId": ["t"]},
-        *(GOOD_WISH | {"quantity": bad} for bad in (0, -1, 1.5, "2", True, None, 10**30, 1e300)),
-        *({key: value for key, value in GOOD_WISH.items() if key != left_out} for left_out in GOOD_WISH),
+        GOOD_ORDER | {"productId": None},
+        GOOD_ORDER | {"productId": ""},
+        GOOD_ORDER | {"productId": 7},
+        GOOD_ORDER | {"typeId": ["t"]},
+        *(GOOD_ORDER | {"quantity": bad} for bad in (0, -1, 1.5, "2", True, None, 10**30, 1e300)),
+        *({key: value for key, value in GOOD_ORDER.items() if key != left_out} for left_out in GOOD_ORDER),
     ],
 )
-def test_a_bad_order_is_refused_and_nothing_is_placed(call, wish):
-    assert_refused(call("gift-cards/placeOrder", "POST", json=wish), 400, "ERR_VALIDATION", details=ANY)
+def test_bad_order(call, body):
+    """A wrong order is rejected and nothing is placed."""
+    assert_rejected(call("gift-cards/placeOrder", "POST", json=body), 400, "ERR_VALIDATION", details=ANY)
     assert call.sandbox.truth() == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"quantity": NaN}', b"9" * 5000])
-def test_a_body_that_is_not_json_is_refused(call, body):
-    assert_refused(call("gift-cards/placeOrder", "POST", data=body), 400, "ERR_VALIDATION", details=ANY)
+def test_not_json(call, body):
+    """A body that is not JSON is rejected."""
+    assert_rejected(call("gift-cards/placeOrder", "POST", data=body), 400, "ERR_VALIDATION", details=ANY)
 
 
-def test_validation_names_every_wrong_field(call):
+def test_validation_details(call):
+    """The details name every wrong field."""
     details = call("gift-cards/placeOrder", "POST", json={"quantity": 0}).json()["error"]["details"]
     assert [re.match('"(.+?)"', detail)[1] for detail in details] == ["productId", "typeId", "quantity"]
 
@@ -429,31 +454,36 @@ def test_validation_names_every_wrong_field(call):
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
-def test_the_content_type_does_not_matter(call, content_type):
+def test_content_type(call, content_type):
+    """The content type does not matter."""
     body = b'{"productId": "p", "typeId": "t", "quantity": 1}'
-    answer = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
-    assert answer.status_code == 200
+    response = call("gift-cards/placeOrder", "POST", data=body, headers={"Content-Type": content_type})
+    assert response.status_code == 200
 
 
-def test_unknown_body_keys_are_passed_over(call):
-    answer = call("gift-cards/placeOrder", "POST", json=GOOD_WISH | {"ref": "mine", "orderRef": 3})
-    assert answer.status_code == 200
+def test_unknown_body_keys(call):
+    """Unknown keys in the body are ignored."""
+    response = call("gift-cards/placeOrder", "POST", json=GOOD_ORDER | {"ref": "mine", "orderRef": 3})
+    assert response.status_code == 200
 
 
-def test_a_whole_number_may_be_written_with_a_fraction_of_zero(call):
+def test_quantity_as_float(call):
+    """The quantity 2.0 is 2."""
     assert call.place(quantity=2.0).status_code == 200
     assert '"quantity":2,' in call("gift-cards/list").text
 
 
-def test_a_chunked_body_is_read(call):
+def test_chunked_body(call):
+    """A body in chunks is read."""
     chunks = iter([b'{"productId": "p", "typeId"', b': "t", "quantity": 1}'])
     assert call("gift-cards/placeOrder", "POST", data=chunks).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["gift-cards/checkOrder/", "gift-cards/checkProduct/"])
 @pytest.mark.parametrize("item", ["68fcdd7ce9e88196b4eb64b3", "nonsense", "%00", "%D8%A7", "a%2Fb"])
-def test_an_unknown_id_is_not_found(call, path, item):
-    assert_refused(call(path + item), 404, "NOT_FOUND")
+def test_unknown_id(call, path, item):
+    """An unknown id is not found."""
+    assert_rejected(call(path + item), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -470,37 +500,42 @@ def test_an_unknown_id_is_not_found(call, path, item):
         ("DELETE", "gift-cards/checkOrder/abc", 405),
     ],
 )
-def test_the_router_answers_without_an_envelope(call, method, path, status):
-    answer = call(path, method)
-    assert answer.status_code == answer.json()["statusCode"] == status
-    assert answer.json().keys() == {"message", "error", "statusCode"}
-    assert answer.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
+def test_router_errors(call, method, path, status):
+    """The router's own errors have no envelope."""
+    response = call(path, method)
+    assert response.status_code == response.json()["statusCode"] == status
+    assert response.json().keys() == {"message", "error", "statusCode"}
+    assert response.json()["error"] == {404: "Not Found", 405: "Method Not Allowed"}[status]
 
 
-def test_head_gets_no_body_and_the_connection_lives_on(call):
+def test_head(call):
+    """HEAD gets no body, and the connection can be used again."""
     assert call("ping", "HEAD").content == b""
     assert call("ping").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["ping", "validate", "nothing", "gift-cards/checkOrder/abc"])
-def test_every_answer_has_an_id_of_its_own_and_may_be_read_by_any_page(call, path):
-    answers = [call(path), call(path), call(path, headers={"X-Access-Token": None})]
-    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
-    assert all(answer.headers["Access-Control-Allow-Origin"] == "*" for answer in answers)
+def test_response_headers(call, path):
+    """Every response has its own id, and pages of any origin may read it."""
+    responses = [call(path), call(path), call(path, headers={"X-Access-Token": None})]
+    assert len({response.headers["X-Request-Id"] for response in responses}) == 3
+    assert all(response.headers["Access-Control-Allow-Origin"] == "*" for response in responses)
 
 
-def test_a_browsers_preflight_is_allowed(call):
-    answer = requests.options(call.sandbox.url + "/v3/gift-cards/placeOrder", timeout=5)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert "x-access-token" in answer.headers["Access-Control-Allow-Headers"].lower()
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+def test_preflight(call):
+    """A browser's preflight request is allowed."""
+    response = requests.options(call.sandbox.url + "/v3/gift-cards/placeOrder", timeout=5)
+    assert (response.status_code, response.content) == (204, b"")
+    assert "x-access-token" in response.headers["Access-Control-Allow-Headers"].lower()
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
 
 
 @pytest.mark.parametrize("code", ["INSUFFICIENT_BALANCE", "NO_BALANCE"])
-def test_an_order_beyond_the_balance_is_refused(open_sandbox, code):
+def test_balance_too_low(open_sandbox, code):
+    """An order that the balance cannot pay is rejected."""
     call = open_sandbox(opening_balance=Decimal("500.50"), balance_code=code)
-    assert_refused(call.place(quantity=2), 403, code, {"required": 980, "available": 500.5})
+    assert_rejected(call.place(quantity=2), 403, code, {"required": 980, "available": 500.5})
     assert call.place(quantity=1).status_code == 200
     assert call("account/balance").json()["data"]["balance"] == 10.5
 
@@ -509,26 +544,30 @@ def test_an_order_beyond_the_balance_is_refused(open_sandbox, code):
     ("type_id", "quantity", "status"),
     [("type_003", 1, 403), ("type_002", 88, 403), ("type_002", 87, 200), ("TEST_REFUND", 500, 200), ("other", 9, 200)],
 )
-def test_stock_is_heeded_when_asked_for(open_sandbox, type_id, quantity, status):
-    answer = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)
-    assert answer.status_code == status
+def test_check_stock(open_sandbox, type_id, quantity, status):
+    """With its setting, an order for more cards than in stock is rejected."""
+    response = open_sandbox(check_stock=True).place(type_id=type_id, quantity=quantity)
+    assert response.status_code == status
     if status == 403:
-        assert_refused(answer, 403, "OUT_OF_STOCK")
+        assert_rejected(response, 403, "OUT_OF_STOCK")
 
 
-def test_stock_is_not_heeded_otherwise(call):
+def test_no_check_stock(call):
+    """By default the stock does not matter."""
     assert call.place(type_id="type_003", quantity=1).status_code == 200
 
 
-def test_a_read_only_key_reads_and_cannot_order(open_sandbox):
+def test_read_only_key(open_sandbox):
+    """A read-only key reads and cannot place orders."""
     call = open_sandbox(key_scope="READ-ONLY")
-    assert_refused(call.place(), 403, "FORBIDDEN")
+    assert_rejected(call.place(), 403, "FORBIDDEN")
     assert call("account/balance").status_code == 200
     assert call.sandbox.truth() == {}
 
 
-def test_an_address_that_is_not_allowed_is_refused(open_sandbox):
-    assert_refused(open_sandbox(allowed_ips=("203.0.113.7",))("account/balance"), 403, "IP_NOT_ALLOWED")
+def test_allowed_ips(open_sandbox):
+    """An address that is not allowed is rejected."""
+    assert_rejected(open_sandbox(allowed_ips=("203.0.113.7",))("account/balance"), 403, "IP_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("path", ["validate", "gift-cards/catalog", "gift-cards/list", "account/balance"])
@@ -540,5 +579,6 @@ def test_an_address_that_is_not_allowed_is_refused(open_sandbox):
         ("wrong", "INVALID_ACCESS_TOKEN", {"attemptsLeft": 4}),
     ],
 )
-def test_a_key_is_needed(call, path, key, code, details):
-    assert_refused(call(path, headers={"X-Access-Token": key}), 401, code, details)
+def test_key_needed(call, path, key, code, details):
+    """All endpoints but ping need a key."""
+    assert_rejected(call(path, headers={"X-Access-Token": key}), 401, code, details)

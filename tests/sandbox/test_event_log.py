@@ -1,18 +1,19 @@
-"""A sandbox's state in a file: saved, gone on with, and kept while it runs."""
+"""A sandbox's state in a file: saved, continued, and kept while it runs."""
 
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_http import QUIET, Caller
+from samples import PRODUCT
 
 from giftlib import SimulatedClock
 from giftlib.sandbox import Sandbox
 
-PLAIN = {"latency_s": 0, "ceiling_per_minute": None, "production_ceiling_per_minute": None}
+PLAIN = QUIET | {"production_rate_limit_per_minute": None}
 
 
 def seen(sandbox):
@@ -20,8 +21,8 @@ def seen(sandbox):
     shown = [sandbox.truth(), [key.key for key in sandbox.keys], sandbox.clock.now_utc()]
     for key in sandbox.keys:
         for path in ("account/balance", "account/transactions?pageSize=100", "gift-cards/list?pageSize=100"):
-            answer = requests.get(f"{sandbox.url}/v3/{path}", headers={"X-Access-Token": key.key}, timeout=5)
-            shown.append(answer.json()["data"])
+            with Caller(sandbox, key.key) as call:
+                shown.append(call(path).json()["data"])
     return shown
 
 
@@ -30,13 +31,14 @@ def live_a_little(sandbox):
     client.allow_production = True
     for type_id, quantity, pause in (("TEST_PARTIAL", 4, 3.25), ("type_001", 2, 0.0004), ("TEST_REFUND", 1, 40)):
         sandbox.add_orders(2, type_id, quantity)
-        client.place_order("507f1f77bcf86cd799439011", type_id, quantity)
+        client.place_order(PRODUCT, type_id, quantity)
         sandbox.deposit(Decimal("12.34"))
         sandbox.clock.sleep(pause)
     sandbox.add_orders(3, "TEST_REFUND")
 
 
-def test_a_saved_sandbox_goes_on_as_if_it_had_never_stopped(tmp_path):
+def test_saved(tmp_path):
+    """A saved sandbox goes on as if it had never stopped."""
     with Sandbox(3, partial_rounding="up", **PLAIN) as sandbox:
         live_a_little(sandbox)
         sandbox.save(tmp_path / "state.jsonl")
@@ -51,7 +53,8 @@ def test_a_saved_sandbox_goes_on_as_if_it_had_never_stopped(tmp_path):
         assert seen(sandbox) == later
 
 
-def test_a_kept_state_outlives_a_sandbox_that_was_never_closed(tmp_path):
+def test_killed(tmp_path):
+    """A state survives a sandbox that was never closed, and half a line."""
     path = tmp_path / "state.jsonl"
     killed = Sandbox(3, state=path, **PLAIN)
     live_a_little(killed)
@@ -66,7 +69,8 @@ def test_a_kept_state_outlives_a_sandbox_that_was_never_closed(tmp_path):
         assert list(sandbox.truth()) == [*orders, new]
 
 
-def test_time_that_passes_between_two_sandboxes_passes_for_the_orders_too(tmp_path):
+def test_time_between(tmp_path):
+    """Time between two sandboxes passes for the orders too."""
     clock = SimulatedClock()
     with Sandbox(clock=clock, state=tmp_path / "state", fulfilment_s=60, **PLAIN) as sandbox:
         [order_id] = sandbox.add_orders(1)
@@ -76,7 +80,8 @@ def test_time_that_passes_between_two_sandboxes_passes_for_the_orders_too(tmp_pa
             assert sandbox.client().check_order_status(order_id).status == status
 
 
-def test_a_past_that_needed_its_refunds_to_the_last_bit_can_be_repeated(tmp_path):
+def test_refund_in_time(tmp_path):
+    """A history in which a refund paid an order in the same instant can be replayed."""
     for number in range(40):
         path = tmp_path / str(number)
         with Sandbox(number, state=path, opening_balance=490, **PLAIN) as sandbox:
@@ -91,7 +96,8 @@ def test_a_past_that_needed_its_refunds_to_the_last_bit_can_be_repeated(tmp_path
         assert after == before
 
 
-def test_a_past_does_not_lie_in_the_future(tmp_path):
+def test_late_clock(tmp_path):
+    """A history is never in the future, even if the clock is set back."""
     late = SimulatedClock(datetime(2036, 1, 1, tzinfo=UTC))
     with Sandbox(clock=late, state=tmp_path / "state", **PLAIN) as sandbox:
         ids = sandbox.add_orders(2, "TEST_REFUND")
@@ -102,7 +108,8 @@ def test_a_past_does_not_lie_in_the_future(tmp_path):
         assert client.balance() == sandbox.settings.opening_balance
 
 
-def test_only_one_sandbox_at_a_time_has_a_state(tmp_path):
+def test_locked(tmp_path):
+    """Only one sandbox at a time has a state file."""
     path = tmp_path / "state"
     with Sandbox(state=path) as sandbox:
         sandbox.add_orders(2)
@@ -114,12 +121,13 @@ def test_only_one_sandbox_at_a_time_has_a_state(tmp_path):
         assert list(again.truth()) == orders
 
 
-def test_orders_of_one_millisecond_keep_their_order_across_environments(tmp_path):
+def test_same_millisecond(tmp_path):
+    """Orders of one millisecond keep their order across environments."""
     with Sandbox(list_mixes_environments=True, **PLAIN) as sandbox:
         other = sandbox.client(sandbox.add_key("PRODUCTION"))
         other.allow_production = True
         for _ in range(3):
-            other.place_order("507f1f77bcf86cd799439011", "type_001", 1)
+            other.place_order(PRODUCT, "type_001", 1)
             sandbox.add_orders(1)
         orders = list(sandbox.truth())
         sandbox.save(tmp_path / "state")
@@ -137,7 +145,8 @@ moves = st.lists(
 
 @settings(max_examples=25)
 @given(seed=st.integers(), moves=moves)
-def test_whatever_has_happened_happens_again(tmp_path_factory, seed, moves):
+def test_any_history(tmp_path_factory, seed, moves):
+    """Any history gives the same state again."""
     path = tmp_path_factory.mktemp("state") / "state"
     with Sandbox(seed, **PLAIN) as sandbox:
         for type_id, quantity, pause in moves:
@@ -151,14 +160,15 @@ def test_whatever_has_happened_happens_again(tmp_path_factory, seed, moves):
     assert after == before
 
 
-def test_a_state_goes_on_with_its_own_seed_and_settings_only(tmp_path):
+def test_same_seed_and_settings(tmp_path):
+    """A state goes on with its own seed and settings only."""
     path = tmp_path / "state"
     Sandbox(3, state=path, partial_rounding="up").close()
-    for other, told in (
+    for other, expected in (
         ({"seed": 4}, "seed must be 3"),
         ({"partial_of_one": "PARTIALLY_FILLED"}, "partial_of_one must be 'as counted'"),
     ):
-        with pytest.raises(ValueError, match=f"{told}, .*begun, got"):
+        with pytest.raises(ValueError, match=f"{expected}, .*begun, got"):
             Sandbox(state=path, **other)
     with Sandbox(3, state=path, partial_rounding="up") as sandbox:
         assert sandbox.settings.partial_rounding == "up"
@@ -189,7 +199,8 @@ HEAD = (
         )),
     ],
 )  # fmt: skip
-def test_another_file_is_left_alone(tmp_path, content):
+def test_other_files(tmp_path, content):
+    """A file that is no state is an error, and is not changed."""
     path = tmp_path / "state"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="state is no sandbox state: "):
@@ -198,7 +209,8 @@ def test_another_file_is_left_alone(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", ["", HEAD[:10], HEAD[:60]])
-def test_a_file_of_which_not_even_the_head_was_written_is_begun_anew(tmp_path, content):
+def test_incomplete_head(tmp_path, content):
+    """A file with an incomplete first line is begun anew."""
     path = tmp_path / "state"
     path.write_text(content)
     with Sandbox(state=path) as sandbox:
@@ -207,12 +219,14 @@ def test_a_file_of_which_not_even_the_head_was_written_is_begun_anew(tmp_path, c
         assert list(again.truth()) == orders
 
 
-def test_a_seed_that_no_file_can_hold_is_refused(tmp_path):
+def test_bad_seed(tmp_path):
+    """A seed that JSON cannot hold is rejected."""
     with pytest.raises(ValueError, match="seed must be a number or a text"):
         Sandbox(object(), state=tmp_path / "state")
 
 
-def test_a_state_holds_no_key_and_no_code(tmp_path):
+def test_no_secrets(tmp_path):
+    """A state holds no key and no card's code."""
     with Sandbox(3, state=tmp_path / "state", **PLAIN) as sandbox:
         live_a_little(sandbox)
         keys = [key.key for key in sandbox.keys]
@@ -221,7 +235,8 @@ def test_a_state_holds_no_key_and_no_code(tmp_path):
     assert all(json.loads(line) for line in content.splitlines())
 
 
-def test_a_reset_sandbox_tells_the_story_of_its_seed_again():
+def test_reset():
+    """After a reset the same seed gives the same again."""
     with Sandbox(3, **PLAIN) as sandbox:
         first = list(sandbox.truth().values()), sandbox.api_key
         live_a_little(sandbox)
@@ -231,7 +246,8 @@ def test_a_reset_sandbox_tells_the_story_of_its_seed_again():
         assert len(sandbox.keys) == 2 and len(sandbox.requests) == 1
 
 
-def test_a_kept_state_is_not_reset(tmp_path):
+def test_reset_with_state(tmp_path):
+    """A sandbox whose state is in a file is not reset."""
     with Sandbox(state=tmp_path / "state") as sandbox:
         with pytest.raises(OSError, match="not reset"):
             sandbox.reset()

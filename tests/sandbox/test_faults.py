@@ -1,10 +1,8 @@
 """What each fault of the sandbox does to a client: plain requests, and sockets where requests sees too little."""
 
 import json
-import socket
 from collections import Counter
 from contextlib import closing
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -21,46 +19,44 @@ from alterations import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raw_http import QUIET, Caller, connect
+from samples import ORDER_ID, PRODUCT
 
 from giftlib.clock import SystemClock
 from giftlib.sandbox import MIXED, Fault, Sandbox, at_rate
 from giftlib.sandbox.faults import ENDPOINTS
 
-SAMPLE = "gift-cards/checkOrder/6901616fe9e88196b4eb64b3"
+SAMPLE = f"gift-cards/checkOrder/{ORDER_ID}"
 
 
 def quiet_sandbox(*faults, **options):
-    return Sandbox(faults=faults, **{"latency_s": 0, "ceiling_per_minute": None} | options)
+    return Sandbox(faults=faults, **QUIET | options)
 
 
 def ask(sandbox, path="ping", **options):
     """One request over a connection of its own, redirects not followed."""
-    with requests.Session() as session:
-        session.trust_env = False
-        headers = {"X-Access-Token": sandbox.api_key}
-        return session.get(f"{sandbox.url}/v3/{path}", headers=headers, timeout=5, allow_redirects=False, **options)
+    with Caller(sandbox) as call:
+        return call(path, allow_redirects=False, **options)
 
 
 def place(sandbox, quantity=3):
-    body = {"productId": "p", "typeId": "type_001", "quantity": quantity}
-    headers = {"X-Access-Token": sandbox.api_key}
-    return requests.post(sandbox.url + "/v3/gift-cards/placeOrder", json=body, headers=headers, timeout=5)
+    with Caller(sandbox) as call:
+        return call.place(quantity=quantity)
 
 
 def outcome(sandbox, path="ping"):
     try:
-        answer = ask(sandbox, path)
+        response = ask(sandbox, path)
     except requests.RequestException as error:
         return type(error).__name__
-    return answer.status_code, answer.headers.get("Retry-After"), answer.text
+    return response.status_code, response.headers.get("Retry-After"), response.text
 
 
 class Line:
     """A bare connection: what was asked goes out, what comes back is bytes."""
 
     def __init__(self, sandbox):
-        address = urlsplit(sandbox.url)
-        self._socket = socket.create_connection((address.hostname, address.port), timeout=5)
+        self._socket = connect(sandbox)
         self._key = sandbox.api_key
         self.reset = False
 
@@ -76,7 +72,7 @@ class Line:
         return self._socket.recv(most)
 
     def read_to_the_end(self):
-        """All until the connection is closed (the head's lines and the body); `reset` tells how."""
+        """Head and body, all until the connection is closed; `reset` says how."""
         content = b""
         try:
             while piece := self._socket.recv(65536):
@@ -95,17 +91,20 @@ def conversation(sandbox, path="ping"):
 # By chance
 
 
-def struck(sandbox, count, path="ping"):
+def failed(sandbox, count, path="ping"):
     return [ask(sandbox, path).status_code != 200 for _ in range(count)]
 
 
 @pytest.mark.parametrize(("rate", "least", "most"), [(0, 0, 0), (0.3, 68, 112), (1, 300, 300)])
-def test_a_rate_strikes_its_share_of_the_requests(rate, least, most):
+def test_rate(rate, least, most):
+    """A rate affects its proportion of the requests."""
     with quiet_sandbox(Fault(status=503, rate=rate)) as sandbox:
-        assert least <= sum(struck(sandbox, 300)) <= most
+        assert least <= sum(failed(sandbox, 300)) <= most
 
 
-def test_the_same_seed_strikes_the_same_requests_in_the_same_way_and_another_seed_others():
+def test_seed():
+    """The same seed affects the same requests in the same way, another seed others."""
+
     def seen(seed):
         with quiet_sandbox(*at_rate(0.5), seed=seed) as sandbox:
             return [outcome(sandbox)[:2] for _ in range(60)]
@@ -116,15 +115,17 @@ def test_the_same_seed_strikes_the_same_requests_in_the_same_way_and_another_see
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(), rate=st.floats(0, 1))
-def test_chance_leaves_the_times_of_orders_and_the_latencies_as_they_are(seed, rate):
+def test_rate_leaves_times(seed, rate):
+    """A rate does not change the times of orders and the latencies."""
+
     def times(faults):
         with Sandbox(seed, faults=faults) as sandbox:
-            moments = []
+            times = []
             for _ in range(5):
                 ask(sandbox)
                 sandbox.add_orders(1)
-                moments.append(sandbox.clock.monotonic())
-            return moments, sandbox.truth()
+                times.append(sandbox.clock.monotonic())
+            return times, sandbox.truth()
 
     assert times([Fault(status=500, rate=rate)]) == times([])
 
@@ -136,36 +137,42 @@ def is_good(sandbox, path):
         return False
 
 
-def test_mixed_faults_strike_every_endpoint_at_the_rate_all_kinds_together():
-    kinds = [kind for kind in MIXED if not kind.delay_s]  # that answer is good, only late
-    with quiet_sandbox(*at_rate(0.3, kinds)) as sandbox:
+def test_mixed_rate():
+    """Mixed faults affect every endpoint at the rate of all together."""
+    types = [fault for fault in MIXED if not fault.delay_s]  # that response is good, only late
+    with quiet_sandbox(*at_rate(0.3, types)) as sandbox:
         for path in ("ping", "validate", "account/balance", SAMPLE):
             assert 55 <= sum(is_good(sandbox, path) for _ in range(100)) <= 85
 
 
-def test_mixed_faults_are_of_every_kind():
+def test_mixed_types():
+    """Each of the mixed faults occurs."""
     with quiet_sandbox(*at_rate(1)) as sandbox:
         seen = Counter(outcome(sandbox, "validate") for _ in range(200))
         late = sandbox.clock.monotonic() / 20
-    kinds = Counter(what if isinstance(what, str) else what[:2] for what in seen.elements())
-    assert late == kinds[200, None] - sum(n for what, n in seen.items() if what[0] == 200 and what[2][-1] != "}")
+    types = Counter(what if isinstance(what, str) else what[:2] for what in seen.elements())
+    assert late == types[200, None] - sum(n for what, n in seen.items() if what[0] == 200 and what[2][-1] != "}")
     expected = {(500, None), (502, None), (503, None), (503, "5"), (429, "5"), (200, None)}
-    assert kinds.keys() == expected | {"ConnectionError", "ChunkedEncodingError"}
-    assert min(kinds.values()) >= 5
+    assert types.keys() == expected | {"ConnectionError", "ChunkedEncodingError"}
+    assert min(types.values()) >= 5
 
 
-def test_mixed_faults_may_be_kept_to_one_endpoint():
+def test_mixed_endpoint():
+    """Mixed faults can be limited to one endpoint."""
     with quiet_sandbox(*at_rate(1, [Fault(status=500), Fault(status=503)], "ping")) as sandbox:
         assert {ask(sandbox).status_code for _ in range(30)} == {500, 503}
-        assert struck(sandbox, 5, "validate") == [False] * 5
+        assert failed(sandbox, 5, "validate") == [False] * 5
 
 
-def test_a_fault_by_count_goes_before_one_by_chance():
+def test_count_before_rate():
+    """A fault by count goes before one at random."""
     with quiet_sandbox(Fault(status=500, rate=1), Fault(status=418, call=2)) as sandbox:
         assert [ask(sandbox).status_code for _ in range(3)] == [500, 418, 500]
 
 
-def test_a_rate_that_is_injected_later_leaves_those_before_it_as_they_were():
+def test_later_rate():
+    """A rate that is injected later does not change the earlier ones."""
+
     def seen(*later):
         with quiet_sandbox(Fault(status=500, rate=0.3)) as sandbox:
             for fault in later:
@@ -175,9 +182,10 @@ def test_a_rate_that_is_injected_later_leaves_those_before_it_as_they_were():
     assert seen(Fault(status=503, rate=0.5)) == seen()
 
 
-def test_rates_of_more_than_one_in_all_are_refused_and_of_other_endpoints_do_not_add_up():
+def test_rate_sum():
+    """Rates of one endpoint add up to at most 1; those of other endpoints do not count."""
     with quiet_sandbox(Fault("ping", status=500, rate=0.7), Fault("validate", status=500, rate=0.7)) as sandbox:
-        with pytest.raises(ValueError, match="rate must be .* for validate make at most 1, got 1.1"):
+        with pytest.raises(ValueError, match="rate must be .* for validate add up to at most 1, got 1.1"):
             sandbox.inject(Fault("validate", status=503, rate=0.4))
         sandbox.inject(Fault(status=503, rate=0.3))
 
@@ -185,14 +193,15 @@ def test_rates_of_more_than_one_in_all_are_refused_and_of_other_endpoints_do_not
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0.3, []), "kinds must be"),
+        ((0.3, []), "faults must be"),
         ((1.1,), "rate must be a probability from 0 to 1, got 1.1"),
         (("0.3",), "rate must be a probability"),
         ((0.3, MIXED, "pong"), "endpoint must be"),
         ((0.3, [Fault(status=500, call=2)]), "rate must be None with call=2"),
     ],
 )
-def test_a_share_that_makes_no_sense_is_refused(arguments, message):
+def test_bad_rate(arguments, message):
+    """A wrong argument of at_rate is rejected."""
     with pytest.raises(ValueError, match=message):
         at_rate(*arguments)
 
@@ -209,22 +218,25 @@ def test_a_share_that_makes_no_sense_is_refused(arguments, message):
         (Fault(body=b"y" * 200_000), b"y" * 200_000),
     ],
 )
-def test_an_answer_has_the_bytes_it_was_told(fault, body):
+def test_body_bytes(fault, body):
+    """A response has the bytes that the fault says."""
     with quiet_sandbox(fault) as sandbox:
-        answer = ask(sandbox, SAMPLE)
-        assert answer.status_code == (fault.status or 200)
-        assert answer.content == body
-        assert answer.headers["Content-Length"] == str(len(body))
+        response = ask(sandbox, SAMPLE)
+        assert response.status_code == (fault.status or 200)
+        assert response.content == body
+        assert response.headers["Content-Length"] == str(len(body))
         assert ask(sandbox, SAMPLE).json()["success"] is True
 
 
-def test_a_hundred_megabytes_come_whole():
-    with quiet_sandbox(Fault(body=10**8)) as sandbox, ask(sandbox, stream=True) as answer:
-        assert sum(map(len, answer.iter_content(2**20))) == 10**8
+def test_large_body():
+    """A hundred megabytes come whole."""
+    with quiet_sandbox(Fault(body=10**8)) as sandbox, ask(sandbox, stream=True) as response:
+        assert sum(map(len, response.iter_content(2**20))) == 10**8
 
 
 @pytest.mark.parametrize("drip_s", [0, 1])
-def test_an_answer_larger_than_any_memory_begins_and_others_are_served_meanwhile(drip_s, caplog):
+def test_huge_body(drip_s, caplog):
+    """A response larger than any memory begins, and other requests are served meanwhile."""
     with quiet_sandbox(Fault(body=10**15, drip_s=drip_s)) as sandbox:
         with closing(Line(sandbox)) as line:
             line.ask()
@@ -234,7 +246,8 @@ def test_an_answer_larger_than_any_memory_begins_and_others_are_served_meanwhile
     assert not caplog.records
 
 
-def test_an_answer_ends_when_its_reader_hangs_up():
+def test_client_hangs_up():
+    """A response ends when the client closes the connection."""
     with quiet_sandbox(Fault(body=10**15, drip_s=1)) as sandbox:
         with closing(Line(sandbox)) as line:
             line.ask()
@@ -249,29 +262,33 @@ def test_an_answer_ends_when_its_reader_hangs_up():
             pytest.fail("it drips on")
 
 
-def test_a_large_answer_may_break_off_half_way():
+def test_large_cut():
+    """A large response can stop half way."""
     with quiet_sandbox(Fault(body=10**7, cut="within")) as sandbox:
         (head, body), reset = conversation(sandbox)
         assert b"Content-Length: 10000000" in head
         assert (len(body), reset) == (5 * 10**6, False)
 
 
-def test_a_dripping_answer_takes_its_seconds_for_every_byte_on_the_clock():
+def test_drip():
+    """A dripping response takes its seconds for every byte on the clock."""
     with quiet_sandbox(Fault("validate", drip_s=2)) as sandbox:
-        answer = ask(sandbox, "validate")
-        assert answer.json()["success"] is True
-        assert sandbox.clock.monotonic() == 2 * len(answer.content)
-        assert ask(sandbox, "validate").json() == answer.json()
+        response = ask(sandbox, "validate")
+        assert response.json()["success"] is True
+        assert sandbox.clock.monotonic() == 2 * len(response.content)
+        assert ask(sandbox, "validate").json() == response.json()
 
 
-def test_a_dripping_answer_ends_where_the_client_gives_up():
+def test_drip_time_out():
+    """A dripping response ends where the client gives up."""
     with quiet_sandbox(Fault("validate", drip_s=2)) as sandbox:
         with pytest.raises(requests.RequestException), sandbox.clock.time_limit(15):
             ask(sandbox, "validate")
         assert sandbox.clock.monotonic() == 15
 
 
-def test_on_the_system_clock_a_dripping_answer_comes_byte_by_byte():
+def test_drip_system_clock():
+    """On the system clock a dripping response comes byte by byte."""
     with quiet_sandbox(Fault(body=b"drip", drip_s=0.002), clock=SystemClock()) as sandbox:
         with closing(Line(sandbox)) as line:
             line.ask()
@@ -281,7 +298,8 @@ def test_on_the_system_clock_a_dripping_answer_comes_byte_by_byte():
             assert line.read(1000).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_under_a_length_too_large_the_rest_is_waited_for_until_the_idle_connection_is_closed():
+def test_length_too_large():
+    """With a length too large the client waits until the idle connection is closed."""
     with quiet_sandbox(Fault(headers={"Content-Length": "5000"})) as sandbox:
         (head, body), reset = conversation(sandbox)
         assert b"Content-Length: 5000" in head
@@ -291,64 +309,71 @@ def test_under_a_length_too_large_the_rest_is_waited_for_until_the_idle_connecti
         assert ask(sandbox).status_code == 200
 
 
-def test_under_a_length_too_large_the_wait_ends_with_the_callers_limit():
+def test_length_time_out():
+    """With a length too large the wait ends with the client's time limit."""
     with quiet_sandbox(Fault(headers={"content-length": "5000"})) as sandbox:
         with pytest.raises(requests.RequestException, match="IncompleteRead"), sandbox.clock.time_limit(15):
             ask(sandbox)
         assert sandbox.clock.monotonic() == 15
 
 
-def test_under_a_length_too_small_the_end_is_missing():
+def test_length_too_small():
+    """With a length too small the end is missing."""
     with quiet_sandbox(Fault(headers={"Content-Length": "20"})) as sandbox:
         assert ask(sandbox).text == '{"success":true,"dat'
         assert ask(sandbox).json()["success"] is True
 
 
-def test_a_length_for_an_answer_without_a_body_is_not_sent(caplog):
+def test_length_without_body(caplog):
+    """A length for a response without a body is not sent."""
     with quiet_sandbox(Fault(status=204, headers={"Content-Length": "20"})) as sandbox:
-        answer = ask(sandbox)
-        assert (answer.status_code, answer.content, "Content-Length" in answer.headers) == (204, b"", False)
+        response = ask(sandbox)
+        assert (response.status_code, response.content, "Content-Length" in response.headers) == (204, b"", False)
     assert not caplog.records
 
 
-def test_truncated_json_is_half_of_the_answer_under_its_own_length():
+def test_truncated():
+    """A truncated response is half of the JSON, with its own length."""
     with quiet_sandbox(Fault(body="truncated"), Fault(call=2, status=500, body="truncated")) as sandbox:
-        answer = ask(sandbox, SAMPLE)
+        response = ask(sandbox, SAMPLE)
         assert ask(sandbox, SAMPLE).content.startswith(b'{"success":false')
         whole = ask(sandbox, SAMPLE)
-        assert int(answer.headers["Content-Length"]) == len(answer.content) == len(whole.content) // 2
-        assert whole.content.startswith(answer.content)
+        assert int(response.headers["Content-Length"]) == len(response.content) == len(whole.content) // 2
+        assert whole.content.startswith(response.content)
 
 
-def test_a_garbled_answer_is_not_utf8():
+def test_garbled():
+    """A garbled response is not UTF-8."""
     with quiet_sandbox(Fault(body="garbled")) as sandbox:
-        answer = ask(sandbox, SAMPLE)
+        response = ask(sandbox, SAMPLE)
         with pytest.raises(UnicodeDecodeError):
-            answer.content.decode()
-        assert json.loads(answer.content.decode(errors="ignore")) == ask(sandbox, SAMPLE).json()
+            response.content.decode()
+        assert json.loads(response.content.decode(errors="ignore")) == ask(sandbox, SAMPLE).json()
 
 
-def test_a_redirect_names_another_host():
+def test_redirect():
+    """A redirect names another host."""
     elsewhere = "http://elsewhere.test/v3/ping"
     with quiet_sandbox(Fault(status=302, headers={"Location": elsewhere})) as sandbox:
-        answer = ask(sandbox)
-        assert (answer.status_code, answer.headers["Location"]) == (302, elsewhere)
+        response = ask(sandbox)
+        assert (response.status_code, response.headers["Location"]) == (302, elsewhere)
 
 
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize(
-    ("cut", "carried_out", "share"), [("before", 0, None), ("within", 1, 0.5), ("after", 1, None), ("end", 1, 1)]
+    ("cut", "carried_out", "proportion"), [("before", 0, None), ("within", 1, 0.5), ("after", 1, None), ("end", 1, 1)]
 )
-def test_a_cut_comes_where_and_how_it_was_told(cut, carried_out, share, reset):
+def test_cut(cut, carried_out, proportion, reset):
+    """A cut comes where and how the fault says."""
     with quiet_sandbox(Fault("ping", cut=cut, reset=reset), Fault("placeOrder", cut=cut, reset=reset)) as sandbox:
-        answer, was_reset = conversation(sandbox)
+        response, was_reset = conversation(sandbox)
         assert was_reset == (reset or cut == "before")
-        if share is None:
-            assert answer == b""
+        if proportion is None:
+            assert response == b""
         else:
-            head, body = answer
+            head, body = response
             length = next(int(line.split()[1]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length"))
-            assert len(body) == int(length * share)
+            assert len(body) == int(length * proportion)
         try:
             place(sandbox)
         except requests.RequestException:
@@ -357,7 +382,8 @@ def test_a_cut_comes_where_and_how_it_was_told(cut, carried_out, share, reset):
         assert ask(sandbox).status_code == 200
 
 
-def test_while_it_refuses_nobody_is_there_and_afterwards_all_is_as_before():
+def test_refusing():
+    """While it refuses connections no server is there, and afterwards all is as before."""
     with quiet_sandbox(Fault("ping", call=3, status=500)) as sandbox, closing(Line(sandbox)) as line:
         line.ask()
         assert line.read(65536)
@@ -374,7 +400,8 @@ def test_while_it_refuses_nobody_is_there_and_afterwards_all_is_as_before():
         assert ask(sandbox).status_code == 200
 
 
-def test_it_may_be_closed_while_it_refuses():
+def test_refusing_then_closed():
+    """It can be closed while it refuses connections."""
     with quiet_sandbox() as sandbox, sandbox.refusing():
         sandbox.close()
     with sandbox.refusing(), pytest.raises(requests.ConnectionError, match="refused"):
@@ -390,59 +417,73 @@ def order_under(alter, *, seconds=100, quantity=3):
     with quiet_sandbox(Fault("checkOrder", alter=alter), fulfilment_s=10) as sandbox:
         (order_id,) = sandbox.add_orders(1, quantity=quantity)
         sandbox.clock.sleep(seconds)
-        told, true = (ask(sandbox, f"gift-cards/checkOrder/{order_id}").json()["data"] for _ in range(2))
-        return told, true
+        reported, true = (ask(sandbox, f"gift-cards/checkOrder/{order_id}").json()["data"] for _ in range(2))
+        return reported, true
 
 
-def test_a_final_order_may_seem_open_again_as_it_was_before():
-    told, true = order_under(open_again)
+def test_open_again():
+    """A final order can be reported as open again."""
+    reported, true = order_under(open_again)
     assert true["status"] == "FULFILLED"
-    assert told == {name: true[name] for name in ("_id", "quantity", "time")} | {"status": "HANDLING"}
+    assert reported == {name: true[name] for name in ("_id", "quantity", "time")} | {"status": "HANDLING"}
 
 
 @pytest.mark.parametrize("quantity", [1, 3])
-def test_a_fulfilled_order_may_lack_a_card(quantity):
-    told, true = order_under(too_few_cards, quantity=quantity)
-    assert told == true | {"cards": true["cards"][:-1]}
-    assert (told["status"], told["fulfilled_quantity"], len(told["cards"])) == ("FULFILLED", quantity, quantity - 1)
+def test_too_few_cards(quantity):
+    """A fulfilled order can lack a card."""
+    reported, true = order_under(too_few_cards, quantity=quantity)
+    assert reported == true | {"cards": true["cards"][:-1]}
+    assert (reported["status"], reported["fulfilled_quantity"], len(reported["cards"])) == (
+        "FULFILLED",
+        quantity,
+        quantity - 1,
+    )
 
 
-def test_an_order_may_have_a_status_that_nobody_knows():
-    told, true = order_under(unknown_status)
-    assert told == true | {"status": "ON_HOLD"}
+def test_unknown_status():
+    """An order can have an unknown status."""
+    reported, true = order_under(unknown_status)
+    assert reported == true | {"status": "ON_HOLD"}
 
 
-def test_fields_may_be_missing():
-    told, true = order_under(without("status", "price_per_card", "value"))
-    assert told.keys() == true.keys() - {"status", "price_per_card"}
-    assert told["cards"][0].keys() == {"serial"}
+def test_without():
+    """Fields can be missing."""
+    reported, true = order_under(without("status", "price_per_card", "value"))
+    assert reported.keys() == true.keys() - {"status", "price_per_card"}
+    assert reported["cards"][0].keys() == {"serial"}
 
 
-def test_fields_may_be_null():
-    told, true = order_under(null("status", "cards", "refunded"))
-    assert told == true | {"status": None, "cards": None}
+def test_null():
+    """Fields can be null."""
+    reported, true = order_under(null("status", "cards", "refunded"))
+    assert reported == true | {"status": None, "cards": None}
 
 
-def test_numbers_may_be_texts():
-    told, _ = order_under(numbers_as_text)
-    assert (told["quantity"], told["fulfilled_amount"], told["price_per_card"]) == ("3", "1470", "490")
+def test_numbers_as_text():
+    """Numbers can be texts."""
+    reported, _ = order_under(numbers_as_text)
+    assert (reported["quantity"], reported["fulfilled_amount"], reported["price_per_card"]) == ("3", "1470", "490")
 
 
-def test_an_alteration_is_any_function_of_the_data_and_only_its_requests_are_altered():
-    told, true = order_under(lambda data: [len(data), "odd"])
-    assert told == [len(true), "odd"]
+def test_alter():
+    """`alter` is any function of the data, and changes its own requests only."""
+    reported, true = order_under(lambda data: [len(data), "odd"])
+    assert reported == [len(true), "odd"]
 
 
-def test_codes_of_errors_may_be_hyphenated_the_apis_own_and_those_of_faults():
+def test_hyphenated():
+    """Codes of errors can have hyphens, the API's own and those of faults."""
     faults = Fault("checkOrder", alter=hyphenated), Fault("ping", status=503, alter=hyphenated)
     with quiet_sandbox(*faults) as sandbox:
-        answer = ask(sandbox, "gift-cards/checkOrder/nothing")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT-FOUND")
+        response = ask(sandbox, "gift-cards/checkOrder/nothing")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT-FOUND")
         assert ask(sandbox).json()["error"]["code"] == "SERVICE-UNAVAILABLE"
         assert ask(sandbox, "gift-cards/checkOrder/nothing").json()["error"]["code"] == "NOT_FOUND"
 
 
-def test_a_change_in_every_object_reaches_the_rows_of_a_list_and_exact_amounts_stay_so():
+def test_in_every_object():
+    """A change in every object reaches the rows of a list, and amounts stay exact."""
+
     def odd(fields):
         return fields | {"odd": True}
 
@@ -457,12 +498,13 @@ def test_a_change_in_every_object_reaches_the_rows_of_a_list_and_exact_amounts_s
         assert '"balance":12,' in ask(sandbox, "account/balance").text
 
 
-@pytest.mark.parametrize("alter", [kind.alter for kind in WRONG_ORDERS] + [hyphenated])
+@pytest.mark.parametrize("alter", [fault.alter for fault in WRONG_ORDERS] + [hyphenated])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_every_ready_made_alteration_suits_every_endpoint(endpoint, alter, caplog):
+def test_alter_endpoints(endpoint, alter, caplog):
+    """Every ready-made alteration works with every endpoint."""
     paths = {
         "catalog": "gift-cards/catalog",
-        "checkProduct": "gift-cards/checkProduct/507f1f77bcf86cd799439011",
+        "checkProduct": f"gift-cards/checkProduct/{PRODUCT}",
         "checkOrder": SAMPLE,
         "list": "gift-cards/list",
         "balance": "account/balance",
@@ -470,26 +512,30 @@ def test_every_ready_made_alteration_suits_every_endpoint(endpoint, alter, caplo
     }
     with quiet_sandbox(Fault(endpoint, alter=alter)) as sandbox:
         sandbox.add_orders(2)
-        answer = place(sandbox) if endpoint == "placeOrder" else ask(sandbox, paths.get(endpoint, endpoint))
-        assert answer.json()["success"] is True
+        response = place(sandbox) if endpoint == "placeOrder" else ask(sandbox, paths.get(endpoint, endpoint))
+        assert response.json()["success"] is True
     assert not caplog.records
 
 
-def test_an_altered_order_is_placed():
+def test_alter_place_order():
+    """An order whose response is altered is placed."""
     with quiet_sandbox(Fault("placeOrder", alter=without("orderId"))) as sandbox:
         assert place(sandbox).json()["data"] == {}
         assert len(sandbox.truth()) == 1
 
 
-def test_wrong_orders_come_at_the_rate_that_was_told():
+def test_wrong_orders():
+    """Wrong orders come at their rate."""
     with quiet_sandbox(*at_rate(0.5, WRONG_ORDERS, "checkOrder")) as sandbox:
         seen = Counter(ask(sandbox, SAMPLE).text for _ in range(200))
         assert 75 <= max(seen.values()) <= 125
         assert len(seen) == len(WRONG_ORDERS) + 1
-        assert struck(sandbox, 20) == [False] * 20
+        assert failed(sandbox, 20) == [False] * 20
 
 
-def test_an_alteration_that_fails_is_logged_and_closes_the_connection(caplog):
+def test_alter_fails(caplog):
+    """An alteration that fails is logged and closes the connection."""
+
     def broken(data):
         raise KeyError("of the alteration")
 
@@ -529,12 +575,14 @@ def test_an_alteration_that_fails_is_logged_and_closes_the_connection(caplog):
         {"alter": open_again, "status": 502, "body": "html"},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(bad):
+def test_bad_fault(bad):
+    """A fault that makes no sense is rejected."""
     with pytest.raises(ValueError, match="must be|does nothing"):
         Fault(**bad)
 
 
-def test_it_refuses_once_at_a_time():
+def test_refusing_twice():
+    """Connections are refused once at a time."""
     with quiet_sandbox() as sandbox, sandbox.refusing():
-        with pytest.raises(RuntimeError, match="refusing already"), sandbox.refusing():
+        with pytest.raises(RuntimeError, match="refuses connections already"), sandbox.refusing():
             pass

@@ -1,5 +1,5 @@
 """The OpenAPI description against the documentation's samples, against the emulator under every setting, and under
-schemathesis; GIFTLIB_SCHEMATHESIS_EXAMPLES=1000 lets that one look longer."""
+schemathesis; GIFTLIB_SCHEMATHESIS_EXAMPLES=1000 lets it run longer."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import pytest
 import requests
 import test_contract as documented
 from jsonschema import Draft202012Validator, FormatChecker
+from samples import ORDER_ID, PRODUCT
 
 from giftlib.sandbox import Sandbox, Settings
 from giftlib.sandbox.openapi import describe
@@ -49,7 +50,7 @@ def paged(*rows):
     return {"success": True, "data": data, "meta": {"timestamp": "2025-10-29T01:00:00.000Z"}}
 
 
-def refused(code, details=None):
+def rejected(code, details=None):
     error = {"code": code, "message": "as in the documentation"} | ({} if details is None else {"details": details})
     return {"success": False, "error": error, "requestId": "req_abc123"}
 
@@ -76,18 +77,19 @@ SAMPLES = [
     ("list", 200, paged(documented.LIST_REFUNDED)),
     ("balance", 200, documented.BALANCE),
     ("transactions", 200, paged(documented.TRANSACTION)),
-    ("validate", 401, refused("MISSING_ACCESS_TOKEN")),
-    ("validate", 401, refused("INVALID_ACCESS_TOKEN", {"attemptsLeft": 3})),
-    ("validate", 403, refused("IP_BLOCKED")),
-    ("placeOrder", 400, refused("ERR_VALIDATION", ["quantity is required"])),
-    ("placeOrder", 403, refused("INSUFFICIENT_BALANCE", {"required": 1000, "available": 500})),
-    ("list", 429, refused("RATE_LIMIT_EXCEEDED")),
-    ("checkOrder", 404, refused("NOT_FOUND")),
+    ("validate", 401, rejected("MISSING_ACCESS_TOKEN")),
+    ("validate", 401, rejected("INVALID_ACCESS_TOKEN", {"attemptsLeft": 3})),
+    ("validate", 403, rejected("IP_BLOCKED")),
+    ("placeOrder", 400, rejected("ERR_VALIDATION", ["quantity is required"])),
+    ("placeOrder", 403, rejected("INSUFFICIENT_BALANCE", {"required": 1000, "available": 500})),
+    ("list", 429, rejected("RATE_LIMIT_EXCEEDED")),
+    ("checkOrder", 404, rejected("NOT_FOUND")),
 ]
 
 
 @pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
-def test_the_samples_of_the_documentation_conform(name, status, sample):
+def test_samples(name, status, sample):
+    """The documentation's samples match the description."""
     assert wrong_with(schema_of(DEFAULT[name][2], status), sample) == []
 
 
@@ -98,8 +100,8 @@ def objects_in(value):
         yield from objects_in(inner)
 
 
-def spoilt(sample):
-    """The sample with each field of each of its objects left out or of another kind, and with one more in each."""
+def changed(sample):
+    """The sample with each field of each of its objects left out or of another type, and with one more in each."""
     for number, thing in enumerate(objects_in(sample)):
         for name, change in [*((name, None) for name in thing), *((name, ()) for name in thing), ("unheard_of", 1)]:
             copy = deepcopy(sample)
@@ -112,9 +114,10 @@ def spoilt(sample):
 
 
 @pytest.mark.parametrize(("name", "status", "sample"), SAMPLES)
-def test_a_sample_with_a_field_too_few_too_many_or_null_does_not_conform(name, status, sample):
+def test_changed_samples(name, status, sample):
+    """A sample with a field missing, added or null does not match."""
     schema = schema_of(DEFAULT[name][2], status)
-    for field, copy in spoilt(sample):
+    for field, copy in changed(sample):
         if field != "region":
             assert wrong_with(schema, copy), (field, copy)
 
@@ -130,48 +133,48 @@ def test_a_sample_with_a_field_too_few_too_many_or_null_does_not_conform(name, s
         ("FULFILLED", {"fulfilled_amount": "980"}),
         ("FULFILLED", {"quantity": 1.5}),
         ("FULFILLED", {"time": "29/10/2025"}),
-        ("FULFILLED", {"product": "507f1f77bcf86cd799439011"}),
+        ("FULFILLED", {"product": PRODUCT}),
     ],
 )
-def test_an_order_whose_fields_do_not_fit_its_status_does_not_conform(status, changes):
+def test_contradictory_orders(status, changes):
+    """An order whose fields do not fit its status does not match."""
     order = documented.FULFILLED["data"] | {"status": status} | changes
     assert wrong_with(schema_of(DEFAULT["checkOrder"][2], 200), documented.FULFILLED | {"data": order})
 
 
-# The emulator's answers
+# The emulator's responses
 
 
 class Reader:
-    """Asks a sandbox by its own description, and holds each answer to it."""
+    """Asks a sandbox by its own description, and compares each response with it."""
 
-    def __init__(self, sandbox):
-        self.sandbox = sandbox
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.operations = operations(self.session.get(sandbox.url + "/openapi.json", timeout=5).json())
+    def __init__(self, call):
+        self.sandbox = call.sandbox
+        self.session = call.session
+        self.operations = operations(self.session.get(self.sandbox.url + "/openapi.json", timeout=5).json())
         self.seen = set()
 
     def ask(self, name, item="", key=None, **kwargs):
         path, method, operation = self.operations[name]
         url = self.sandbox.url + re.sub("{.*}", item, path)
         headers = {"X-Access-Token": self.sandbox.api_key if key is None else key}
-        answer = self.session.request(method, url, headers=headers, timeout=5, **kwargs)
-        told = operation["responses"][str(answer.status_code)]
-        content = answer.json(parse_float=Decimal)
-        assert wrong_with(schema_of(operation, answer.status_code), content) == [], (name, content)
-        for header, description in told["headers"].items():
-            value = answer.headers[header]
+        response = self.session.request(method, url, headers=headers, timeout=5, **kwargs)
+        expected = operation["responses"][str(response.status_code)]
+        content = response.json(parse_float=Decimal)
+        assert wrong_with(schema_of(operation, response.status_code), content) == [], (name, content)
+        for header, description in expected["headers"].items():
+            value = response.headers[header]
             number = description["schema"]["type"] == "integer"
             assert wrong_with(description["schema"], int(value) if number else value) == []
-        self.seen.add((name, str(answer.status_code)))
+        self.seen.add((name, str(response.status_code)))
         return content
 
     def place(self, type_id, quantity):
         """Place an order, and give its id."""
-        wish = {"productId": "p", "typeId": type_id, "quantity": quantity}
+        body = {"productId": "p", "typeId": type_id, "quantity": quantity}
         if self.sandbox.settings.order_ref == "required":
-            wish = {"productId": "p", "typeId": type_id, "ref": "r"}
-        return self.ask("placeOrder", json=wish).get("data", {}).get("orderId", "none")
+            body = {"productId": "p", "typeId": type_id, "ref": "r"}
+        return self.ask("placeOrder", json=body).get("data", {}).get("orderId", "none")
 
     def walk(self):
         """Ask for all there is, rightly and wrongly."""
@@ -179,8 +182,8 @@ class Reader:
         for name in ("validate", "catalog", "balance"):
             self.ask(name)
         self.ask("checkProduct", documented.CHECK_PRODUCT["data"]["productId"])
-        wishes = {"type_001": (2,), "type_003": (1,), "TEST_REFUND": (2,), "TEST_PARTIAL": (5, 1), "any": (1,)}
-        orders = [self.place(type_id, quantity) for type_id, quantities in wishes.items() for quantity in quantities]
+        bodies = {"type_001": (2,), "type_003": (1,), "TEST_REFUND": (2,), "TEST_PARTIAL": (5, 1), "any": (1,)}
+        orders = [self.place(type_id, quantity) for type_id, quantities in bodies.items() for quantity in quantities]
         for pause in (0, 100):
             self.sandbox.clock.sleep(pause)
             for order in orders:
@@ -188,7 +191,7 @@ class Reader:
             for query in ("", "?page=9", "?pageSize=0", "?pageSize=1000", "?from=2020-01-01T00:00:00Z"):
                 self.ask("list", params=query[1:])
                 self.ask("transactions", params=query[1:])
-        self.ask("checkOrder", "6901616fe9e88196b4eb64b3")
+        self.ask("checkOrder", ORDER_ID)
         self.ask("checkOrder", "no-such-order")
         self.ask("checkProduct", "no-such-product")
         self.ask("placeOrder", json={"quantity": 0, "unknown": 1})
@@ -204,23 +207,16 @@ class Reader:
 
 
 @pytest.fixture
-def read():
-    opened = []
-
+def read(open_sandbox):
     def open_one(**settings):
-        reader = Reader(Sandbox(6, **{"latency_s": 0, "ceiling_per_minute": None} | settings))
-        opened.append(reader)
-        return reader
+        return Reader(open_sandbox(6, **{"fulfilment_s": None} | settings))
 
-    yield open_one
-    for reader in opened:
-        reader.session.close()
-        reader.sandbox.close()
+    return open_one
 
 
 def other_values(declared):
     """What a setting may be beside its default, where it has few choices."""
-    accepted = declared.metadata["kind"].accepted
+    accepted = declared.metadata["validator"].accepted
     choices = accepted.split(" or ") if isinstance(declared.default, str) else []
     if isinstance(declared.default, bool):
         choices = [True, False]
@@ -231,12 +227,14 @@ ALTERNATIVES = [{declared.name: value} for declared in fields(Settings) for valu
 
 
 @pytest.mark.parametrize("settings", [{}, *ALTERNATIVES], ids=str)
-def test_each_answer_is_as_described_whatever_the_settings(read, settings):
+def test_every_setting(read, settings):
+    """Each response matches the description, with every setting."""
     read(**{"fulfilment_s": 50, "lockout_attempts": 1000} | settings).walk()
 
 
-def test_all_that_is_described_may_come(read):
-    at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(ceiling_per_minute=1)
+def test_every_response(read):
+    """Every response that is described can occur."""
+    at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(rate_limit_per_minute=1)
     at_work.walk()
     blocked.ask("balance", key="wrong")
     busy.ask("balance")
@@ -252,15 +250,16 @@ def test_all_that_is_described_may_come(read):
 
 
 @pytest.mark.parametrize("settings", [{}, HYPHENS], ids=str)
-def test_the_document_tells_where_it_is_served_and_what_is_needed(read, settings):
+def test_document(read, settings):
+    """The document says where it is served and which key is needed."""
     sandbox = read(**settings).sandbox
-    answer = requests.get(sandbox.url + "/openapi.json", timeout=5)
-    document = answer.json()
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    response = requests.get(sandbox.url + "/openapi.json", timeout=5)
+    document = response.json()
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert document["servers"] == [{"url": "/"}]
     assert document == describe(sandbox.settings)
-    assert sandbox.api_key not in answer.text
+    assert sandbox.api_key not in response.text
     [scheme] = document["components"]["securitySchemes"].values()
     assert scheme == {"type": "apiKey", "in": "header", "name": "X-Access-Token"}
     keyless = [name for name, (_, _, operation) in operations(document).items() if operation.get("security") == []]
@@ -268,14 +267,16 @@ def test_the_document_tells_where_it_is_served_and_what_is_needed(read, settings
 
 
 @pytest.mark.parametrize("largest", [1, 7, 100_000])
-def test_bounds_are_those_of_the_settings(largest):
+def test_bounds(largest):
+    """Bounds are those of the settings."""
     place = operations(describe(Settings(max_quantity=largest)))["placeOrder"][2]
     schema = place["requestBody"]["content"]["application/json"]["schema"]
     for quantity, good in ((0, False), (1, True), (largest, True), (largest + 1, False), (1.5, False), ("1", False)):
         assert (not wrong_with(schema, {"productId": "p", "typeId": "t", "quantity": quantity})) is good
 
 
-def test_each_schema_is_one():
+def test_schemas():
+    """Each schema is a valid one."""
     for _, _, operation in DEFAULT.values():
         for status in operation["responses"]:
             Draft202012Validator.check_schema(schema_of(operation, status))
@@ -298,10 +299,10 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize("settings", [{}, OTHERWISE], ids=["default settings", "other settings"])
-def test_schemathesis_finds_nothing(settings, tmp_path):
+def test_schemathesis(settings, tmp_path):
     """All its checks in all its phases; orders are in all states, since a second passes with each request."""
-    world = {"latency_s": 1, "max_quantity": 20, "ceiling_per_minute": None, "lockout_attempts": 10**9}
-    with Sandbox(7, **world, **settings) as sandbox:
+    quiet = {"latency_s": 1, "max_quantity": 20, "rate_limit_per_minute": None, "lockout_attempts": 10**9}
+    with Sandbox(7, **quiet, **settings) as sandbox:
         command = [sys.executable, "-m", "schemathesis.cli", "run", sandbox.url + "/openapi.json", "--no-color"]
         command += ["-H", f"X-Access-Token: {sandbox.api_key}", "--checks", "all", "--continue-on-failure"]
         command += ["--generation-deterministic", "--max-examples", EXAMPLES]

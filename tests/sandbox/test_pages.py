@@ -1,4 +1,4 @@
-"""The index page as a reader without scripts sees it, and its lines as a shell runs them."""
+"""The index page as a reader without scripts sees it, and its commands as a shell runs them."""
 
 import html
 import json
@@ -13,6 +13,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_http import QUIET
 
 from giftlib.sandbox import Sandbox
 from giftlib.sandbox.faults import ENDPOINTS
@@ -22,7 +23,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @contextmanager
 def quiet_sandbox(**settings):
-    with Sandbox(5, **{"latency_s": 0, "ceiling_per_minute": None} | settings) as sandbox:
+    with Sandbox(5, **QUIET | settings) as sandbox:
         yield sandbox
 
 
@@ -68,7 +69,8 @@ def run(line):
         {"key_style": "sk", "key_type": "PRODUCTION", "sample_order": False, "catalog_products": 1},
     ],
 )
-def test_each_endpoint_has_a_line_that_works_as_it_stands(settings):
+def test_commands(settings):
+    """Each endpoint has a command that works as it is shown."""
     with quiet_sandbox(**settings) as sandbox:
         sandbox.add_orders(1)
         lines = lines_of(get(sandbox).text)
@@ -81,25 +83,28 @@ def test_each_endpoint_has_a_line_that_works_as_it_stands(settings):
 
 
 @needs_curl
-def test_the_buttons_have_lines_that_work_as_they_stand():
+def test_admin_commands():
+    """The control address has commands that work as they are shown."""
     with quiet_sandbox(control=True) as sandbox:
         lines = {name: line for name, line in lines_of(get(sandbox, "/").text).items() if name not in ENDPOINTS}
-        told = get(sandbox, "/_sandbox/").json()["error"]
-        assert list(lines) == re.findall(r"\b[a-z]+\b", told.removeprefix("there are "))
+        expected = get(sandbox, "/_sandbox/").json()["error"]
+        assert list(lines) == re.findall(r"\b[a-z]+\b", expected.removeprefix("available are "))
         for name, line in lines.items():
             assert run(line)[0] == 200, name
 
 
-def test_the_buttons_have_no_lines_where_they_are_off(sandbox):
+def test_admin_off(sandbox):
+    """Without a control address there are no commands for it."""
     page = get(sandbox).text
     assert list(lines_of(page)) == list(ENDPOINTS)
     assert "are off" in text_of(page)
 
 
-# What it tells
+# What it says
 
 
-def test_all_keys_are_shown_with_what_they_may(sandbox):
+def test_keys(sandbox):
+    """All keys are shown with what they may do."""
     production = sandbox.add_key("PRODUCTION", allowed_ips=("203.0.113.7", "203.0.113.8"))
     disabled = sandbox.add_key(scope="READ-ONLY", enabled=False)
     text = text_of(get(sandbox).text)
@@ -111,7 +116,8 @@ def test_all_keys_are_shown_with_what_they_may(sandbox):
 @pytest.mark.parametrize("partial_of_one", ["as counted", "PARTIALLY_FILLED"])
 @pytest.mark.parametrize("partial_rounding", ["down", "up"])
 @pytest.mark.parametrize("partial_status", ["PARTIALLY_FILLED", "FULFILLED"])
-def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, partial_of_one):
+def test_outcomes(partial_status, partial_rounding, partial_of_one):
+    """Orders get the outcome that the page says for their type."""
     partial = {"partial_status": partial_status, "partial_rounding": partial_rounding}
     with quiet_sandbox(fulfilment_s=0, partial_of_one=partial_of_one, **partial) as sandbox:
         for type_id, quantity in (("TEST_REFUND", 2), ("TEST_PARTIAL", 5), ("TEST_PARTIAL", 1), ("other", 1)):
@@ -120,12 +126,12 @@ def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, 
         text = text_of(get(sandbox).text)
     assert f"TEST_REFUND {refund}" in text
     assert f"TEST_PARTIAL {half}, with half of the cards, an odd number rounded {partial_rounding}" in text
-    assert f"an order of one card ends {one}" in text
+    assert f"an order of one card becomes {one}" in text
     assert f"any other {other}" in text
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         ({}, "HANDLING for 10 s (the median; 95 % take 30 s at most)"),
         ({"fulfilment_s": 7}, "HANDLING for 7 s."),
@@ -134,16 +140,18 @@ def test_type_ids_end_orders_as_the_page_says(partial_status, partial_rounding, 
         ({"prices": {"TEST_REFUND": 12}}, "A card costs 12 dinars"),
         ({"unknown_type_price": 33}, "costs 33 dinars a card"),
         ({"production_test_types": "ordinary"}, "With a production key it is like any other."),
-        ({"partial_rounding": "up"}, 'partial_rounding "up" How many of an odd number'),
+        ({"partial_rounding": "up"}, 'partial_rounding "up" How half of an odd number'),
         ({"allowed_ips": ("203.0.113.7",)}, 'allowed_ips ["203.0.113.7"] Addresses that may'),
     ],
 )
-def test_settings_are_told(settings, told):
+def test_settings(settings, expected):
+    """Settings are shown."""
     with quiet_sandbox(**settings) as sandbox:
-        assert told in text_of(get(sandbox).text)
+        assert expected in text_of(get(sandbox).text)
 
 
-def test_the_latest_orders_are_shown_newest_first_without_their_cards(sandbox):
+def test_latest_orders(sandbox):
+    """The latest orders are shown, newest first, without their cards."""
     first, second = sandbox.add_orders(1, quantity=3) + sandbox.add_orders(1, "TEST_REFUND")
     sandbox.clock.sleep(1000)
     page = get(sandbox).text
@@ -151,7 +159,8 @@ def test_the_latest_orders_are_shown_newest_first_without_their_cards(sandbox):
     assert "SANDBOX-" not in page
 
 
-def test_without_an_order_it_says_so(sandbox):
+def test_no_orders(sandbox):
+    """Without an order it says so."""
     assert "None yet." in text_of(get(sandbox).text)
 
 
@@ -159,7 +168,8 @@ def test_without_an_order_it_says_so(sandbox):
 
 
 @given(st.text(min_size=1))
-def test_a_type_id_is_text_whatever_is_in_it(type_id):
+def test_type_id_is_text(type_id):
+    """A type id is shown as text, with any content."""
     with quiet_sandbox() as sandbox:
         sandbox.add_orders(1, type_id)
         page = get(sandbox).content.decode()
@@ -170,7 +180,8 @@ def test_a_type_id_is_text_whatever_is_in_it(type_id):
 
 
 @pytest.mark.parametrize("type_id", ["\ud800", "<script>1</script>", "'\"><img src=x onerror=alert(1)>", "x" * 100_000])
-def test_a_hostile_type_id_leaves_the_page_whole(sandbox, type_id):
+def test_hostile_type_id(sandbox, type_id):
+    """A hostile type id cannot break the page."""
     before = len(get(sandbox).content)
     sandbox.add_orders(1, type_id)
     page = get(sandbox).content.decode()
@@ -179,19 +190,21 @@ def test_a_hostile_type_id_leaves_the_page_whole(sandbox, type_id):
     assert len(page) < before + 1000
 
 
-def test_the_page_needs_nothing_else_and_may_do_nothing_else(sandbox):
-    answer = get(sandbox)
-    policy = answer.headers["Content-Security-Policy"].split("; ")
+def test_policy(sandbox):
+    """The page loads nothing else and may do nothing else."""
+    response = get(sandbox)
+    policy = response.headers["Content-Security-Policy"].split("; ")
     for tag in ("style", "script"):
-        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", answer.text, re.DOTALL)
+        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", response.text, re.DOTALL)
         assert f"{tag}-src 'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'" in policy
     assert {"default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
-    assert re.findall(r"""(?:src|href)=["'](.*?)["']""", answer.text) == ["data:,", "/openapi.json"]
-    assert not re.findall(r"""@import|url\(| style=| on\w+=""", answer.text)
-    assert set(re.findall(r"https?://[^/\s]+", answer.text)) == {sandbox.url}
+    assert re.findall(r"""(?:src|href)=["'](.*?)["']""", response.text) == ["data:,", "/openapi.json"]
+    assert not re.findall(r"""@import|url\(| style=| on\w+=""", response.text)
+    assert set(re.findall(r"https?://[^/\s]+", response.text)) == {sandbox.url}
 
 
-def test_no_other_site_may_read_the_page_and_nobody_keeps_it(sandbox):
+def test_private(sandbox):
+    """No other site may read the page, and no cache stores it."""
     headers = get(sandbox).headers
     assert "Access-Control-Allow-Origin" not in headers
     assert headers["Cache-Control"] == "no-store"
@@ -202,7 +215,8 @@ def test_no_other_site_may_read_the_page_and_nobody_keeps_it(sandbox):
 
 
 @pytest.mark.parametrize("path", ["/", "/openapi.json"])
-def test_looking_at_a_page_is_no_request_of_the_api(path):
+def test_not_the_api(path):
+    """A page view is no request of the API."""
     with Sandbox() as sandbox:
         before = sandbox.clock.monotonic()
         assert get(sandbox, path).status_code == 200
@@ -211,7 +225,8 @@ def test_looking_at_a_page_is_no_request_of_the_api(path):
 
 
 @pytest.mark.parametrize("path", ["/", "/openapi.json"])
-def test_head_gives_the_headers_alone_and_the_connection_lives_on(sandbox, path):
+def test_head(sandbox, path):
+    """HEAD gives the headers only, and the connection can be used again."""
     with requests.Session() as session:
         head = session.head(sandbox.url + path, timeout=5)
         page = session.get(sandbox.url + path, timeout=5)
@@ -224,12 +239,14 @@ def test_head_gives_the_headers_alone_and_the_connection_lives_on(sandbox, path)
     ("method", "path"),
     [("POST", "/"), ("DELETE", "/openapi.json"), ("GET", "/index.html"), ("GET", "//"), ("GET", "/v3")],
 )
-def test_what_is_no_page_is_the_routers_to_answer(sandbox, method, path):
-    answer = requests.request(method, sandbox.url + path, timeout=5)
-    assert answer.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}
+def test_unknown_page(sandbox, method, path):
+    """What is no page gets the router's error."""
+    response = requests.request(method, sandbox.url + path, timeout=5)
+    assert response.json() | {"message": ""} == {"message": "", "error": "Not Found", "statusCode": 404}
 
 
-def test_its_lines_and_buttons_work_under_any_address_of_this_machine():
+def test_addresses():
+    """Its commands work at any address of this machine."""
     with quiet_sandbox(control=True, host="0.0.0.0") as sandbox:
         port = sandbox.url.rpartition(":")[2]
         for host in ("127.0.0.1", "localhost", "127.0.0.2"):

@@ -1,4 +1,4 @@
-"""The router's own answers."""
+"""The router's own responses."""
 
 import pytest
 
@@ -6,13 +6,15 @@ from giftlib.sandbox.router import MOST_BYTES
 
 
 @pytest.mark.parametrize(("size", "status"), [(MOST_BYTES, 400), (MOST_BYTES + 1, 413)])
-def test_a_body_too_large_is_refused_by_the_router(call, size, status):
-    answer = call("gift-cards/placeOrder", "POST", data=b"x" * size)
-    assert answer.status_code == status
-    assert ("success" in answer.json()) == (status == 400)
+def test_body_too_large(call, size, status):
+    """A body that is too large is rejected by the router."""
+    response = call("gift-cards/placeOrder", "POST", data=b"x" * size)
+    assert response.status_code == status
+    assert ("success" in response.json()) == (status == 400)
 
 
 @pytest.mark.parametrize(("path", "allowed"), [("gift-cards/placeOrder", "POST, OPTIONS"), ("ping", "GET, OPTIONS")])
-def test_a_wrong_method_is_told_the_right_ones(call, path, allowed):
-    answer = call(path, "DELETE")
-    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+def test_wrong_method(call, path, allowed):
+    """A wrong method gets the right ones in Allow."""
+    response = call(path, "DELETE")
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)

@@ -1,4 +1,4 @@
-"""What the documentation contradicts itself about or leaves open: each side is a setting, asked by plain requests."""
+"""What the documentation contradicts itself about or leaves open: each side is a setting, by plain requests."""
 
 import json
 import re
@@ -6,10 +6,10 @@ from decimal import Decimal
 from math import inf
 
 import pytest
+from samples import PRODUCT
 
 from giftlib.sandbox import Sandbox, Settings
 
-SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 PSN_TYPE = "6126393c6f57860f925a1984"
 
 
@@ -27,30 +27,34 @@ def finished(call, *args, **kwargs):
 
 
 @pytest.mark.parametrize("key", ["title", "name"])
-def test_a_category_is_named_under_either_key(open_sandbox, key):
+def test_category_key(open_sandbox, key):
+    """A category's title has either key."""
     categories = open_sandbox(category_key=key)("gift-cards/catalog").json()["data"]["categories"]
     assert all(category.keys() == {key, "products"} for category in categories)
 
 
-def test_the_catalogues_totals_stand_at_the_top_or_in_meta(open_sandbox):
-    answer = open_sandbox(catalog_totals_in="meta")("gift-cards/catalog").json()
-    assert answer.keys() == {"success", "data", "meta"}
-    assert answer["meta"].keys() == {"totalCategories", "totalProducts", "timestamp"}
+def test_catalog_totals(open_sandbox):
+    """The catalogue's totals are at the top or in meta."""
+    response = open_sandbox(catalog_totals_in="meta")("gift-cards/catalog").json()
+    assert response.keys() == {"success", "data", "meta"}
+    assert response["meta"].keys() == {"totalCategories", "totalProducts", "timestamp"}
 
 
 @pytest.mark.parametrize("size", [1, 6, 62, 127])
-def test_the_catalogue_is_as_large_as_it_is_told(open_sandbox, size):
+def test_catalog_size(open_sandbox, size):
+    """The catalogue has the number of products that was set."""
     call = open_sandbox(catalog_products=size)
-    answer = call("gift-cards/catalog").json()
-    products = [product for category in answer["data"]["categories"] for product in category["products"]]
-    assert len({product["id"] for product in products}) == answer["totalProducts"] == size
+    response = call("gift-cards/catalog").json()
+    products = [product for category in response["data"]["categories"] for product in category["products"]]
+    assert len({product["id"] for product in products}) == response["totalProducts"] == size
     last = call(f"gift-cards/checkProduct/{products[-1]['id']}").json()["data"]
     type_id, price = last["types"][0]["id"], last["types"][0]["price"]
     assert finished(call, products[-1]["id"], type_id)["price_per_card"] == price
 
 
-def test_a_product_has_its_ids_under_either_key(open_sandbox):
-    data = open_sandbox(product_id_key="_id")(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+def test_product_id_key(open_sandbox):
+    """A product has its ids under either key."""
+    data = open_sandbox(product_id_key="_id")(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data.keys() == {"_id", "productTitle", "types"}
     assert data["types"][0] == {"_id": "type_001", "name": "PSN 500 DA", "price": 490, "quantity": 150}
 
@@ -58,8 +62,9 @@ def test_a_product_has_its_ids_under_either_key(open_sandbox):
 @pytest.mark.parametrize(
     ("setting", "more"), [("available_field", {"available": False}), ("cost_field", {"cost": 1960})]
 )
-def test_a_type_may_have_a_field_that_no_sample_shows(open_sandbox, setting, more):
-    data = open_sandbox(**{setting: True})(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]
+def test_type_fields(open_sandbox, setting, more):
+    """A type can have a field that no sample shows."""
+    data = open_sandbox(**{setting: True})(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]
     assert data["types"][2] == {"id": "type_003", "name": "PSN 2000 DA", "price": 1960, "quantity": 0} | more
 
 
@@ -71,28 +76,32 @@ def test_a_type_may_have_a_field_that_no_sample_shows(open_sandbox, setting, mor
         ("bills", {"account", "account.id", "account.status", "account.currency", "key", "key.type"}),
     ],
 )  # fmt: skip
-def test_validate_answers_in_each_shape_that_is_documented(open_sandbox, shape, fields):
+def test_validate_shape(open_sandbox, shape, fields):
+    """validate has each documented shape."""
     data = open_sandbox(validate_shape=shape)("validate").json()["data"]
     inner = {f"{name}.{field}" for name, value in data.items() if isinstance(value, dict) for field in value}
     assert data.keys() | inner == fields
 
 
-def test_a_balance_may_tell_its_currency(open_sandbox):
+def test_balance_currency(open_sandbox):
+    """A balance can have its currency."""
     data = open_sandbox(balance_currency=True, opening_balance=Decimal("50000"))("account/balance").json()["data"]
     assert data == {"balance": 50000, "currency": "DZD"}
 
 
-def test_paths_may_be_hyphenated_and_then_the_others_are_not_there(open_sandbox):
+def test_path_style(open_sandbox):
+    """Paths can have hyphens; then the other paths do not exist."""
     call = open_sandbox(path_style="hyphens")
-    wish = {"productId": SAMPLE_PRODUCT, "typeId": "t", "quantity": 1}
-    order_id = call("gift-cards/place-order", "POST", json=wish).json()["data"]["orderId"]
+    body = {"productId": PRODUCT, "typeId": "t", "quantity": 1}
+    order_id = call("gift-cards/place-order", "POST", json=body).json()["data"]["orderId"]
     assert call(f"gift-cards/check-order/{order_id}").status_code == 200
-    assert call(f"gift-cards/check-product/{SAMPLE_PRODUCT}").status_code == 200
+    assert call(f"gift-cards/check-product/{PRODUCT}").status_code == 200
     assert call.check(order_id).status_code == call.place().status_code == 404
 
 
 @pytest.mark.parametrize("has_type", [False, True])
-def test_a_final_order_may_tell_product_and_type(open_sandbox, has_type):
+def test_final_order_has_type(open_sandbox, has_type):
+    """A final order can have product and type."""
     data = finished(open_sandbox(final_order_has_type=has_type))
     assert ({"product", "type"} <= data.keys()) == has_type
 
@@ -105,21 +114,24 @@ def test_a_final_order_may_tell_product_and_type(open_sandbox, has_type):
         ("missing", {"value": "SANDBOX-CARD-1"}),
     ],
 )
-def test_a_card_has_its_serial_or_not(open_sandbox, serials, card):
+def test_card_serials(open_sandbox, serials, card):
+    """A card has its serial or not."""
     assert finished(open_sandbox(card_serials=serials))["cards"] == [card]
 
 
 # Errors and ids
 
 
-def test_error_codes_may_be_hyphenated(open_sandbox):
+def test_code_separator(open_sandbox):
+    """Error codes can have hyphens."""
     call = open_sandbox(code_separator="-")
     assert call.check("nonsense").json()["error"]["code"] == "NOT-FOUND"
 
 
-def test_an_error_may_tell_its_message_at_the_top_too(open_sandbox):
-    answer = open_sandbox(message_at="top").check("nonsense").json()
-    assert answer["message"] == answer["error"]["message"]
+def test_message_at(open_sandbox):
+    """An error can have its message at the top too."""
+    response = open_sandbox(message_at="top").check("nonsense").json()
+    assert response["message"] == response["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -130,37 +142,41 @@ def test_an_error_may_tell_its_message_at_the_top_too(open_sandbox):
         ("never", set()),
     ],
 )
-def test_successes_tell_their_request_id_where_it_is_said(open_sandbox, where, with_id):
+def test_request_id_in(open_sandbox, where, with_id):
+    """Successes have their request id where the setting says."""
     call = open_sandbox(request_id_in=where)
-    answers = {
+    responses = {
         "placeOrder": call.place(),
-        "checkProduct": call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}"),
+        "checkProduct": call(f"gift-cards/checkProduct/{PRODUCT}"),
         "list": call("gift-cards/list"),
         "balance": call("account/balance"),
     }
-    assert {name for name, answer in answers.items() if "requestId" in answer.json()} == with_id
+    assert {name for name, response in responses.items() if "requestId" in response.json()} == with_id
     for name in with_id:
-        assert answers[name].json()["requestId"] == answers[name].headers["X-Request-Id"]
+        assert responses[name].json()["requestId"] == responses[name].headers["X-Request-Id"]
     assert call.check("nonsense").json()["requestId"]
 
 
 @pytest.mark.parametrize(
     ("style", "form"), [("req_time_number", "req_[0-9]+_[0-9a-f]{6}"), ("req-number", "req-[0-9a-z]+")]
 )
-def test_request_ids_are_of_either_form_and_each_is_new(open_sandbox, style, form):
+def test_request_id_style(open_sandbox, style, form):
+    """Request ids have either form, and each is new."""
     call = open_sandbox(request_id_style=style)
     ids = [call("ping").headers["X-Request-Id"] for _ in range(50)]
     assert len(set(ids)) == 50 and all(re.fullmatch(form, request_id) for request_id in ids)
 
 
 @pytest.mark.parametrize("item", ["nonsense", "68fcdd7ce9e88196b4eb64b"])
-def test_a_malformed_id_may_be_told_from_an_unknown_one(open_sandbox, item):
+def test_malformed_id(open_sandbox, item):
+    """A malformed id can have another error than an unknown one."""
     call = open_sandbox(malformed_id="ERR_VALIDATION")
     assert call.check(item).status_code == call(f"gift-cards/checkProduct/{item}").status_code == 400
     assert call.check("68fcdd7ce9e88196b4eb64b3").status_code == 404
 
 
-def test_a_wrong_key_may_be_told_in_the_other_words(open_sandbox):
+def test_bad_key(open_sandbox):
+    """A wrong key can have the other code and message."""
     call = open_sandbox(bad_key_code="ERR_AUTH", attempts_left_in="message", lockout_attempts=20)
     error = call("validate", headers={"X-Access-Token": "wrong"}).json()["error"]
     assert error == {"code": "ERR_AUTH", "message": "The provided access token is invalid, 19 attempts left"}
@@ -178,37 +194,43 @@ def test_a_wrong_key_may_be_told_in_the_other_words(open_sandbox):
         ("up", "PARTIALLY_FILLED", "PARTIALLY_FILLED", 1),
     ],
 )
-def test_half_of_one_card_is_what_it_is_told_to_be(open_sandbox, rounding, one, status, delivered):
+def test_partial_of_one(open_sandbox, rounding, one, status, delivered):
+    """Half of one card is what the settings say."""
     data = finished(open_sandbox(partial_rounding=rounding, partial_of_one=one), type_id="TEST_PARTIAL")
     assert (data["status"], data["fulfilled_quantity"], len(data["cards"])) == (status, delivered, delivered)
 
 
-def test_an_order_filled_in_part_may_be_called_fulfilled(open_sandbox):
+def test_partial_status(open_sandbox):
+    """An order filled in part can be FULFILLED."""
     data = finished(open_sandbox(partial_status="FULFILLED"), type_id="TEST_PARTIAL", quantity=4)
     assert (data["status"], data["fulfilled_quantity"]) == ("FULFILLED", 2)
 
 
-def test_an_order_may_pay_another_price_than_the_catalogues(open_sandbox):
+def test_known_type_price(open_sandbox):
+    """An order can pay another price than the catalogue's."""
     call = open_sandbox(known_type_price=Decimal(0), unknown_type_price=Decimal("7.50"), test_type_price=Decimal(3))
-    assert call(f"gift-cards/checkProduct/{SAMPLE_PRODUCT}").json()["data"]["types"][0]["price"] == 490
-    prices = [finished(call, type_id=kind)["price_per_card"] for kind in ("type_001", "string", "TEST_REFUND")]
+    assert call(f"gift-cards/checkProduct/{PRODUCT}").json()["data"]["types"][0]["price"] == 490
+    prices = [finished(call, type_id=type_)["price_per_card"] for type_ in ("type_001", "string", "TEST_REFUND")]
     assert prices == [0, 7.5, 3]
 
 
-def test_a_price_of_its_own_goes_before_all_others(open_sandbox):
+def test_price_by_type(open_sandbox):
+    """A type's own price goes before all others."""
     call = open_sandbox(prices={"type_001": Decimal(1), "string": Decimal(2)}, known_type_price=5, unknown_type_price=6)
-    assert [finished(call, type_id=kind)["price_per_card"] for kind in ("type_001", "string")] == [1, 2]
+    assert [finished(call, type_id=type_)["price_per_card"] for type_ in ("type_001", "string")] == [1, 2]
 
 
-def test_keys_that_are_not_known_may_be_refused_by_name(open_sandbox):
+def test_unknown_body_keys(open_sandbox):
+    """Unknown keys in the body can be rejected by name."""
     call = open_sandbox(unknown_body_keys="refused")
-    wish = {"productId": "p", "typeId": "t", "quantity": 1, "ref": "mine"}
-    answer = call("gift-cards/placeOrder", "POST", json=wish)
-    assert (answer.status_code, answer.json()["error"]["details"]) == (400, ['"ref" is not allowed'])
+    body = {"productId": "p", "typeId": "t", "quantity": 1, "ref": "mine"}
+    response = call("gift-cards/placeOrder", "POST", json=body)
+    assert (response.status_code, response.json()["error"]["details"]) == (400, ['"ref" is not allowed'])
     assert call.sandbox.truth() == {}
 
 
-def test_an_order_may_need_a_ref_and_is_then_of_one_card(open_sandbox):
+def test_order_ref(open_sandbox):
+    """An order can need a ref, and is then of one card."""
     call = open_sandbox(order_ref="required")
     assert call.place().json()["error"]["details"] == ['"ref" is required']
     data = call("gift-cards/placeOrder", "POST", json={"productId": "p", "typeId": "t", "ref": "mine"}).json()["data"]
@@ -217,13 +239,15 @@ def test_an_order_may_need_a_ref_and_is_then_of_one_card(open_sandbox):
 
 
 @pytest.mark.parametrize(("rule", "status"), [("refused", 400), ("read", 200)])
-def test_a_quantity_written_as_text_is_refused_or_read(open_sandbox, rule, status):
+def test_text_quantity(open_sandbox, rule, status):
+    """A quantity written as text is rejected or read."""
     call = open_sandbox(text_quantity=rule)
     assert call.place(quantity="2").status_code == status
     assert call.place(quantity="two").status_code == call.place(quantity="-2").status_code == 400
 
 
-def test_the_largest_quantity_is_the_one_told(open_sandbox):
+def test_max_quantity(open_sandbox):
+    """The largest quantity is the one that was set."""
     call = open_sandbox(max_quantity=9)
     assert (call.place(quantity=9).status_code, call.place(quantity=10).status_code) == (200, 400)
 
@@ -231,7 +255,8 @@ def test_the_largest_quantity_is_the_one_told(open_sandbox):
 # Lists
 
 
-def test_lists_may_begin_with_the_oldest(open_sandbox):
+def test_list_order(open_sandbox):
+    """Lists can begin with the oldest."""
     call = open_sandbox(list_order="oldest first")
     ids = [call.order_id() for _ in range(5)]
     pages = [call(f"gift-cards/list?page={page}&pageSize=2").json()["data"]["items"] for page in (1, 2, 3, 4)]
@@ -240,18 +265,21 @@ def test_lists_may_begin_with_the_oldest(open_sandbox):
     assert [row["objid"] for page in rows for row in page] == ids
 
 
-def test_a_list_may_want_both_ends_of_a_period(open_sandbox):
+def test_list_needs_both_ends(open_sandbox):
+    """A list can need both ends of a period."""
     call = open_sandbox(list_needs_both_ends=True)
     assert call("gift-cards/list?from=2026-01-01T00:00:00Z").status_code == 400
     assert call("gift-cards/list?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z").status_code == 200
 
 
-def test_a_page_too_large_may_be_cut_to_the_largest(open_sandbox):
+def test_large_page(open_sandbox):
+    """A page size that is too large can be lowered to the largest."""
     call = open_sandbox(large_page="clamped")
     assert call("gift-cards/list?pageSize=500").json()["data"]["pagination"]["pageSize"] == 100
 
 
-def test_a_page_past_the_end_may_be_refused(open_sandbox):
+def test_page_overflow(open_sandbox):
+    """A page after the last one can be rejected."""
     call = open_sandbox(page_overflow="refused")
     assert call("gift-cards/list").status_code == 200
     call.order_id()
@@ -261,19 +289,22 @@ def test_a_page_past_the_end_may_be_refused(open_sandbox):
 # The account
 
 
-def test_a_balance_may_stand_still(open_sandbox):
+def test_balance_moves(open_sandbox):
+    """A balance can stay the same."""
     call = open_sandbox(balance_moves=False, opening_balance=Decimal("1326.13"))
     call.order_id(quantity=2)
     assert call("account/balance").json()["data"]["balance"] == 1326.13
 
 
-def test_an_order_beyond_the_balance_may_pass(open_sandbox):
+def test_check_balance(open_sandbox):
+    """An order beyond the balance can be accepted."""
     call = open_sandbox(check_balance=False, opening_balance=Decimal(0))
     call.order_id(quantity=2)
     assert call("account/balance").json()["data"]["balance"] == -980
 
 
-def test_transactions_may_be_empty(open_sandbox):
+def test_transactions_listed(open_sandbox):
+    """Transactions can be empty."""
     call = open_sandbox(transactions_listed=False)
     finished(call, type_id="TEST_REFUND")
     data = call("account/transactions").json()["data"]
@@ -284,18 +315,20 @@ def test_transactions_may_be_empty(open_sandbox):
 
 
 @pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))
-def test_a_setting_tells_its_meaning_and_where_it_comes_from(name):
-    told = str(Settings())
-    [(value, meaning)] = re.findall(rf"^  {name} +(.{{26}})(.*(?:\n {{59}}.*)*)", told, re.MULTILINE)
+def test_meanings(name):
+    """The table has each setting's value, meaning and source."""
+    expected = str(Settings())
+    [(value, meaning)] = re.findall(rf"^  {name} +(.{{24}})(.*(?:\n {{59}}.*)*)", expected, re.MULTILINE)
     assert value.strip() in str(getattr(Settings(), name)) or value.strip().endswith("…")
     assert re.search(r"DOC|LIVE|[Uu]nknown|same|over all", meaning)
 
 
-def test_a_table_marks_what_differs_and_is_safe_to_show(open_sandbox):
+def test_table(open_sandbox):
+    """The table marks what differs and is safe to show as HTML."""
     settings = open_sandbox(path_style="hyphens", prices={"<b>": Decimal(1)}).sandbox.settings
     marked = [line.split()[1:3] for line in str(settings).splitlines() if line.startswith("* ")]
     assert marked == [
-        ["fulfilment_s", "10"], ["latency_s", "0"], ["ceiling_per_minute", "None"], ["prices", "{'<b>':"],
+        ["fulfilment_s", "10"], ["latency_s", "0"], ["rate_limit_per_minute", "None"], ["prices", "{'<b>':"],
         ["path_style", "hyphens"],
     ]  # fmt: skip
     assert max(map(len, str(settings).splitlines())) <= 120
@@ -303,18 +336,20 @@ def test_a_table_marks_what_differs_and_is_safe_to_show(open_sandbox):
 
 
 ODD = Settings.of(
-    fulfilment_s=inf, latency_s=0.25, ceiling_per_minute=None, allowed_ips=("127.0.0.1",), check_stock=True,
+    fulfilment_s=inf, latency_s=0.25, rate_limit_per_minute=None, allowed_ips=("127.0.0.1",), check_stock=True,
     prices={"a": Decimal("1.50"), "b": 3}, opening_balance=Decimal("0.01"), partial_rounding="up",
 )  # fmt: skip
 
 
-def test_settings_pass_through_a_file_unchanged(tmp_path):
+def test_file(tmp_path):
+    """Settings are the same after a file."""
     ODD.write(tmp_path / "settings.json")
     assert Settings.read(tmp_path / "settings.json") == ODD
     assert json.loads((tmp_path / "settings.json").read_text()).keys() == ODD.changes().keys()
 
 
-def test_a_file_written_by_hand_may_have_plain_numbers(tmp_path):
+def test_plain_numbers(tmp_path):
+    """A file written by hand can have plain numbers."""
     path = tmp_path / "settings.json"
     path.write_text('{"opening_balance": 1326.13, "latency_s": 0.2, "prices": {"a": 490}, "fulfilment_s": null}')
     settings = Settings.read(path)
@@ -322,7 +357,7 @@ def test_a_file_written_by_hand_may_have_plain_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("", "Expecting value"),
         ("[]", "must be a JSON object"),
@@ -336,21 +371,24 @@ def test_a_file_written_by_hand_may_have_plain_numbers(tmp_path):
         ('{"lockout_s": 1e12}', "lockout_s must be seconds above 0, at most 1e9"),
     ],
 )
-def test_a_bad_file_is_told_in_one_line_with_its_name(tmp_path, content, told):
+def test_bad_file(tmp_path, content, expected):
+    """A wrong file is one line that names the file."""
     path = tmp_path / "settings.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=f"settings.json is no settings file: .*{told}") as error:
+    with pytest.raises(ValueError, match=f"settings.json is no settings file: .*{expected}") as error:
         Settings.read(path)
     assert "\n" not in str(error.value)
 
 
-def test_settings_are_what_they_were_whatever_becomes_of_what_was_given():
+def test_immutable():
+    """Settings do not change with the objects they were made from."""
     prices, addresses = {"a": Decimal(1)}, ["127.0.0.1"]
     settings = Settings(prices=prices, allowed_ips=addresses)
     prices["a"], addresses[0] = -1, 7
     assert settings == Settings(prices={"a": Decimal(1)}, allowed_ips=("127.0.0.1",))
 
 
-def test_settings_given_whole_may_be_changed_by_name():
+def test_settings_and_changes():
+    """Settings given as a whole can be changed by name."""
     with Sandbox(settings=ODD, latency_s=0) as sandbox:
         assert sandbox.settings == ODD.but(latency_s=0)

@@ -1,0 +1,150 @@
+"""The emulated service without its port: what a test can ask it and make it do."""
+
+from decimal import Decimal
+from typing import Any
+
+from .auth import Key
+from .event_log import EventLog
+from .faults import Fault
+from .orders import Page, iso
+from .service import RequestRecord, Service
+from .validators import COUNT, MONEY, whole_number
+
+
+class Emulator:
+    """What `Sandbox` offers beside its port. Any thread may call it."""
+
+    def __init__(self, service: Service) -> None:
+        self.clock = service.clock
+        self.settings = service.backend.settings
+        self._service = service
+        self._log: EventLog | None = None
+
+    def add_key(
+        self,
+        type: str = "SANDBOX",
+        scope: str = "READ-WRITE",
+        *,
+        allowed_ips: tuple[str, ...] = (),
+        enabled: bool = True,
+    ) -> str:
+        """Make a further access key. All keys of a type share an account; each has its own rate limit.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.client(sandbox.add_key(scope="READ-ONLY")).validate().scope
+        'READ-ONLY'
+        """
+        properties: dict[str, Any] = {"type": type, "scope": scope, "allowed_ips": allowed_ips, "enabled": enabled}
+        with self._service.lock:
+            return self._service.backend.add_key(**properties).key
+
+    @property
+    def keys(self) -> list[Key]:
+        """All keys with their properties, the first one first.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.keys
+        [Key(type='SANDBOX', scope='READ-WRITE', allowed_ips=(), enabled=True)]
+        """
+        with self._service.lock:
+            return list(self._service.backend.authenticator.keys.values())
+
+    def truth(self) -> dict[str, float]:
+        """Give the seconds from placement to final status by order id; `math.inf` if it is never final.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox(fulfilment_s=7) as sandbox:
+        ...     [order_id] = sandbox.add_orders(1)
+        ...     sandbox.truth()[order_id]
+        7.0
+        """
+        with self._service.lock:
+            return {order.id: order.duration for order in self._service.backend.orders}
+
+    def latest_orders(self, most: int = 20) -> list[dict[str, str]]:
+        """Give id, type, quantity, status and time of the newest orders of all environments, without their cards.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     order_ids = sandbox.add_orders(1, "TEST_REFUND", quantity=3)
+        ...     [(order["type"], order["quantity"], order["status"]) for order in sandbox.latest_orders()]
+        [('TEST_REFUND', '3', 'HANDLING')]
+        """
+        with self._service.lock:
+            now, orders = self._service.now().monotonic, self._service.backend.orders.page(Page(1, most))[0]
+        return [
+            {"id": order.id, "type": order.type, "quantity": str(order.quantity), "status": order.status(now),
+             "time": iso(order.ms)}
+            for order in orders
+        ]  # fmt: skip
+
+    def add_orders(self, n: int, type_id: str = "type_001", quantity: int = 1) -> list[str]:
+        """Place `n` orders with the first key's account, as another client would; no request is made. Gives their ids.
+
+        They are listed and charged like all orders, and the seed determines how long they take. Raises ValueError if
+        the account cannot pay for all; then none is placed.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     len(sandbox.add_orders(3, "TEST_PARTIAL", quantity=4))
+        3
+        """
+        whole_number(0).check("n", n)
+        COUNT.check("quantity", quantity)
+        with self._service.lock:
+            now, environment, backend = self._service.now(), self.settings.key_type, self._service.backend
+            backend.accounts[environment].require(type_id, quantity, now.monotonic, n)
+            return [backend.place(environment, None, type_id, quantity, now).id for _ in range(n)]
+
+    def deposit(self, amount: Decimal) -> None:
+        """Credit dinars to the first key's account, as a transaction `DEPOSIT`.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox(opening_balance=100) as sandbox:
+        ...     sandbox.deposit(50)
+        ...     sandbox.client().balance()
+        Decimal('150')
+        """
+        MONEY.check("amount", amount)
+        with self._service.lock:
+            self._service.backend.deposit(self.settings.key_type, amount, self._service.now())
+
+    def inject(self, fault: Fault) -> None:
+        """Plan a fault; its `call` is counted from now on.
+
+        >>> from giftlib.sandbox import Fault, Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.inject(Fault("placeOrder", cut="after"))
+        """
+        with self._service.lock:
+            self._service.faults.inject(fault)
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The requests that are finished, in that order.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     balance = sandbox.client().balance()
+        ...     [(request.path, request.status) for request in sandbox.requests]
+        [('/v3/account/balance', 200)]
+        """
+        with self._service.lock:
+            return list(self._service.records)
+
+    def reset(self) -> None:
+        """Start again without orders, faults and requests; keys and clock stay. OSError if the state is in a file.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     order_ids = sandbox.add_orders(2)
+        ...     sandbox.reset()
+        ...     sandbox.truth()
+        {}
+        """
+        if self._log:
+            raise OSError("a sandbox whose state is kept in a file is not reset: begin a new file")
+        with self._service.lock:
+            self._service.reset()

@@ -1,0 +1,113 @@
+"""The API on its clock and under its faults: what each request gets, and which requests there were."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from giftlib.clock import Clock, Timestamp
+
+from .backend import Backend
+from .connections import Exchange
+from .faults import NO_FAULT, Fault, FaultPlan
+from .orders import draw_lognormal
+from .responses import Request, Response, apply_fault, request_id
+from .router import Router
+from .settings import Settings
+
+
+class RequestRecord(NamedTuple):
+    """A request that arrived at `when_utc`: `status` is None without a response, `order_id` the order it placed."""
+
+    when_utc: datetime
+    method: str
+    path: str
+    status: int | None
+    order_id: str | None
+
+
+class Service:
+    """Responds to requests as the backend, the settings and the faults determine. `lock` guards all of it.
+
+    `ahead_s` is how many seconds the backend's time is ahead of the clock's monotonic seconds.
+    """
+
+    def __init__(self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault]) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.ahead_s = 0.0
+        self._begin(seed, settings, faults)
+
+    def reset(self) -> None:
+        """Begin anew, with the same seed, settings and keys."""
+        old = self.backend
+        self._begin(old.seed, old.settings, ())
+        for key in list(old.authenticator.keys.values())[1:]:
+            self.backend.add_key(**key.properties())
+
+    def now(self) -> Timestamp:
+        """Read the clock; monotonic seconds are the backend's."""
+        utc, monotonic = Timestamp.now(self.clock)
+        return Timestamp(utc, monotonic + self.ahead_s)
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Handle one request, from its arrival to the last byte of its response."""
+        arrived = self.clock.now_utc()
+        request, latency = self._arrive(exchange)
+        in_time = await self._pass_time(latency / 2)
+        response, fault = self._respond(request)
+        if response:
+            in_time = await self._pass_time(latency / 2 + fault.delay_s) and in_time
+        sent = response if in_time and fault.cut not in ("before", "after") else None
+        status, order_id = sent.status if sent else None, response.order_id if response else None
+        with self.lock:
+            self.records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
+        reusable = False
+        if sent:
+            half = fault.cut == "within"
+            reusable = await exchange.send(sent, request, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
+        if reusable and fault.cut is None:
+            exchange.end()
+        else:
+            exchange.drop(reset=fault.reset or fault.cut == "before")
+
+    def _arrive(self, exchange: Exchange) -> tuple[Request, float]:
+        """Count a request; gives it with an id, and the seconds until its response."""
+        self.request_count += 1
+        settings = self.backend.settings
+        latency = settings.latency_s
+        if latency is None:
+            latency = draw_lognormal(self._latencies, settings.latency_median_s, settings.latency_p95_s)
+        number, now = self.request_count, self.clock.now_utc()
+        return exchange.request(request_id(number, now, settings.request_id_style)), latency
+
+    async def _pass_time(self, seconds: float) -> bool:
+        """Let time pass on the clock; False if the client has given up meanwhile."""
+        spend: Callable[[float], bool] | None = getattr(self.clock, "spend", None)
+        if spend is not None:
+            return spend(seconds)
+        await asyncio.sleep(seconds)
+        return True
+
+    def _respond(self, request: Request) -> tuple[Response | None, Fault]:
+        """Carry a request out unless a fault prevents it; no response means a reset connection."""
+        with self.lock:
+            call = self._router.admit(request, self.now())
+            if isinstance(call, Response):
+                return call, NO_FAULT
+            fault = self.faults.next_fault(call.endpoint)
+            if fault.cut == "before":
+                return None, fault
+            response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
+        apply_fault(response, fault)
+        return response, fault
+
+    def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault]) -> None:
+        self.backend = Backend(seed, settings)
+        self.faults = FaultPlan(seed, faults)
+        self.records: list[RequestRecord] = []
+        self.request_count = 0
+        self._router = Router(self.backend)
+        self._latencies = random.Random(f"{seed}:latency")

@@ -1,0 +1,126 @@
+"""The key and the cards' codes stand in no error, log or listing, whatever the server sends."""
+
+import copy
+import json
+import logging
+import pickle
+
+import pytest
+from exposure import secrets_in, secrets_shown
+from samples import CODE, KEY, ORDER_ID, PRODUCT, SANDBOX_KEY, SERIAL, listing
+from scripted_server import Do, interrupted, reply, success
+
+from giftlib.api import Client, GiftlibError
+
+CARDS = [{"value": CODE, "serial": SERIAL}]
+LEAKY_ORDER = {"_id": "other", "status": "FULFILLED", "cards": CARDS, "token": [KEY, [KEY]]}
+
+
+ECHO = {
+    "code": KEY,
+    "message": f"bad key {KEY}",
+    "details": {KEY: [{"x": KEY}], "cards": [{"value": CODE}], "given": [{"value": CODE, "serial": CODE}]},
+}
+ERROR_WITH_CODE = {"message": f"m {CODE}", "details": {"code": CODE, "pin": CODE, CODE: 1, "deep": [[CODE]]}}
+LEAKS = {
+    "error that echoes the key": reply({"success": False, "error": ECHO, "requestId": KEY}, status=401),
+    "headers that echo the key": reply(status=403, X_Request_Id=KEY, X_Echo=KEY, Set_Cookie=f"k={KEY}"),
+    "error with cards": reply({"success": False, "data": LEAKY_ORDER, "error": {"details": LEAKY_ORDER}}, status=500),
+    "order without success": reply({"success": False, "data": LEAKY_ORDER}),
+    "another order": success(LEAKY_ORDER),
+    "data in a list": success([LEAKY_ORDER]),
+    "cut order": reply(json.dumps({"data": LEAKY_ORDER})[:-1]),
+    "cut body": [reply(json.dumps(LEAKY_ORDER) + " " * 99)[:-99], Do.CLOSE],
+    "too large": success({"x": f"{CODE} {SERIAL} {KEY}" * 200_000}),
+    "redirect": reply({"data": LEAKY_ORDER}, status=302, Location=f"/?token={KEY}"),
+    "status line": [f"HTTP/1.1 {KEY} {CODE}\r\n\r\n".encode(), Do.CLOSE],
+    "header line": [f"HTTP/1.1 200 OK\r\nContent-Length: {KEY}\r\n\r\n".encode(), Do.CLOSE],
+    "reset": [Do.RESET],
+}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Client.balance,
+        Client.catalog,
+        Client.list_orders,
+        lambda client: client.check_order_status(ORDER_ID),
+        lambda client: client.place_order(PRODUCT, "type_001", 1),
+    ],
+    ids=["balance", "catalog", "list_orders", "check_order_status", "place_order"],
+)
+@pytest.mark.parametrize("response", LEAKS.values(), ids=LEAKS)
+def test_no_secret_in_error(server, client, response, call, caplog):
+    """No error or log shows the key, a code or a serial, whatever the response is."""
+    caplog.set_level(logging.DEBUG)
+    server.replies = [response]
+    with pytest.raises(GiftlibError) as caught:
+        call(client)
+    assert not secrets_shown(caught.value) and not secrets_in(caplog.text)
+
+
+ORDER_LEAKS = {
+    "codes under other names": success({"_id": "other", "codes": [CODE], "Cards": [{"Value": CODE}]}),
+    "code in an error": reply({"success": False, "error": ERROR_WITH_CODE}, status=500),
+    "code for a code": reply({"success": False, "error": {"code": CODE}}, status=500),
+    "code as a status": success({"_id": "other", "status": CODE, "quantity": 1}),
+    "key in capitals": reply({"success": False, "error": {"code": KEY.upper(), "message": KEY.upper()}}, status=500),
+    "key with other strokes": reply({"success": False, "error": {"code": KEY.replace("_", "-")}}, status=500),
+    "key at the end of a long id": reply(status=500, X_Request_Id="r" * 176 + KEY),
+    "header without a colon": [f"HTTP/1.1 200 OK\r\nnocolon {KEY} {CODE}\r\n\r\n".encode(), Do.CLOSE],
+}
+
+
+@pytest.mark.parametrize("response", ORDER_LEAKS.values(), ids=ORDER_LEAKS)
+def test_no_secret_in_order_error(server, client, response, caplog, request):
+    """Neither a status check nor an order request shows the key or a code, however these are written."""
+    caplog.set_level(logging.DEBUG)
+    server.replies = [response]
+    with pytest.raises(GiftlibError) as caught:
+        client.check_order_status("requested")
+    with pytest.raises(GiftlibError) as placing:
+        client.place_order(PRODUCT, "type_001", 1)
+    # A rejected order request is explained in the API's words: no card existed whose code these could hold.
+    for error in [caught.value] if "code in an error" in request.node.name else [caught.value, placing.value]:
+        assert not secrets_shown(error)
+    assert not secrets_in(caplog.text)
+
+
+def test_interrupted_check(server, client):
+    """A status check interrupted by Ctrl-C shows nothing of its request and response."""
+    server.replies = [success({"_id": "requested", "cards": [{"value": CODE}]})]
+    with interrupted(), pytest.raises(KeyboardInterrupt) as caught:
+        client.check_order_status("requested")
+    assert not secrets_shown(caught.value)
+
+
+def test_no_secret_in_log(server, client, caplog):
+    """The log names requests, but neither the key nor a code."""
+    caplog.set_level(logging.DEBUG)
+    server.replies = [SANDBOX_KEY, listing(LEAKY_ORDER)]
+    client.validate()
+    assert client.list_orders().items[0].cards[0].reveal() == (CODE, SERIAL)
+    assert "/v3/gift-cards/list" in caplog.text
+    assert not secrets_in(caplog.text)
+
+
+def test_hidden_key(client):
+    """A client does not show its key, and cannot be copied or pickled."""
+    for text in (repr(client), str(client), f"{client}", repr(vars(client)), repr([client])):
+        assert KEY not in text
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError) as caught:
+            copied(client)
+        assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", " ", f"{KEY} ", f"{KEY}\n", f"{KEY}\r\nX: y", f"é{KEY}", f"{KEY}\x00", KEY * 21, None, 5, KEY.encode(), [KEY]],
+)
+def test_bad_key(bad):
+    """A key that cannot be one is a ValueError that does not repeat it."""
+    with pytest.raises(ValueError, match="^api_key must be") as caught:
+        Client(bad)
+    assert KEY not in str(caught.value)

@@ -1,0 +1,120 @@
+"""What a request takes along and leaves behind, and what its error says of a connection that failed."""
+
+import socket
+
+import pytest
+from samples import BALANCE, KEY
+from scripted_server import Do, ScriptedServer, outcome_of, reply
+from urllib3.exceptions import NewConnectionError
+
+from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError
+
+
+def test_shorter_timeout():
+    """One request may have a shorter time-out than the client's."""
+    with ScriptedServer([Do.HANG]) as server:
+        client = Client(KEY, server.url, request_timeout=60)
+        for call in (lambda: client.check_order_status("id", timeout=0.02), lambda: client.list_orders(timeout=0.02)):
+            assert "within 0.02 s" in str(outcome_of(call))
+
+
+def test_huge_timeout():
+    """A time-out longer than sockets allow is no error."""
+    with ScriptedServer(BALANCE) as server:
+        assert Client(KEY, server.url, request_timeout=1e9).balance() == 1
+
+
+def test_status_of_cut_response():
+    """The error has the status of a response that broke off."""
+    with ScriptedServer([b"HTTP/1.1 503 Busy\r\nContent-Length: 50\r\n\r\n{", Do.CLOSE]) as server:
+        assert outcome_of(Client(KEY, server.url).balance).status == 503
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])
+def test_redirect(status):
+    """A redirect is not followed, and the key is not sent elsewhere."""
+    with ScriptedServer(BALANCE) as other:
+        with ScriptedServer(reply(b"", status=status, Location=f"{other.url}/v3/account/balance")) as server:
+            client = Client(KEY, server.url, allow_production=True)
+            with pytest.raises(NoAnswerError, match="redirected") as caught:
+                client.balance()
+            assert caught.value.status == status
+            with pytest.raises(OrderOutcomeUnknownError):
+                client.place_order("product", "type", 1)
+        assert len(server.requests) == 2 and not other.requests
+
+
+def test_connection_refused():
+    """Where no server listens, the error says that nothing was sent."""
+    with ScriptedServer(BALANCE) as server:
+        pass
+    client = Client(KEY, server.url, allow_production=True)
+    for call in (client.balance, lambda: client.place_order("product", "type", 1)):
+        error = outcome_of(call)
+        assert type(error) is NoAnswerError and not error.sent and "refused" in str(error)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b"])
+def test_unknown_host(host, monkeypatch):
+    """Where the host has no address, the error says that nothing was sent."""
+
+    def unknown(name, *args, **kwargs):
+        name.encode("idna")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = outcome_of(lambda: Client(KEY, f"https://{host}", allow_production=True).place_order("product", "type", 1))
+    assert type(error) is NoAnswerError and not error.sent
+
+
+def test_netrc(tmp_path, monkeypatch):
+    """A netrc file adds no password to a request."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password word\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with ScriptedServer(BALANCE) as server:
+        Client(KEY, server.url).balance()
+        assert "authorization" not in server.requests[0].headers
+
+
+def test_cookies(server, client):
+    """A cookie is not sent back."""
+    server.replies = [reply({"success": True, "data": {"balance": 1}}, Set_Cookie="a=b; Path=/")]
+    client.balance()
+    client.balance()
+    assert "cookie" not in server.requests[1].headers
+
+
+def test_request_after_timeout():
+    """A request that timed out leaves nothing behind for the next client."""
+    with ScriptedServer(
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", Do.HANG], [BALANCE, Do.CLOSE], BALANCE
+    ) as server:
+        client = Client(KEY, server.url, request_timeout=0.1)
+        assert isinstance(outcome_of(client.balance), NoAnswerError)
+        client = Client(KEY, server.url)
+        assert client.balance() == 1
+
+
+def test_no_foreign_cause(client, server):
+    """The error of a lost connection has no error of another library as its cause."""
+    server.replies = [[Do.CLOSE]]
+    with pytest.raises(NoAnswerError) as caught:
+        client.balance()
+    assert caught.value.__cause__ is None and caught.value.__context__ is None
+
+
+def test_caller_handles_error():
+    """An error that the caller is handling is not taken for the cause of a lost response."""
+    with ScriptedServer([Do.CLOSE]) as server:
+        client = Client(KEY, server.url, allow_production=True)
+        with ScriptedServer(BALANCE) as closed:
+            pass
+        try:
+            socket.create_connection(("127.0.0.1", closed.port))
+        except OSError as error:
+            try:
+                raise NewConnectionError(None, "of another connection") from error
+            except NewConnectionError:
+                with pytest.raises(OrderOutcomeUnknownError) as caught:
+                    client.place_order("product", "type", 1)
+        assert "refused" not in str(caught.value.__cause__)

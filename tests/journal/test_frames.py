@@ -1,0 +1,131 @@
+"""The journal's frames: columns, intervals that contain the truth, exact money."""
+
+from datetime import timedelta
+from decimal import Decimal
+from math import inf
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import PRODUCT
+from sandbox_checks import place_and_wait
+
+from giftlib import Client, Journal, poll_order_until_complete
+from giftlib.clock import SimulatedClock
+from giftlib.sandbox import Fault, Sandbox
+
+
+def test_columns(sandbox, journal):
+    """The frames have the promised columns and types, also when they are empty."""
+    empty = journal.orders(), journal.polls()
+    place_and_wait(sandbox, journal)
+    full = journal.orders(), journal.polls()
+    assert list(full[0].columns) == [
+        "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s",
+        "request_s", "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount",
+        "problems",
+    ]  # fmt: skip
+    assert list(full[1].columns) == [
+        "order_id", "attempt", "via", "sent_at", "received_at", "latency_s", "elapsed_s", "outcome", "http_status",
+        "retry_after_s", "request_id",
+    ]  # fmt: skip
+    for without_rows, with_rows in zip(empty, full, strict=True):
+        pd.testing.assert_series_equal(without_rows.dtypes, with_rows.dtypes)
+    assert full[0]["placed_at"].dtype == "datetime64[us, UTC]"
+
+
+def test_request_time(sandbox, journal):
+    """Without the time of its requests, an interval ends where the final poll was sent."""
+    place_and_wait(sandbox, journal)
+    order, final_poll = journal.orders().iloc[0], journal.polls().iloc[-1]
+    assert order["request_s"] >= final_poll["latency_s"]
+    assert order["done_by_s"] - order["request_s"] == pytest.approx(final_poll["elapsed_s"])
+
+
+@pytest.mark.parametrize(
+    ("type_id", "status", "delivered", "charged", "refunded"),
+    [
+        ("type_001", "FULFILLED", 4, 1960, 0),
+        ("TEST_PARTIAL", "PARTIALLY_FILLED", 2, 980, 980),
+        ("TEST_REFUND", "REFUNDED", 0, 0, 1960),
+    ],
+)
+def test_money_of_each_outcome(sandbox, journal, type_id, status, delivered, charged, refunded):
+    """Cards and amounts of each outcome are exact."""
+    place_and_wait(sandbox, journal, type_id, 4)
+    order = journal.orders().iloc[0]
+    cards = (order["fulfilled_quantity"], order["refunded_quantity"])
+    assert (order["status"], *cards) == (status, delivered, 4 - delivered)
+    assert order["fulfilled_amount"] == Decimal(charged)
+    assert order["refunded_amount"] == Decimal(refunded)
+    assert isinstance(order["price_per_card"], Decimal)
+    assert order["product_id"] == PRODUCT
+    assert order["problems"] == ""
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    interval=st.floats(1, 30),
+    fails=st.lists(st.integers(1, 8), max_size=3),
+    reopened=st.booleans(),
+)
+def test_interval_contains_truth(tmp_path_factory, seed, interval, fails, reopened):
+    """The interval of an order contains its true duration, whatever fails and whenever the journal is opened again."""
+    path = tmp_path_factory.mktemp("journal") / "journal.sqlite"
+    faults = [Fault("checkOrder", call=call, status=503) for call in fails]
+    with Sandbox(seed, faults=faults) as sandbox:
+        journal = Journal(path)
+        order_id = place_and_wait(sandbox, journal, timeout=9 if reopened else 300, interval=interval)
+        if reopened:
+            journal.close()
+            sandbox.clock.sleep(3)
+            journal = Journal(path)
+            if journal.unfinished():
+                poll_order_until_complete(order_id, client=sandbox.client(), journal=journal, interval=interval)
+        order = journal.orders().iloc[0]
+        true = sandbox.truth()[order_id]
+        journal.close()
+    assert order["not_done_by_s"] < true <= order["done_by_s"] < inf
+
+
+def test_open_order(make_sandbox, journal):
+    """The interval of an order that is not final has no upper end."""
+    sandbox = make_sandbox(fulfilment_s=inf)
+    place_and_wait(sandbox, journal, timeout=60)
+    order = journal.orders().iloc[0]
+    assert 59 < order["not_done_by_s"] < 60
+    assert order["done_by_s"] == inf
+    assert order["status"] == "HANDLING"
+    assert pd.isna(order["fulfilled_quantity"])
+    assert order["refunded_amount"] is None
+
+
+def test_order_placed_elsewhere(make_sandbox, journal):
+    """An order placed elsewhere counts from the time of placement that the API reports."""
+    sandbox = make_sandbox(fulfilment_s=12.3456)
+    [order_id] = sandbox.add_orders(1)
+    sandbox.clock.sleep(4)
+    poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+    order, polls = journal.orders().iloc[0], journal.polls()
+    assert order["not_done_by_s"] < 12.3456 <= order["done_by_s"]
+    assert polls["elapsed_s"].iloc[0] == pytest.approx(4, abs=0.001)
+
+
+def test_contradicting_clocks(make_sandbox, journal):
+    """If the API's clock and this one contradict each other, the interval is unbounded."""
+
+    class Behind(SimulatedClock):
+        """A minute behind the clock of the API."""
+
+        def now_utc(self):
+            return super().now_utc() - timedelta(minutes=1)
+
+    sandbox = make_sandbox(fulfilment_s=5, latency_s=0)
+    [order_id] = sandbox.add_orders(1)
+    sandbox.clock.sleep(20)
+    client = Client(sandbox.api_key, sandbox.url, clock=Behind())
+    poll_order_until_complete(order_id, client=client, journal=journal)
+    order = journal.orders().iloc[0]
+    assert (order["not_done_by_s"], order["done_by_s"]) == (0, inf)
