@@ -83,16 +83,17 @@ def test_a_command_is_one_that_there_is(command, capsys, monkeypatch, tmp_path):
     words = [word for word in shlex.split(command) if not re.fullmatch("[A-Z_]+=.*", word)]
     if words[0] == "make":
         assert subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, check=False).returncode == 0
-    elif words[1:3] == ["-m", "giftlib"]:
+    elif words[0] == ".venv/bin/giftlib" or words[1:3] == ["-m", "giftlib"]:
+        options = words[3:] if words[1] == "-m" else words[1:]
         for file in (tmp_path / word for word in words if word.endswith((".json", ".sqlite"))):
             file.parent.mkdir(exist_ok=True)
             file.touch()
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SystemExit) as told:  # after all options, so that each is read
-            main([*words[3:], "--help"])
+            main([*options, "--help"])
         assert told.value.code == 0
         known = capsys.readouterr().out
-        assert all(word in known for word in words[4:] if word.startswith("--"))
+        assert all(word in known for word in options[1:] if word.startswith("--"))
     elif words[1:3] == ["-m", "pytest"]:
         for word in words[3:]:
             assert word.startswith("-") or not word.endswith(".py") or (ROOT / word).exists()

@@ -34,10 +34,9 @@ _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 class Client:
     """Call the API with one key.
 
-    `base_url` is without `/v3`; plain http is accepted for this machine alone. `request_timeout` bounds each request
-    in seconds. Errors are those of `giftlib.errors`. Once `validate` has returned the key's type, every request waits
-    until it fits under the key's published rate limit (60 requests per minute for a sandbox key, 120 for a production
-    key). A client is for one thread.
+    `base_url` is without `/v3`; plain http is accepted for this machine alone. `request_timeout` bounds each request in
+    seconds. Once `validate` has returned the key's type, every request waits until it fits under the key's published
+    rate limit (60 requests per minute for a sandbox key, 120 for a production key). A client is for one thread.
 
     >>> from giftlib import Sandbox
     >>> with Sandbox(seed=1) as sandbox:
@@ -158,10 +157,7 @@ class Client:
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Response:
-        """Return the response to a GET or POST of a path below `/v3/`, success or error; NoAnswerError if none comes.
-
-        A POST is sent once, and only where `place_order` would send one.
-        """
+        """Return the response to a GET, or a POST where `place_order` would send one; NoAnswerError if none comes."""
         if method not in ("GET", "POST"):
             raise ValueError(f"method must be GET or POST, got {method!r}")
         path = "/".join(_path_part("path", part) for part in path.split("/"))
