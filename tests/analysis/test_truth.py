@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from giftlib import GiftlibError, Journal, Sandbox, place_order, poll_order_until_complete, process_orders, track_orders
+from giftlib import (
+    GiftlibError,
+    Journal,
+    Sandbox,
+    place_order,
+    poll_order_until_complete,
+    process_orders,
+    recover_orders,
+    track_orders,
+)
 from giftlib.sandbox.catalog import SAMPLE_PRODUCT
 from giftlib.sandbox.faults import at_rate
 from giftlib.schedules import at_times, every, exponential, with_jitter
@@ -62,7 +71,7 @@ def test_intervals_hold_truth(wait, settings_, schedule, timeouts):
                 lambda: place_order(*ORDER, client=client, journal=journal),
                 lambda: process_orders([ORDER] * 2, timeout=timeout, client=client, journal=journal),
                 lambda: wait(sandbox, client, journal, schedule, timeout),
-                lambda: journal.reconcile(client),
+                lambda: recover_orders(journal, client),
             ):
                 with suppress(GiftlibError):
                     call()
