@@ -5,7 +5,7 @@ BIN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 NOTEBOOKS := notebooks
 LAB_OPTIONS :=
-TEST_OPTIONS :=
+COVERAGE :=
 
 .PHONY: help report test coverage test-browser lint bench study lab notebooks pins wheel-check
 help:
@@ -31,10 +31,11 @@ report: $(READY)
 	$(BIN) -m giftlib report
 
 test: $(READY)
-	$(BIN) -m pytest $(TEST_OPTIONS)
+	$(BIN) -m pytest tests $(COVERAGE)
+	$(BIN) -m pytest notebooks
 
 coverage:
-	$(MAKE) test TEST_OPTIONS=--cov
+	$(MAKE) test COVERAGE=--cov
 
 test-browser: $(READY)
 	$(BIN) -m pytest --numprocesses=0 tests/end_to_end/browser/page.py tests/end_to_end/browser/lab.py
