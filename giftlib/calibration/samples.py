@@ -22,8 +22,7 @@ _LONGEST_S, _IMPATIENT_S = 300.0, 60.0
 """How long orders are waited for, and how long where the first ones were not final within five minutes."""
 _LEAST_PAUSE_S, _OF_AGE = 1.0, 6.0
 """The least pause between polls; later it is a sixth of the order's age."""
-_FOR_MORE = 20
-"""Polls of the list for polling more orders closely."""
+_MORE_S = 25.0
 _LATE_REFUND_S = 61.0
 _REFUNDS: dict[Any, str] = {(0, 0): "credited", (-1, -1): "missing", (-1, 0): "late", (1, 1): "doubled"}
 """By how many refunds there were more than one, when the order was final and a minute later."""
@@ -94,13 +93,10 @@ def place_many(
     ]
     items = [*samples, *list(by_price.values())[-2:], (*item, 1)]
     if not find_lists(session):
-        until, number = len(session.latencies) + _FOR_MORE, 0
+        until = session.client.clock.monotonic() + _MORE_S
         with session.finding():
-            while orders and len(session.latencies) < until:
-                order_id = session.place(*item, 1)
-                session.client.clock.sleep(number * 0.618 % 1)  # so that not all are polled at the same age
-                watch(session, order_id, in_list=number == 0)
-                number += 1
+            while orders and session.client.clock.monotonic() < until:
+                watch(session, session.place(*item, 1), in_list=True)
         orders //= 3
     with session.finding():
         many = islice(cycle(items), max(orders, len(items)))
