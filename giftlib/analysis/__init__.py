@@ -1,9 +1,9 @@
 """Frames of orders in, figures out: how long orders take, what was refunded, when to poll.
 
-Read `intervals` first (what a poll says of an order's duration), then `npmle` and `fulfilment` (the curve and its
-confidence band), `distributions` (lognormal and log-logistic fits), `scheduling` (what a schedule costs), `refunds` and
-`reconciliation` (the money). Importing this room loads neither matplotlib nor scipy: import the plots from
-`giftlib.analysis.plots`.
+Read `intervals` first (orders counted by their intervals, which come from the journal), then `npmle` and `fulfilment`
+(the curve and its confidence band), `distributions` (lognormal and log-logistic fits), `scheduling` (what a schedule
+costs), `refunds` and `reconciliation` (the money). Importing this room loads neither matplotlib nor scipy: import the
+plots from `giftlib.analysis.plots`.
 """
 
 from giftlib.analysis.columns import Floats

@@ -1,7 +1,7 @@
 """Make HTTP sessions in which one time-out bounds a whole request.
 
-The time-outs of requests bound each read from the socket, so a response that drips one byte per second never ends.
-Here the time-out of a request bounds connecting, headers and body together.
+The time-outs of the library `requests` bound each read from the socket, so a response that drips one byte per second
+never ends. Here the time-out of a request bounds connecting, headers and body together.
 """
 
 import errno

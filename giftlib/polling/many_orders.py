@@ -1,7 +1,7 @@
 """Wait for many orders at once, in one thread, and place orders meanwhile, all under the key's rate limit.
 
-What the polls need of the rate limit is kept free for them, because an order that is first polled long after it was
-placed has an interval that says nothing; the rest is for placing, as soon as possible.
+Polls come first under the rate limit: of an order that is first polled long after it was placed, the time at which it
+became final is hardly known. What is left is used to place orders, as soon as possible.
 """
 
 import warnings
