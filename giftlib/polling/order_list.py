@@ -80,6 +80,7 @@ class OrderList:
             return missing
         if not is_retryable(error):
             raise error
+        self._poller.delay_for(error)  # also where no order was open whose poll could be recorded
         return set()
 
 

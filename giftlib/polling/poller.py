@@ -50,6 +50,10 @@ class Poller:
         self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
         return self._attempts[order_id]
 
+    def delay_for(self, error: GiftlibError) -> None:
+        """Keep the wait that a failed poll asks for, if it is the longest."""
+        self.retry_delay_s = max(self.retry_delay_s, retry_delay(error))
+
     def record(self, *polls: Poll) -> None:
         """Record polls and report them to the observer."""
         if self._journal is not None:
@@ -64,7 +68,7 @@ class Poller:
                         f"{poll.outcome}",
                     )
             if poll.error is not None and is_retryable(poll.error):
-                self.retry_delay_s = max(self.retry_delay_s, retry_delay(poll.error))
+                self.delay_for(poll.error)
             if self._on_poll is not None:
                 try:
                     self._on_poll(poll)

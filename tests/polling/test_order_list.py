@@ -6,6 +6,9 @@ from sandbox_checks import contains_truth, rejected_requests, requests_to
 from scripted_server import FreshPages, success
 
 from giftlib import track_orders
+from giftlib.polling import Poller
+from giftlib.polling.open_orders import OpenOrders
+from giftlib.polling.order_list import OrderList
 from giftlib.sandbox import Fault, Sandbox
 
 OTHER_ID = "6955b9000ed5f1fab3000002"
@@ -113,3 +116,14 @@ def test_impossible_times(server, scripted_client, time):
     server.replies = [success(handling), success(handling), success(final)]
     journal = track_orders(["one", "two"], client=scripted_client)
     assert journal.orders()["status"].tolist() == ["REFUNDED", "REFUNDED"]
+
+
+def test_retry_after_on_comparison(make_sandbox):
+    """The wait that a list asks for is kept also when it was read for an order that is final already."""
+    sandbox = make_sandbox(faults=[Fault("list", status=429, headers={"Retry-After": "20"})])
+    client, [order_id] = sandbox.client(), sandbox.add_orders(1)
+    orders, poller = OpenOrders(client.clock), Poller(client, None, None)
+    orders.add(order_id, deadline=300.0)
+    orders.finish(order_id)
+    OrderList(orders, poller).poll({order_id})
+    assert poller.retry_delay_s == 20
