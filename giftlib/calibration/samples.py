@@ -22,7 +22,8 @@ _LONGEST_S, _IMPATIENT_S = 300.0, 60.0
 """How long orders are waited for, and how long where the first ones were not final within five minutes."""
 _LEAST_PAUSE_S, _OF_AGE = 1.0, 6.0
 """The least pause between polls; later it is a sixth of the order's age."""
-_MORE_S = 25.0
+_FOR_MORE, _MOST_MORE = 20, 10
+"""How many polls of the list may go to more orders that are polled closely, and how many such orders there may be."""
 _LATE_REFUND_S = 61.0
 _REFUNDS: dict[Any, str] = {(0, 0): "credited", (-1, -1): "missing", (-1, 0): "late", (1, 1): "doubled"}
 """By how many refunds there were more than one, when the order was final and a minute later."""
@@ -93,10 +94,14 @@ def place_many(
     ]
     items = [*samples, *list(by_price.values())[-2:], (*item, 1)]
     if not find_lists(session):
-        until = session.client.clock.monotonic() + _MORE_S
+        until = len(session.latencies) + _FOR_MORE
         with session.finding():
-            while orders and session.client.clock.monotonic() < until:
-                watch(session, session.place(*item, 1), in_list=True)
+            for number in range(_MOST_MORE if orders else 0):
+                if len(session.latencies) >= until:
+                    break
+                order_id = session.place(*item, 1)
+                session.client.clock.sleep(number * 0.618 % 1)  # so that not all are polled at the same age
+                watch(session, order_id, in_list=number == 0)
         orders //= 3
     with session.finding():
         many = islice(cycle(items), max(orders, len(items)))

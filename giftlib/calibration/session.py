@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -45,7 +46,8 @@ class Finding:
 class CalibrationSession:
     """Send requests, and hold the findings by the name of the setting, or of what no setting describes.
 
-    They are read from `responses`, `balances`, the journal and `hidden_s`, the longest that a list hid an order.
+    They are read from the journal, `responses`, `latencies`, `balances` and `hidden_s`, the longest that a list hid an
+    order.
     """
 
     def __init__(self, client: Client, journal: Journal) -> None:
@@ -53,6 +55,7 @@ class CalibrationSession:
         self.journal = journal
         self.findings: dict[str, Finding] = {}
         self.responses: list[Response] = []
+        self.latencies: list[float] = []
         self.balances: list[Decimal] = []
         self.hidden_s = 0.0
         self._began = client.clock.now_utc()
@@ -113,12 +116,20 @@ class CalibrationSession:
         if not at_once or self.client.rate_limit.recent() >= _ROOM:
             self.client.clock.sleep(_APART_S)
 
+    def _timed(self, send: Callable[[], _Item], *, at_once: bool = False) -> _Item:
+        """Return what a request returns after the wait; keep its latency, unless the rate limit may have delayed it."""
+        self.wait(at_once=at_once)
+        is_free, sent_s = not self.client.rate_limit.delay_s(), self.client.clock.monotonic()
+        result = send()
+        self.latencies += [self.client.clock.monotonic() - sent_s] if is_free else []
+        return result
+
     def request(self, path: str, params: Mapping[str, Any] | None = None, body: Any = None) -> Response:
         """Return the response to a GET, tried four times, or to a POST of a `body`, if it accepts or rejects it."""
 
         def send() -> Response:
-            self.wait()
-            response = self.client.request("GET" if body is None else "POST", path, params=params, body=body)
+            method = "GET" if body is None else "POST"
+            response = self._timed(lambda: self.client.request(method, path, params=params, body=body))
             self.responses.append(response)
             try:
                 response.raise_for_error()
@@ -138,8 +149,8 @@ class CalibrationSession:
         """Return the items on the first page that `read(page, page_size)` gives and on the last; one has the newest."""
 
         def read_page(number: int) -> Page[_Item]:
-            self.wait(at_once=at_once)
-            return retry_read(lambda: read(number, LARGEST_PAGE), self.client.clock, _TRIES)
+            send = partial(self._timed, lambda: read(number, LARGEST_PAGE), at_once=at_once)
+            return retry_read(send, self.client.clock, _TRIES)
 
         first = read_page(1)
         return [*first, *(read_page(first.total_pages) if first.total_pages > 1 else ())]
