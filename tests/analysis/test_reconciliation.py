@@ -168,5 +168,7 @@ def test_unknown_amounts(honest, unknown):
 def test_row_without_order(honest):
     """A row without an order id is skipped."""
     orders, transactions = honest
-    more = pd.concat([orders, pd.DataFrame([{"order_id": None, "status": "REFUNDED"}])], ignore_index=True)
-    assert reconcile_refunds(more.astype({"quantity": "Int64"}), transactions).empty
+    more = orders.reset_index(drop=True).reindex(range(len(orders) + 1))
+    more.loc[len(orders), "status"] = "REFUNDED"
+    assert pd.isna(more["order_id"].iloc[-1])
+    assert reconcile_refunds(more, transactions).empty
