@@ -1,4 +1,4 @@
-"""Read columns of frames of orders. A frame may lie in parts: a pandas frame is one part, a Dask frame has many."""
+"""Read columns of DataFrames of orders; a Dask DataFrame has many parts, a pandas one is a single part."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Read a response: its envelope or what replaces it, errors, exact numbers; hide every secret in it.
+"""Read a response: `{success, data, meta}` or what comes instead, errors, exact numbers; hide every secret in it.
 
 The documents of the API contradict each other, so fields may be missing or have two names, codes may be hyphenated, and
 a response may come without an envelope.

@@ -1,4 +1,4 @@
-"""The course of a calibration, and what it returns."""
+"""The steps of a calibration, and what it returns."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,4 +1,6 @@
-"""What was ordered and polled, in SQLite. Knows no network.
+"""What was ordered and polled, in SQLite; nothing here uses the network.
+
+An *intent* is the record of an order request, written before the request is sent.
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `poll` (the record of one
 poll), `frames` (the SQL from which the frames come, with the intervals), `tables` and `parquet`.

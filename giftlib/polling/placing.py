@@ -1,4 +1,4 @@
-"""Place one order, or many under the rate limit, with the intent in the journal before the request leaves."""
+"""Place one order, or many under the rate limit, each written to the journal before its request leaves."""
 
 from collections import deque
 from math import inf

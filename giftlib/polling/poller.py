@@ -1,4 +1,4 @@
-"""Poll one order once: send the request, record the poll, report it to the observer."""
+"""Poll one order once: send the request, record the poll, report it to `on_poll`."""
 
 import warnings
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Poller:
         self.retry_delay_s = max(self.retry_delay_s, retry_delay(error))
 
     def record(self, *polls: Poll) -> None:
-        """Record polls and report them to the observer."""
+        """Record polls and report them to `on_poll`."""
         if self._journal is not None:
             self._journal.record(*polls)
         for poll in polls:

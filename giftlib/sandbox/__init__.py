@@ -1,6 +1,6 @@
 """An emulator of the gift-card API: real HTTP on loopback, with a controlled clock, random numbers and faults.
 
-Users hold a `Sandbox` (`sandbox`; `emulator` has what it offers beside its port) and choose `settings` and `faults`.
+Users hold a `Sandbox` (module `sandbox`; its methods for tests stand in `emulator`) and choose `settings` and `faults`.
 A request goes through `listener` and `connections` (sockets), `service` (latency, faults, records), `router`, `auth`,
 `endpoints` with `request_parsing` and `responses`, then `backend`, `account`, `ledger`, `orders` and `catalog`: read
 them in this order. `event_log` keeps the state in a file; `admin`, `pages` and `openapi` are not part of the API.

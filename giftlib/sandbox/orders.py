@@ -1,4 +1,4 @@
-"""An order as a function of time, and lists of what happened in the order of time; no HTTP, no threads."""
+"""What an order is at any given time, and lists sorted by time; no HTTP, no threads."""
 
 import random
 from bisect import bisect_left, bisect_right

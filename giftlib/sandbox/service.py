@@ -1,4 +1,4 @@
-"""The API on its clock and under its faults: what each request gets, and which requests there were."""
+"""Serve each request: latency, faults, the response; and keep a record of the requests."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Checks of arguments, for the whole room: what a setting, a field or a parameter accepts, in words and as a test."""
+"""Check what a setting, a field or a parameter of the emulator accepts, in words and as a test."""
 
 import re
 from collections.abc import Callable, Mapping
