@@ -1,13 +1,13 @@
 """The vendor's HTTP API: send a request once, wait for the rate limit, read the response, hide every secret in it.
 
 Read `client` first (one method per endpoint), then `orders`, `cards` and `models` (what it returns), `errors` (what it
-raises), `responses` and `parsing` (how a response is read), `session`, `rate_limit` and `retry` (how one is sent), and
-`transport` last (how one time-out bounds a whole request).
+raises), `responses` and `parsing` (how a response is read), `session`, `rate_limit` and `retry` (how one is sent),
+`source` (to which API, and what time it is there), and `transport` last (how one time-out bounds a whole request).
 """
 
 from . import errors
 from .cards import Card, CardSecrets
-from .client import DEFAULT_BASE_URL, Client
+from .client import Client
 from .errors import *  # noqa: F403  # the whole tree
 from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import FINAL, Order, OrderRequest, OrderStatus
@@ -16,4 +16,5 @@ from .rate_limit import RateLimit
 from .responses import Response
 from .retry import is_retryable, retry_delay, retry_read
 from .session import LARGEST_PAGE
+from .source import DEFAULT_BASE_URL, Source
 from .validation import check_callable, check_count, check_id, check_seconds, check_type

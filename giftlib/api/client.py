@@ -17,13 +17,12 @@ from .parsing import as_amount, as_dict, as_dicts, as_text
 from .rate_limit import RateLimit
 from .responses import Response
 from .session import ApiSession
+from .source import DEFAULT_BASE_URL, Source
 from .transport import is_loopback
 from .validation import check_id, check_seconds
 
 Time = datetime | None
 Seconds = float | None
-
-DEFAULT_BASE_URL = "https://api.oneclickdz.com"
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
@@ -64,11 +63,12 @@ class Client:
         self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
         self.key_type: str | None = None
+        self._key: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
         self._session = ApiSession(self.base_url, api_key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
-        return f"Client({self.base_url})"
+        return f"Client({self.base_url}, key not yet validated)" if self._key is None else f"Client({self.source})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")
@@ -78,14 +78,33 @@ class Client:
         if self.rate_limit.per_minute is None:
             self.rate_limit.per_minute = _PER_MINUTE.get(self.key_type or "", min(_PER_MINUTE.values()))
 
-    def validate(self) -> ApiKey:
+    def validate(self, *, timeout: Seconds = None) -> ApiKey:
         """Return what the API knows of the key. The key itself, which the response repeats, is dropped."""
-        data = self._session.get("validate").data
+        data = self._session.get("validate", timeout=timeout).data
         shown = as_dict(data.get("apiKey") or data.get("key"))
         key = ApiKey.from_response(shown, username=as_text(data.get("username")))
-        self.key_type = key.type
+        self._key, self.key_type = key, key.type
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
+
+    @property
+    def source(self) -> Source:
+        """Return which API this is; the key is validated first, if it was not yet."""
+        return self.identify()
+
+    def identify(self, *, timeout: Seconds = None) -> Source:
+        """Return `source`, taking at most `timeout` seconds."""
+        if self._key is None:
+            try:
+                self.validate(timeout=timeout)
+            except errors.NotFoundError:
+                self._key = ApiKey(None, None, None)  # a server without that endpoint
+        assert self._key is not None
+        return Source.of(self.base_url, self._session.instance, self._key.username, self._key.type)
+
+    def api_time(self) -> tuple[Time, Time]:
+        """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
+        return self._session.api_clock.now() or (None, None)
 
     def balance(self) -> Decimal:
         """Return the account's balance in dinars."""
@@ -127,7 +146,7 @@ class Client:
         OrderOutcomeUnknownError.
         """
         self.require_sandbox_key()
-        sent_at = self.clock.now_utc()
+        sent_at, earliest = self.clock.now_utc(), self.api_time()[0]
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
@@ -140,7 +159,8 @@ class Client:
             cause: Exception = error
         except ValueError:
             cause = NoAnswerError("POST /v3/gift-cards/placeOrder: the response has no order id", status=200)
-        raise OrderOutcomeUnknownError(*wanted, sent_at, self.clock.now_utc()) from cause
+        latest = self.api_time()[1]
+        raise OrderOutcomeUnknownError(*wanted, sent_at, self.clock.now_utc(), earliest, latest) from cause
 
     def require_sandbox_key(self) -> None:
         """Raise ProductionKeyError unless the key is a sandbox key or orders with real money were allowed."""

@@ -32,14 +32,18 @@ from typing import Any
 
 
 class GiftlibError(Exception):
-    """Stand for every error of giftlib; each can be pickled and copied with its attributes."""
+    """Stand for every error of giftlib; each can be pickled and copied with its attributes, but for an open journal."""
 
     def __init__(self, message: str = "", **attributes: Any) -> None:
         super().__init__(message)
         vars(self).update(attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args), vars(self)
+        return (
+            _rebuild,
+            (type(self), self.args),
+            {name: value for name, value in vars(self).items() if name != "journal"},
+        )
 
 
 def _rebuild(error_class: type[GiftlibError], args: tuple[Any, ...]) -> GiftlibError:
@@ -125,12 +129,26 @@ class OrderOutcomeUnknownError(GiftlibError):
     """Report an order request that was sent once and whose response was lost. Do not send it again.
 
     The order may or may not have been placed. `product_id`, `type_id`, `quantity` and the times `sent_at` and
-    `gave_up_at` (UTC) are what `giftlib.polling.find_order` needs to search for it; the `__cause__` says what failed.
+    `gave_up_at` (UTC) are what `giftlib.polling.find_order` needs to search for it; `earliest` and `latest` bound these
+    times by the API's clock, None if that is not known; `intent` is its number in the journal, None if it is in none;
+    the `__cause__` says what failed.
     """
 
-    def __init__(self, product_id: str, type_id: str, quantity: int, sent_at: datetime, gave_up_at: datetime) -> None:
+    intent: int | None = None
+
+    def __init__(
+        self,
+        product_id: str,
+        type_id: str,
+        quantity: int,
+        sent_at: datetime,
+        gave_up_at: datetime,
+        earliest: datetime | None = None,
+        latest: datetime | None = None,
+    ) -> None:
         self.product_id, self.type_id, self.quantity = product_id, type_id, quantity
         self.sent_at, self.gave_up_at = sent_at, gave_up_at
+        self.earliest, self.latest = earliest, latest
         super().__init__(
             f"the order of {quantity} x {type_id} of product {product_id} was sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC "
             f"and the response was lost: the order may have been placed. Do not send it again; "
@@ -143,7 +161,12 @@ class ProductionKeyError(GiftlibError):
 
 
 class JournalError(GiftlibError):
-    """Report a journal that cannot be opened, read or written."""
+    """Report a journal that cannot be opened, read or written, or that holds orders of another source.
+
+    `order_id` is the order that was placed before the journal failed, else None: do not place it again.
+    """
+
+    order_id: str | None = None
 
 
 _BY_CODE: dict[str, type[ApiError]] = {

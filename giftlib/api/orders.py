@@ -42,19 +42,26 @@ FINAL = tuple(status for status in OrderStatus if status.is_final)
 class OrderRequest:
     """Describe an order to place; raise ValueError for an id or a quantity that no order can have.
 
+    `ref` is your own reference, such as the line of an invoice: a journal places one order for it, however often and
+    in however many processes the request is made.
+
     >>> from giftlib import OrderRequest
-    >>> OrderRequest("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4).quantity
+    >>> OrderRequest("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4, ref="invoice 7, line 2").quantity
     4
     """
 
     product_id: str
     type_id: str
     quantity: int
+    ref: str | None = None
 
     def __post_init__(self) -> None:
         check_id("product_id", self.product_id)
         check_id("type_id", self.type_id)
         object.__setattr__(self, "quantity", check_count("quantity", self.quantity))
+        ref = self.ref
+        if ref is not None and not (isinstance(ref, str) and 0 < len(ref) <= 200 and ref.isprintable()):
+            raise ValueError(f"ref must be a printable text of 1 to 200 characters, or None, got {ref!r}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -7,14 +7,14 @@ a response may come without an envelope.
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, NoReturn
 
 from .cards import as_card, as_cards
 from .errors import NoAnswerError, api_error_class
-from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text
+from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text, as_time
 
 _CODE_FOR_STATUS = {
     404: "NOT_FOUND",
@@ -45,7 +45,8 @@ class Response(NamedTuple):
     """Hold what a response says; neither the key nor a card's code can be seen in it.
 
     `request` is the method and path of its request, `header_names` the names of its headers in small letters and
-    sorted (only names made of words), `latency_s` the seconds from sending the request to the end of the response.
+    sorted (only names made of words), `latency_s` the seconds from sending the request to the end of the response,
+    `time` the API's time when it was written, and how finely, or None.
     """
 
     request: str
@@ -55,6 +56,7 @@ class Response(NamedTuple):
     retry_after: float | None
     header_names: tuple[str, ...] = ()
     latency_s: float = 0.0
+    time: tuple[datetime, timedelta] | None = None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -118,7 +120,19 @@ def read_response(
     fields = _decode(content, without_key)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
-    return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
+    time = _time_of(headers, fields)
+    return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)), time=time)
+
+
+def _time_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[datetime, timedelta] | None:
+    """Return when the response was written, to the millisecond or the second: orders have their times from there."""
+    for time, finely in (
+        (as_time(as_dict(fields.get("meta")).get("timestamp")), timedelta(milliseconds=1)),
+        (_http_date(headers.get("Date", "")), timedelta(seconds=1)),
+    ):
+        if time is not None and 2000 <= time.year < 2100:
+            return time, finely
+    return None
 
 
 def _normalised_code(code: Any) -> str | None:

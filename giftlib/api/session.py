@@ -22,6 +22,7 @@ from .models import Item, Page
 from .parsing import as_count, as_dict
 from .rate_limit import RateLimit
 from .responses import Response, read_response
+from .source import INSTANCE_HEADER, ApiClock
 from .transport import LARGEST_RESPONSE, new_session
 from .validation import check_count, check_seconds
 
@@ -35,7 +36,8 @@ _SHORTEST_KEY = 8
 class ApiSession:
     """Send requests to one host with one key. Nothing is sent twice.
 
-    Each request waits until it fits under `rate_limit`.
+    Each request waits until it fits under `rate_limit`. `api_clock` and `instance`, the name of the emulator that
+    responded or None, are known from the responses.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class ApiSession:
         self._clock = clock
         self._request_timeout = request_timeout
         self._rate_limit = rate_limit
+        self.api_clock = ApiClock(clock)
+        self.instance: str | None = None
         self._http = new_session(base_url)
         self._http.headers["X-Access-Token"] = api_key
         letters = "".join("[-_]" if letter in "-_" else re.escape(letter) for letter in api_key)
@@ -88,6 +92,7 @@ class ApiSession:
             ):
                 status = received.status_code
                 response = self._read(request, received)
+                self._learn(received.headers, response, started)
                 return response._replace(latency_s=self._clock.monotonic() - started)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             sent, timed_out, reason = _diagnosis(error, outer)
@@ -157,6 +162,14 @@ class ApiSession:
             without_key=self._without_key,
             now=self._clock.now_utc(),
         )
+
+    def _learn(self, headers: Mapping[str, str], response: Response, sent: float) -> None:
+        """Keep which emulator responded, if one did, and the time that it is there."""
+        named = headers.get(INSTANCE_HEADER, "")
+        if re.fullmatch("[0-9a-f]{32}", named):
+            self.instance = named
+        if response.time is not None:
+            self.api_clock.observe(*response.time, sent)
 
     def _wait_for_rate_limit(self, request: str, longest: float) -> float:
         """Sleep until the request fits under the rate limit; return the seconds slept."""

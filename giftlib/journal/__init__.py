@@ -3,7 +3,7 @@
 An *intent* is the record of an order request, written before the request is sent.
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `poll` (the record of one
-poll), `frames` (the SQL from which the frames come, with the intervals), `tables` and `parquet`.
+poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `merging` and `parquet`.
 """
 
 from .poll import Poll

@@ -1,69 +1,79 @@
 """Read the journal's tables as frames, with the interval in which each order became final."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from giftlib.api import JournalError
+from .tables import Database
 
 TEXT = pd.StringDtype(na_value=np.nan)
 
+SOURCES = """
+SELECT name, kind, host, account, key_type, COUNT(order_id) AS orders, COALESCE(SUM(is_final), 0) AS final
+FROM sources LEFT JOIN orders USING (source) GROUP BY source ORDER BY source
+"""
+
 INTENTS = """
-SELECT intent, sent_us AS sent_at, product_id, type_id, quantity, state, order_id
-FROM orders WHERE state != 'watched' ORDER BY intent
+SELECT intent, i.sent_us AS sent_at, i.product_id, i.type_id, i.quantity, i.state, order_id, ref, name AS source
+FROM intents AS i JOIN sources USING (source) LEFT JOIN orders ON number = placed ORDER BY intent
 """
 
 # Between two events of one run count monotonic seconds; across runs, which share no monotonic clock, UTC.
 # For an order whose placement this journal did not see, they count from `told_us`, the API's time, in milliseconds.
 ORDERS = """
-WITH done AS (SELECT order_id, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY order_id),
-late AS (SELECT 1 FROM polls JOIN done USING (order_id) WHERE via = 'list' AND shows = 'open' AND id > first LIMIT 1),
+WITH done AS (SELECT polled, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY polled),
+late AS (
+    SELECT DISTINCT source FROM polls JOIN done USING (polled) JOIN orders ON number = polled
+    WHERE via = 'list' AND shows = 'open' AND id > first
+),
 undone AS (
-    SELECT polls.order_id, MAX(polls.id) AS last FROM polls LEFT JOIN done USING (order_id)
+    SELECT polls.polled, MAX(polls.id) AS last
+    FROM polls JOIN orders ON number = polls.polled LEFT JOIN done USING (polled)
     WHERE shows = 'open' AND (first IS NULL OR id < first)
-    AND (via = 'check' OR (:trust_lists AND NOT EXISTS (SELECT * FROM late)))
-    GROUP BY polls.order_id
+    AND (via = 'check' OR (:trust_lists AND source NOT IN late))
+    GROUP BY polls.polled
 ),
 bounds AS (
-    SELECT o.*,
-        CASE WHEN o.sent_us IS NOT NULL AND o.received_us IS NOT NULL
-             THEN IIF(o.run = u.run, u.sent_s - o.received_s, (u.sent_us - o.received_us) / 1e6)
+    SELECT o.*, i.ref, COALESCE(i.sent_us, o.told_us) AS placed_us,
+        CASE WHEN i.received_us IS NOT NULL
+             THEN IIF(i.run = u.run, u.sent_s - i.received_s, (u.sent_us - i.received_us) / 1e6)
              ELSE (u.sent_us - o.told_us - 1000) / 1e6 END AS low,
-        CASE WHEN o.sent_us IS NOT NULL AND o.received_us IS NOT NULL
-             THEN IIF(o.run = f.run, f.received_s - o.sent_s, (f.received_us - o.sent_us) / 1e6)
+        CASE WHEN i.received_us IS NOT NULL
+             THEN IIF(i.run = f.run, f.received_s - i.sent_s, (f.received_us - i.sent_us) / 1e6)
              ELSE (f.received_us - o.told_us) / 1e6 END AS high,
-        f.received_s - f.sent_s + IIF(o.received_us IS NULL, 0, o.received_s - o.sent_s) AS request_s
-    FROM orders AS o
-    LEFT JOIN undone USING (order_id) LEFT JOIN polls AS u ON u.id = undone.last
-    LEFT JOIN done USING (order_id) LEFT JOIN polls AS f ON f.id = done.first
-    WHERE o.order_id IS NOT NULL
+        f.received_s - f.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s) AS request_s
+    FROM orders AS o LEFT JOIN intents AS i ON i.placed = o.number
+    LEFT JOIN undone ON undone.polled = o.number LEFT JOIN polls AS u ON u.id = undone.last
+    LEFT JOIN done ON done.polled = o.number LEFT JOIN polls AS f ON f.id = done.first
 )
-SELECT order_id, product_id, type_id, quantity, IIF(sent_us IS NULL, told_us, sent_us) AS placed_at, status,
-    (SELECT COUNT(*) FROM polls WHERE polls.order_id = bounds.order_id) AS polls,
+SELECT order_id, product_id, type_id, quantity, placed_us AS placed_at, status,
+    (SELECT COUNT(*) FROM polls WHERE polled = number) AS polls,
     IIF(high < 0, 0.0, MAX(IFNULL(low, 0.0), 0.0)) AS not_done_by_s,  -- final before it was placed: the API's clock
     IIF(high IS NULL OR high < 0, 9e999, high) AS done_by_s,          -- and this one disagree, so nothing is known
-    request_s, fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems
-FROM bounds ORDER BY intent
+    request_s, fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems,
+    ref, name AS source
+FROM bounds JOIN sources USING (source) ORDER BY number
 """
 
 POLLS = """
-SELECT p.order_id, ROW_NUMBER() OVER (PARTITION BY p.order_id ORDER BY p.id) AS attempt, via,
+SELECT o.order_id, ROW_NUMBER() OVER (PARTITION BY polled ORDER BY p.id) AS attempt, via,
     p.sent_us AS sent_at, p.received_us AS received_at, p.received_s - p.sent_s AS latency_s,
-    CASE WHEN o.received_us IS NULL THEN (p.sent_us - o.told_us) / 1e6
-         ELSE IIF(o.run = p.run, p.sent_s - o.received_s, (p.sent_us - o.received_us) / 1e6) END AS elapsed_s,
-    outcome, http_status, retry_after_s, request_id
-FROM polls AS p JOIN orders AS o USING (order_id) ORDER BY p.id
+    CASE WHEN i.received_us IS NULL THEN (p.sent_us - o.told_us) / 1e6
+         ELSE IIF(i.run = p.run, p.sent_s - i.received_s, (p.sent_us - i.received_us) / 1e6) END AS elapsed_s,
+    outcome, http_status, retry_after_s, request_id, name AS source
+FROM polls AS p JOIN orders AS o ON o.number = polled JOIN sources USING (source)
+LEFT JOIN intents AS i ON i.placed = polled ORDER BY p.id
 """
 
 _COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("order_id", "product_id", "type_id", "status", "state", "via", "outcome", "request_id"), TEXT),
+    **dict.fromkeys(("ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
     **dict.fromkeys(("intent", "quantity", "polls", "fulfilled_quantity", "refunded_quantity", "attempt"), "Int64"),
+    **dict.fromkeys(("orders", "final"), "Int64"),
     **dict.fromkeys(("not_done_by_s", "done_by_s", "request_s", "latency_s", "elapsed_s", "retry_after_s"), float),
     "http_status": "Int64",
 }
@@ -71,15 +81,15 @@ _ALL = 2**31 - 1
 _AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
 
 
-def read_frame(db: sqlite3.Connection, query: str) -> pd.DataFrame:
-    """Return the rows of `INTENTS` or `POLLS`; raise JournalError if they cannot be read."""
-    with _reading():
+def read_frame(database: Database, query: str) -> pd.DataFrame:
+    """Return the rows of one of these queries; raise JournalError if they cannot be read."""
+    with database.reading() as db:
         return _typed(pd.read_sql_query(query, db))
 
 
-def read_orders(db: sqlite3.Connection, trust_lists: bool = True, chunk_size: int = _ALL) -> Iterator[pd.DataFrame]:
+def read_orders(database: Database, trust_lists: bool = True, chunk_size: int = _ALL) -> Iterator[pd.DataFrame]:
     """Yield the rows of `ORDERS`, `chunk_size` at a time; one empty frame if there is none."""
-    with _reading():
+    with database.reading() as db:
         for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
             orders = _typed(chunk)
             for column in _AMOUNTS:
@@ -87,15 +97,6 @@ def read_orders(db: sqlite3.Connection, trust_lists: bool = True, chunk_size: in
                 orders[column] = pd.Series(amounts, dtype=object)
             problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
             yield orders.assign(problems=pd.array(problems, dtype=TEXT))
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Raise a JournalError for a table or a value that no journal has."""
-    try:
-        yield
-    except (sqlite3.Error, pd.errors.DatabaseError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise JournalError(f"the journal cannot be read: {error}") from None
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

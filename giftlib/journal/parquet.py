@@ -1,6 +1,5 @@
 """Write orders as Parquet files, which Dask reads where its workers are."""
 
-import sqlite3
 from collections.abc import Iterable
 from decimal import Decimal
 from os import PathLike
@@ -12,6 +11,7 @@ import pandas as pd
 from giftlib.api import JournalError, decimals
 
 from .frames import read_orders
+from .tables import Database
 
 _AMOUNTS = """
 SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders UNION SELECT refunded_amount FROM orders
@@ -19,11 +19,12 @@ SELECT price_per_card FROM orders UNION SELECT fulfilled_amount FROM orders UNIO
 _ORDERS_PER_FILE = 100_000
 
 
-def export_orders(db: sqlite3.Connection, directory: str | PathLike[str]) -> None:
+def export_orders(database: Database, directory: str | PathLike[str]) -> None:
     """Write all orders of a journal; see `Journal.to_parquet` for the files and errors."""
-    amounts = db.execute(_AMOUNTS).fetchall()
+    with database.reading() as db:
+        amounts = db.execute(_AMOUNTS).fetchall()
     places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
-    write_orders(read_orders(db, chunk_size=_ORDERS_PER_FILE), directory, decimal_places=max(places, 2))
+    write_orders(read_orders(database, chunk_size=_ORDERS_PER_FILE), directory, decimal_places=max(places, 2))
 
 
 def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
@@ -42,7 +43,8 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
         "placed_at": pa.timestamp("us", "UTC"), "status": text, "polls": number,
         "not_done_by_s": seconds, "done_by_s": seconds, "request_s": seconds,
         "fulfilled_quantity": number, "price_per_card": amount, "fulfilled_amount": amount,
-        "refunded_quantity": number, "refunded_amount": amount, "problems": text, "day": text,
+        "refunded_quantity": number, "refunded_amount": amount, "problems": text,
+        "ref": text, "source": text, "day": text,
     })  # fmt: skip
     by_day = dataset.partitioning(pa.schema({"day": text}), flavor="hive")
     try:

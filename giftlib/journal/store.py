@@ -8,31 +8,40 @@ from os import PathLike
 
 import pandas as pd
 
-from .frames import INTENTS, POLLS, read_frame, read_orders
+from giftlib.api import Source
+
+from .frames import INTENTS, POLLS, SOURCES, read_frame, read_orders
+from .merging import merge_journals
 from .parquet import export_orders
-from .tables import open_database
+from .tables import Database
 from .writer import JournalWriter
 
 
 class Journal(JournalWriter):
-    """Keep orders and polls in memory, or in a file that outlives the process; several processes may share a file.
+    """Keep orders and polls in memory, or in a file that outlives the process.
 
-    Raise JournalError for a file that is no journal, or one of another version.
+    Several threads may share a journal, and several processes a file. Each order belongs to a *source*: the vendor or
+    another host, with the account and kind of key, or one emulator; ids are unique within a source. A file of version 1
+    is brought up to date and a copy of it kept beside it; its orders belong to a source that is not known.
+
+    Raise JournalError for a file that is no journal, or one of a later version, and wherever one cannot be read or
+    written.
 
     >>> from giftlib import Journal, Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox, Journal() as journal:
     ...     _ = process_orders([("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)] * 2, client=sandbox.client(),
     ...         journal=journal)
     ...     print(journal, journal.orders()["refunded_quantity"].tolist())
-    Journal(2 orders, 2 final) [2, 2]
+    Journal(2 orders, 2 final; emulator) [2, 2]
     """
 
     def __init__(self, path: str | PathLike[str] = ":memory:") -> None:
-        super().__init__(open_database(path))
+        super().__init__(Database(path))
 
     def __repr__(self) -> str:
-        orders, final = self._db.execute("SELECT COUNT(order_id), COALESCE(SUM(is_final), 0) FROM orders").fetchone()
-        return f"Journal({orders} orders, {final} final)"
+        sources = self.sources()
+        names = f"; {', '.join(sources['name'])}" if len(sources) else ""
+        return f"Journal({sources['orders'].sum()} orders, {sources['final'].sum()} final{names})"
 
     def __enter__(self) -> "Journal":
         return self
@@ -42,34 +51,58 @@ class Journal(JournalWriter):
 
     def close(self) -> None:
         """Close the file; the journal cannot be used afterwards."""
-        self._db.close()
+        self._database.close()
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a copy to a new file at `path`."""
-        self._db.execute("VACUUM INTO ?", (str(path),))
+        with self._database.reading() as db:
+            db.execute("VACUUM INTO ?", (str(path),))
 
-    def unfinished(self) -> list[str]:
-        """Return the ids of the orders not yet seen final, in the order in which they were placed."""
-        rows = self._db.execute(
-            "SELECT order_id FROM orders WHERE order_id IS NOT NULL AND NOT is_final ORDER BY intent"
-        )
-        return [order_id for (order_id,) in rows]
+    def merge(self, *paths: str | PathLike[str]) -> None:
+        """Add what the journals in these files hold; what both hold stays once, and an order seen final stays final.
+
+        The files stay as they are. Raise JournalError, and add nothing, for a file that is no journal, or if a `ref`
+        stands for one order here and for another there.
+        """
+        merge_journals(self._database, paths)
+
+    def sources(self) -> pd.DataFrame:
+        """Return one row per source of orders, in the order in which they were first seen.
+
+        Columns: name (as in `source` of the other frames), kind ("vendor", "emulator", "other" or "unknown"), host,
+        account, key_type, orders and final (numbers of orders).
+        """
+        return read_frame(self._database, SOURCES)
+
+    def unfinished(self, source: Source | None = None) -> list[str]:
+        """Return the ids of the orders not yet seen final, of all sources or of that of a client (`client.source`).
+
+        They are in the order in which the journal came to know them. Orders of a source that is not known are included.
+        """
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT order_id, kind, account, key_type, instance FROM orders JOIN sources USING (source)"
+                " WHERE NOT is_final ORDER BY number"
+            ).fetchall()
+        identity = source and (source.kind, source.account, source.key_type, source.instance)
+        return [row[0] for row in rows if identity is None or row[1] == "unknown" or row[1:] == identity]
 
     def intents(self) -> pd.DataFrame:
         """Return one row per order request, in the order in which they were begun.
 
         Columns: intent (its number), sent_at (UTC), product_id, type_id, quantity, state, order_id (None unless
-        placed). The states: "intended" (under way, or its process was killed), "placed", "not placed" (rejected,
-        nothing was ordered), "unknown" (the response was lost).
+        placed), ref, source (a name in `sources()`). The states: "intended" (under way, or its process was killed),
+        "placed", "not placed" (rejected, nothing was ordered), "unknown" (the response was lost).
         """
-        return read_frame(self._db, INTENTS)
+        return read_frame(self._database, INTENTS)
 
     def orders(self, *, trust_lists: bool = True) -> pd.DataFrame:
-        """Return one row per order, in the order in which they were placed.
+        """Return one row per order, in the order in which the journal came to know them.
 
         Columns: order_id, product_id, type_id, quantity, placed_at (UTC), status (None before the first poll),
         polls, not_done_by_s, done_by_s, request_s, fulfilled_quantity, price_per_card, fulfilled_amount,
-        refunded_quantity, refunded_amount (dinars, Decimal, None where unknown), problems (text).
+        refunded_quantity, refunded_amount (dinars, Decimal, None where unknown), problems (text), ref, source (a name
+        in `sources()`).
 
         The seconds T from placement to the final status lie in `not_done_by_s < T <= done_by_s`: the last poll that
         showed the order open was sent after the first, the response of the first poll that showed it final came by
@@ -78,9 +111,9 @@ class Journal(JournalWriter):
         elsewhere they count from the time that the API reports: its clock and this one must agree.
 
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
-        bounds any interval of this journal from below; with `trust_lists=False` none ever does.
+        bounds any interval of its source from below; with `trust_lists=False` none ever does.
         """
-        return next(read_orders(self._db, trust_lists))
+        return next(read_orders(self._database, trust_lists))
 
     def to_parquet(self, directory: str | PathLike[str]) -> None:
         """Write `orders()` to a new or empty directory, for `dask.dataframe.read_parquet(directory)`.
@@ -92,7 +125,7 @@ class Journal(JournalWriter):
         Raise ValueError for a directory that is not empty, JournalError if there is no order, if the files cannot be
         written, or without pyarrow (`pip install "giftlib[scale]"`).
         """
-        export_orders(self._db, directory)
+        export_orders(self._database, directory)
 
     def polls(self) -> pd.DataFrame:
         """Return one row per poll, in the order in which they were made.
@@ -100,6 +133,6 @@ class Journal(JournalWriter):
         Columns: order_id, attempt (from 1 for each order), via ("check" or "list"; one list request gives a row to
         every order that it shows), sent_at, received_at (UTC), latency_s, elapsed_s (from the response to the order
         request, or for an order placed elsewhere from the time that the API reports, to the sending of this poll),
-        outcome (a status, an error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id.
+        outcome (a status, an error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id, source.
         """
-        return read_frame(self._db, POLLS)
+        return read_frame(self._database, POLLS)

@@ -1,30 +1,48 @@
-"""The journal's SQLite tables: how they are made, opened and written to."""
+"""The journal's SQLite tables: how they are made, opened, brought up to date, read and written."""
 
+import os
 import sqlite3
+import stat
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from os import PathLike
+from pathlib import Path
 
 from giftlib.api import JournalError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
+CREATE TABLE sources (
+    source INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('vendor', 'emulator', 'other', 'unknown')),
+    host TEXT, account TEXT, key_type TEXT, instance TEXT
+);
 CREATE TABLE orders (
-    intent INTEGER PRIMARY KEY,
-    order_id TEXT UNIQUE,
-    state TEXT NOT NULL CHECK (state IN ('intended', 'placed', 'not placed', 'unknown', 'watched')),
-    product_id TEXT, type_id TEXT, quantity INTEGER,
-    run TEXT, sent_us INTEGER, sent_s REAL, received_us INTEGER, received_s REAL,
-    told_us INTEGER,
+    number INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL REFERENCES sources (source), order_id TEXT NOT NULL,
+    product_id TEXT, type_id TEXT, quantity INTEGER, told_us INTEGER,
     status TEXT, is_final INTEGER NOT NULL DEFAULT 0,
     fulfilled_quantity INTEGER, fulfilled_amount TEXT, price_per_card TEXT, refunded_quantity INTEGER,
-    refunded_amount TEXT, problems TEXT NOT NULL DEFAULT '[]'
+    refunded_amount TEXT, problems TEXT NOT NULL DEFAULT '[]',
+    UNIQUE (source, order_id)
+);
+CREATE TABLE intents (
+    intent INTEGER PRIMARY KEY,
+    source INTEGER NOT NULL REFERENCES sources (source), ref TEXT UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('intended', 'placed', 'not placed', 'unknown')),
+    product_id TEXT NOT NULL, type_id TEXT NOT NULL, quantity INTEGER NOT NULL,
+    run TEXT NOT NULL, sent_us INTEGER NOT NULL, sent_s REAL NOT NULL, received_us INTEGER, received_s REAL,
+    earliest_us INTEGER, latest_us INTEGER,
+    placed INTEGER UNIQUE REFERENCES orders (number)
 );
 CREATE TABLE polls (
     id INTEGER PRIMARY KEY,
-    order_id TEXT NOT NULL REFERENCES orders (order_id),
+    polled INTEGER NOT NULL REFERENCES orders (number),
     via TEXT NOT NULL CHECK (via IN ('check', 'list')),
     run TEXT NOT NULL,
     sent_us INTEGER NOT NULL, sent_s REAL NOT NULL, received_us INTEGER NOT NULL, received_s REAL NOT NULL,
@@ -32,43 +50,176 @@ CREATE TABLE polls (
     shows TEXT CHECK (shows IN ('open', 'final')),
     http_status INTEGER, retry_after_s REAL, request_id TEXT
 );
-CREATE INDEX polls_by_order ON polls (order_id, id);
+CREATE INDEX polls_by_order ON polls (polled, id);
+"""
+# Version 1 knew no sources: all its orders go to one that is named after its first run.
+_FROM_VERSION_1 = """
+ALTER TABLE orders RENAME TO orders_1;
+ALTER TABLE polls RENAME TO polls_1;
+DROP INDEX IF EXISTS polls_by_order;
+{schema}
+INSERT INTO sources SELECT 1, 'unknown', 'unknown', NULL, NULL, NULL, MIN(run)
+FROM (SELECT run FROM orders_1 UNION SELECT run FROM polls_1);
+INSERT INTO orders SELECT intent, 1, order_id, product_id, type_id, quantity, told_us, status, is_final,
+    fulfilled_quantity, fulfilled_amount, price_per_card, refunded_quantity, refunded_amount, problems
+FROM orders_1 WHERE order_id IS NOT NULL;
+INSERT INTO intents SELECT intent, 1, NULL, state, product_id, type_id, quantity, run, sent_us, sent_s, received_us,
+    received_s, NULL, NULL, IIF(order_id IS NULL, NULL, intent)
+FROM orders_1 WHERE state != 'watched';
+INSERT INTO polls SELECT id, intent, via, p.run, p.sent_us, p.sent_s, p.received_us, p.received_s, outcome, shows,
+    http_status, retry_after_s, request_id
+FROM polls_1 AS p JOIN orders_1 USING (order_id) ORDER BY id;
+DROP TABLE polls_1;
+DROP TABLE orders_1;
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PATIENCE_S = 30.0
+"""How long a write waits for other programs that write to the same file."""
 
 
-def open_database(path: str | PathLike[str]) -> sqlite3.Connection:
-    """Open a journal's file, or make it; raise JournalError for a file that is no journal or has another version."""
+class Database:
+    """Hold a journal's file open, for any thread; raise only JournalError."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._lock = threading.RLock()
+        self._path: Path | None = None
+        try:
+            self._path = None if str(path) == ":memory:" else Path(path)
+            if self._path is not None and self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
+                raise OSError("it is not a regular file")
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        except (sqlite3.Error, OSError, TypeError, ValueError) as error:
+            raise JournalError(f"{path} cannot be opened: {error}") from None
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error | JournalError | OSError):
+                raise JournalError(f"{path} is not a journal that can be opened: {error}") from None
+            raise
+        self._file = self._file_there()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection to read from; raise JournalError for whatever no journal has."""
+        with self._lock:
+            try:
+                yield self._db
+            except (
+                sqlite3.Error,
+                ArithmeticError,
+                LookupError,
+                OSError,
+                RecursionError,
+                TypeError,
+                ValueError,
+            ) as error:
+                raise JournalError(f"the journal cannot be read: {error}") from None
+
+    @contextmanager
+    def attached(self, path: str) -> Iterator[None]:
+        """Let the statements inside the block use the journal in that file too, as `there`."""
+        with self.reading() as db:
+            db.execute("ATTACH ? AS there", (path,))
+            try:
+                yield
+            finally:
+                db.execute("DETACH there")
+
+    @contextmanager
+    def writing(self, timeout: float = PATIENCE_S) -> Iterator[sqlite3.Connection]:
+        """Write everything inside the block, or nothing; wait at most `timeout` seconds for others that write."""
+        deadline = time.monotonic() + min(timeout, PATIENCE_S)
+        if not self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            raise JournalError("the journal cannot be written: another thread is writing")
+        try:
+            if self._path is not None and self._file_there() != self._file:
+                raise JournalError(f"the journal cannot be written: {self._path} was deleted or replaced")
+            self._begin(deadline)
+            yield self._db
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, UnicodeError, OverflowError) as error:
+            raise JournalError(f"the journal cannot be written: {error}") from None
+        finally:
+            try:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # the connection is closed, or SQLite has rolled back itself
+            self._lock.release()
+
+    def _begin(self, deadline: float) -> None:
+        """Begin to write; in short tries, since Ctrl-C cannot interrupt SQLite while it waits."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.01)
+        self._db.execute("PRAGMA busy_timeout = 5000")  # readers wait for nothing but a program that closes the file
+
+    def _file_there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path) if self._path is not None else None
+        except OSError:
+            return None
+        return found and (found.st_dev, found.st_ino)
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none; bring those of version 1 up to date, after a copy of the file."""
+        deadline = time.monotonic() + PATIENCE_S
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._begin(deadline)  # first: two programs that set the mode of a new file at once would fail
+        self._db.execute("COMMIT")
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        self._begin(deadline)
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        kinds = {kind for (kind,) in self._db.execute(
+            "SELECT IIF(type = 'table' AND rootpage = 0, 'virtual table', type) FROM sqlite_schema"
+        )}  # fmt: skip
+        if version == 0 and not kinds:
+            self._run(_SCHEMA)
+        elif version not in (1, SCHEMA_VERSION):
+            raise JournalError(f"its version is {version}, this giftlib reads up to version {SCHEMA_VERSION}")
+        elif strange := kinds - {"table", "index"}:
+            raise JournalError(f"it has a {min(strange)}, and no journal has one")
+        elif version == 1:
+            self._keep_copy()
+            self._run(_FROM_VERSION_1.format(schema=_SCHEMA))
+        self._db.execute("COMMIT")
+
+    def _run(self, script: str) -> None:
+        for statement in script.split(";\n"):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _keep_copy(self) -> None:
+        if self._path is not None:
+            names = (self._path.with_name(f"{self._path.name}.version-1.{number}") for number in count(1))
+            copy = next(name for name in names if not name.exists())
+            with closing(sqlite3.connect(self._path)) as other:
+                other.execute("VACUUM INTO ?", (str(copy),))
+
+
+def copy_database(path: str | PathLike[str], copy: str | PathLike[str]) -> None:
+    """Copy a journal to a new file, also while a program writes to it; the original stays as it is."""
     try:
-        db = sqlite3.connect(path, timeout=30, isolation_level=None)
-    except (sqlite3.Error, TypeError) as error:
-        raise JournalError(f"{path} cannot be opened: {error}") from None
-    try:
-        db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE;")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        tables = db.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
-        if version == 0 and tables == 0:
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"its version is {version}, this giftlib reads version {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise JournalError(f"{path} is not a journal that can be opened: {error}") from None
-    return db
-
-
-@contextmanager
-def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """Write everything inside the block, or nothing; raise JournalError if it cannot be written."""
-    try:
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            yield
-    except sqlite3.Error as error:
-        raise JournalError(f"the journal cannot be written: {error}") from None
+        if not Path(path).is_file():
+            raise OSError("no such file")
+        with (
+            closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as original,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            original.backup(target)
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"{path} cannot be read: {error}") from None
 
 
 def to_us(time: datetime | None) -> int | None:
@@ -76,6 +227,6 @@ def to_us(time: datetime | None) -> int | None:
     return None if time is None else (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def from_us(us: int) -> datetime:
+def from_us(us: int | None) -> datetime | None:
     """Return the UTC time of so many microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=us)
+    return None if us is None else _EPOCH + timedelta(microseconds=us)

@@ -1,6 +1,7 @@
 """Handle a final order, and do the whole walkthrough of the vendor's guide: place, poll, handle."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_type
 from giftlib.journal import Journal
@@ -30,15 +31,15 @@ def handle_order_result(order: Order, deliver: Callable[[Card], object] | None =
     match check_type("order", order, Order).status:
         case OrderStatus.FULFILLED:
             _print(f"✅ Success: {order.fulfilled_quantity} cards delivered")
-            print(f"Cost: {order.fulfilled_amount} DA")
+            _print(f"Cost: {order.fulfilled_amount} DA")
             for number, card in enumerate(order.cards, start=1):
-                print(f"Card {number}: {card}")
+                _print(f"Card {number}: {card}")
         case OrderStatus.PARTIALLY_FILLED:
             _print(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
-            print(f"Charged: {order.fulfilled_amount} DA")
-            print(f"Refunded: {order.refunded_amount} DA")
+            _print(f"Charged: {order.fulfilled_amount} DA")
+            _print(f"Refunded: {order.refunded_amount} DA")
             for card in order.cards:
-                print(f"Delivered: {card}")
+                _print(f"Delivered: {card}")
         case OrderStatus.REFUNDED:
             _print("❌ Order failed - full refund issued")
         case status:
@@ -49,11 +50,12 @@ def handle_order_result(order: Order, deliver: Callable[[Card], object] | None =
 
 
 def _print(text: str) -> None:
-    """Print, also where the output cannot show every character: a placed order must not be lost to that."""
-    try:
-        print(text)
-    except UnicodeEncodeError:
-        print(text.encode("ascii", "replace").decode())
+    """Print, if that can be done: an order that was placed must not be lost to an output that is gone."""
+    with suppress(OSError, ValueError):
+        try:
+            print(text)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "replace").decode())
 
 
 def process_order(
@@ -82,10 +84,10 @@ def process_order(
     """
     check_waiting(max_attempts, interval, timeout, schedule, on_poll, journal)
     check_callable("deliver", deliver)
-    print("Placing order...")
+    _print("Placing order...")
     order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
-    print(f"Order placed: {order_id}")
-    print("Waiting for fulfillment...")
+    _print(f"Order placed: {order_id}")
+    _print("Waiting for fulfillment...")
     order = poll_order_until_complete(
         order_id, max_attempts, interval=interval, timeout=timeout, schedule=schedule, client=client,
         journal=journal, on_poll=on_poll, progress=progress,

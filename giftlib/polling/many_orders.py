@@ -18,13 +18,16 @@ from giftlib.journal import Journal
 
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
-from .poller import OnPoll, Poller
+from .poller import OnPoll, Poller, identified
 from .progress import progress_bar
 from .recovery import recover_orders
 from .rounds import Rounds, RoundTimes
 from .schedules import Schedule
 
+Item = tuple[str, str, int] | tuple[str, str, int, str | None] | OrderRequest
+
 _TRIES_TO_FIND = 10
+_SEARCH_EVERY_S = 10.0
 
 
 def track_orders(
@@ -66,7 +69,7 @@ def track_orders(
 
 
 def process_orders(
-    items: Iterable[tuple[str, str, int] | OrderRequest],
+    items: Iterable[Item],
     *,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
@@ -84,24 +87,30 @@ def process_orders(
     rejected key (401, 403) is raised at once. Otherwise as `track_orders`; `timeout` counts for each order from its
     placement.
 
+    A fourth member of an item is its `ref`, as with `place_order`: the same items may be passed again to go on with
+    them, in this process or another, and each is ordered once per journal. One whose response was lost is searched for
+    until it is known what became of it, for `timeout` seconds at most, and placed again if it was not placed.
+
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox:
     ...     process_orders([("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)] * 3, client=sandbox.client())
     Journal(3 orders, 3 final)
     """
     requests = deque(map(_checked_request, check_type("items", items, Iterable)))
+    of_ref = {request.ref: request for request in requests}
+    for request in requests:
+        if request.ref is not None and of_ref[request.ref] != request:
+            raise ValueError(f"items must have one request for each ref, got {request} and {of_ref[request.ref]}")
     run = _Run(requests, timeout, schedule, client, journal, on_poll)
     return run.to_the_end(run.place_next, len(requests), progress)
 
 
-def _checked_request(item: tuple[str, str, int] | OrderRequest) -> OrderRequest:
+def _checked_request(item: Item) -> OrderRequest:
     if isinstance(item, OrderRequest):
         return item
-    try:
-        product_id, type_id, quantity = item
-    except (TypeError, ValueError):
-        raise ValueError(f"items must be (product_id, type_id, quantity) each, got {item!r}") from None
-    return OrderRequest(product_id, type_id, quantity)
+    if not isinstance(item, tuple | list) or len(item) not in (3, 4):
+        raise ValueError(f"items must be (product_id, type_id, quantity) or (..., ref) each, got {item!r}")
+    return OrderRequest(*item)
 
 
 _Source = Callable[[], float]
@@ -126,15 +135,18 @@ class _Run:
         self._client = current_client(client)
         self._journal = Journal() if journal is None else check_type("journal", journal, Journal)
         self._client.limit_rate()
+        identified(self._client, self._timeout)
         self._orders = OpenOrders(self._client.clock)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
         self._times = RoundTimes(self._client.clock, schedule)
         self._placer = Placer(requests, self._client, self._journal)
         self._expired: list[str] = []
+        for request in requests:
+            self._journal.check_ref(request, self._client.source)
 
     def add(self, order_ids: list[str], placed: Timestamp | None = None) -> None:
-        self._journal.watch(*order_ids)
+        self._journal.watch(*order_ids, source=self._client.source)
         for order_id in order_ids:
             self._orders.add(order_id, self._client.clock.monotonic() + self._timeout, placed)
 
@@ -156,8 +168,9 @@ class _Run:
         ready_at = self._placer.ready_at(expected if first_minute else None)
         if ready_at > self._client.clock.monotonic():
             return ready_at
-        if placed := self._placer.place_next():
-            self.add([placed[0]], placed[1])
+        placed = self._placer.place_next()
+        if placed is not None and not placed.is_final:
+            self.add([placed.order_id], placed.sent)
         return 0.0
 
     def to_the_end(self, source: _Source, expected: int, progress: bool | None) -> Journal:
@@ -171,18 +184,31 @@ class _Run:
                 bar.update(counts["final"] + failed - bar.n)
 
             try:
-                self._wait(source, show)
-                if self._placer.lost:
-                    self._find_lost()
-                    self._wait(lambda: inf, show)
-                with suppress(errors.GiftlibError):
-                    self._rounds.compare()
-            finally:
-                for message in self._warnings():
-                    warnings.warn(message, stacklevel=3)
-        if self._placer.failure is not None:
-            raise self._placer.failure
+                try:
+                    self._wait(source, show)
+                    self._wait(self._searching(), show)
+                    with suppress(errors.GiftlibError):
+                        self._rounds.compare()
+                finally:
+                    for message in self._warnings():
+                        warnings.warn(message, stacklevel=3)
+                if self._placer.failure is not None:
+                    raise self._placer.failure
+            except BaseException as error:
+                self._explain(error)
+                raise
         return self._journal
+
+    def _explain(self, error: BaseException) -> None:
+        """Give whatever ends the run the journal and the line that goes on, and keep an earlier failure's words."""
+        failure = self._placer.failure
+        if failure is not None and failure is not error:
+            error.add_note(str(failure))
+        error.journal = self._journal  # type: ignore[attr-defined]
+        error.add_note(
+            f"track_orders(error.journal.unfinished(), journal=error.journal) goes on with the "
+            f"{len(self._orders.deadlines)} open orders: {_some(list(self._orders.deadlines))}"
+        )
 
     def _wait(self, source: _Source, show: Callable[[], None]) -> None:
         while True:
@@ -200,17 +226,45 @@ class _Run:
 
     def _poll(self) -> None:
         began = self._client.clock.monotonic()
+        self._poller.deadline = max(self._orders.deadlines.values())
         limit = self._client.rate_limit.per_minute or 0
         self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.pause_s / 60)
         self._expired += self._orders.expire(self._poller.slowest_s)
         self._times.record(began, self._orders, self._poller.retry_delay_s)
 
+    def _searching(self) -> _Source:
+        """Search for the orders whose responses were lost; place again what has a ref and was not placed."""
+        until, search_at = self._client.clock.monotonic() + self._timeout, 0.0
+
+        def search() -> float:
+            nonlocal search_at
+            now = self._client.clock.monotonic()
+            if self._placer.queue:
+                return self.place_next()
+            if not self._placer.lost or search_at == inf:
+                return inf
+            if now >= search_at:
+                self._find_lost()
+                undecided = any(request.ref is not None for request in self._placer.lost.values())
+                search_at = now + _SEARCH_EVERY_S if undecided and now < until else inf
+            return 0.0 if self._placer.queue else search_at
+
+        return search
+
     def _find_lost(self) -> None:
-        known = set(self._journal.unfinished())
+        before = set(self._journal.unfinished(self._client.source))
         with suppress(errors.GiftlibError):
             recover_orders(self._journal, self._client, tries=_TRIES_TO_FIND)
-        self._placer.lost = int((self._journal.intents()["state"] == "unknown").sum())
-        self.add([order_id for order_id in self._journal.unfinished() if order_id not in known])
+        states = self._journal.intents().set_index("intent")["state"]
+        for intent, request in list(self._placer.lost.items()):
+            state = states.loc[intent]
+            if state not in ("intended", "unknown"):
+                del self._placer.lost[intent]
+            if state == "not placed" and request.ref is not None:
+                self._placer.queue.append(request)
+            elif state == "not placed":
+                self._placer.reject(request, "the response was lost, and no order was placed")
+        self.add([name for name in self._journal.unfinished(self._client.source) if name not in before])
 
     def _warnings(self) -> Iterator[str]:
         """Yield what the caller must know at the end, one sentence for each type of problem."""
@@ -218,8 +272,9 @@ class _Run:
             yield f"{len(rejected)} orders were not placed: {_some(rejected)}"
         if self._placer.lost:
             yield (
-                f"{self._placer.lost} order requests were sent and their responses lost, and no order was found for "
-                f"them: do not send them again; recover_orders(journal) searches again, journal.intents() shows them"
+                f"{len(self._placer.lost)} order requests were sent and their responses lost, and no order was found "
+                f"for them: do not send them again; recover_orders(journal) searches again, journal.intents() shows "
+                f"them"
             )
         if self._orders.unavailable:
             reasons = [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]

@@ -4,7 +4,7 @@ from giftlib.api import Client, Order, check_callable, check_count, check_id, ch
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
-from .poller import OnPoll, Poller
+from .poller import OnPoll, Poller, identified
 from .progress import progress_bar
 from .schedules import PollTime, Schedule, every
 
@@ -55,11 +55,16 @@ def poll_order_until_complete(
     schedule = every(interval) if schedule is None else schedule
     client = current_client(client)
     poller = Poller(client, journal, on_poll)
-    if journal is not None:
-        journal.watch(order_id)
-
     now = client.clock.monotonic
     started = now()
+    poller.deadline = started + timeout
+    if journal is not None:
+        try:
+            source = identified(client, timeout)
+        except (errors.ServerError, errors.RateLimitError, errors.NoAnswerError) as error:
+            raise errors.PollTimeoutError(order_id, None, 0, now() - started) from error
+        journal.watch(order_id, source=source, timeout=timeout)
+
     polls: list[PollTime] = []
     last_status, last_error, slowest = None, None, 0.0
     with progress_bar(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:

@@ -1,71 +1,130 @@
 """Place one order, or many under the rate limit, each written to the journal before its request leaves."""
 
 from collections import deque
+from datetime import timedelta
 from math import inf
+from typing import NamedTuple
 
 from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors, retry_delay
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .recovery import recover_orders
+
 _REJECTED = (errors.InvalidRequestError, errors.OutOfStockError, errors.RateLimitError, errors.NoAnswerError)
 """Errors of one order request that the next one need not meet."""
+_BEFORE_SENDING = timedelta(seconds=90)
+"""The longest that a request waits for the journal (30 s) and for the rate limit (60 s)."""
 MOST_FOR_POLLS = 0.75
 """The largest part of the rate limit that polls may take while there are orders to place."""
 
 
 def place_order(
-    product_id: str, type_id: str, quantity: int, *, client: Client | None = None, journal: Journal | None = None
+    product_id: str,
+    type_id: str,
+    quantity: int,
+    *,
+    client: Client | None = None,
+    journal: Journal | None = None,
+    ref: str | None = None,
 ) -> str:
     """Place an order and return its id; raise what `Client.place` raises.
 
-    The journal holds the intent before the request leaves, and what became of it as soon as that is known.
+    The journal holds the intent before the request leaves, and what became of it as soon as that is known. If it cannot
+    be written afterwards, the error has the order's id: a JournalError with `order_id`, or the KeyboardInterrupt in
+    its notes.
+
+    `ref` is your own reference, unique in the journal: if the journal has an order for it, that order's id is returned
+    and nothing is sent. A request for it whose response was lost is searched for first (`recover_orders`), and as long
+    as it is not known what became of it, OrderOutcomeUnknownError is raised. Raise ValueError if it stands for another
+    product, type or quantity, JournalError if for an order of another source.
 
     >>> from giftlib import Journal, connect, place_order
     >>> client = connect()
     >>> with Journal() as journal:
-    ...     order_id = place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, journal=journal)
-    ...     journal.unfinished() == [order_id]
+    ...     order_id = place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, journal=journal, ref="invoice 7")
+    ...     order_id == place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, journal=journal, ref="invoice 7")
     True
     """
-    request = OrderRequest(product_id, type_id, quantity)
+    request = OrderRequest(product_id, type_id, quantity, ref)
     client = current_client(client)
     if journal is None:
+        if ref is not None:
+            raise ValueError(f"ref needs a journal, which keeps what was placed for it, got ref={ref!r} without one")
         return client.place(request)
     check_type("journal", journal, Journal)
     client.require_sandbox_key()
-    return place_recorded(request, client, journal)
+    if ref is not None and any(lost.ref == ref for lost in journal.lost_orders(client.source)):
+        recover_orders(journal, client)
+    return place_recorded(request, client, journal).order_id
 
 
-def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> str:
-    """Place an order with its intent and outcome in the journal."""
-    intent = journal.intend(request.product_id, request.type_id, request.quantity, Timestamp.now(client.clock))
+class Placed(NamedTuple):
+    """Hold an order's id, when its request was sent (None if before), and whether it was seen final."""
+
+    order_id: str
+    sent: Timestamp | None
+    is_final: bool = False
+
+
+def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> Placed:
+    """Place an order with its intent and outcome in the journal, or take up the one that the journal has for its ref.
+
+    What matters to the caller is raised: that the outcome is not known, or an error with the order's id. What then
+    fails in the journal is a note of it.
+    """
+    sent, (earliest, latest) = Timestamp.now(client.clock), client.api_time()
+    longest = timedelta(seconds=min(client.request_timeout, 86400.0)) + _BEFORE_SENDING
+    begun = journal.intend(request, client.source, sent, earliest, latest and latest + longest)
+    if begun.order_id is not None:
+        return Placed(begun.order_id, None, begun.is_final)
+    if not begun.is_new:
+        (lost,) = (lost for lost in journal.lost_orders(client.source) if lost.intent == begun.intent)
+        raise lost.error
+    order_id = None
     try:
         order_id = client.place(request)
-    except (errors.ApiError, errors.NoAnswerError):
-        journal.not_placed(intent, Timestamp.now(client.clock))
+        journal.placed(begun.intent, order_id, Timestamp.now(client.clock), client.source)
+    except BaseException as error:
+        if order_id is not None and isinstance(error, errors.JournalError):
+            reason = f"the order {order_id} was placed, do not place it again; but {error}"
+            raise errors.JournalError(reason, order_id=order_id) from error
+        _record_failure(error, begun.intent, order_id, client, journal)
         raise
-    except BaseException:
-        journal.outcome_unknown(intent, Timestamp.now(client.clock))
-        raise
+    return Placed(order_id, sent)
+
+
+def _record_failure(error: BaseException, intent: int, order_id: str | None, client: Client, journal: Journal) -> None:
+    """Record what a failed request or an interrupt leaves known; if that fails too, note it on the error."""
+    received = Timestamp.now(client.clock)
+    if isinstance(error, errors.OrderOutcomeUnknownError):
+        error.intent = intent
     try:
-        journal.placed(intent, order_id, Timestamp.now(client.clock))
-    except errors.JournalError as error:
-        raise errors.JournalError(f"the order {order_id} was placed, but {error}") from error
-    return order_id
+        if order_id is not None:
+            error.add_note(f"the order {order_id} was placed, do not place it again")
+            journal.placed(intent, order_id, received, client.source)
+        elif isinstance(error, errors.ApiError | errors.NoAnswerError):
+            journal.not_placed(intent, received)
+        else:
+            journal.outcome_unknown(intent, received, client.api_time()[1])
+            if not isinstance(error, errors.GiftlibError):
+                error.add_note("the order may have been placed: recover_orders(journal) searches for it")
+    except BaseException as failure:
+        error.add_note(str(failure) or type(failure).__name__)
 
 
 class Placer:
     """Place a queue of orders, one by one, in what the polls of open orders leave of the rate limit.
 
-    `rejected` says which were not placed and why, `lost` counts those whose response was lost, `failure` is the error
-    that every further order would meet as well.
+    `rejected` says which were not placed and why, `lost` has those whose response was lost by the number of their
+    intent, `failure` is the error that every further order would meet as well.
     """
 
     def __init__(self, queue: deque[OrderRequest], client: Client, journal: Journal) -> None:
         self.queue = queue
         self.rejected: list[str] = []
-        self.lost = 0
+        self.lost: dict[int, OrderRequest] = {}
         self.failure: errors.GiftlibError | None = None
         self._client = client
         self._journal = journal
@@ -86,26 +145,29 @@ class Placer:
         left = limit - min(polls_per_minute + 1, int(MOST_FOR_POLLS * limit))
         return max(self._client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
 
-    def place_next(self) -> tuple[str, Timestamp] | None:
-        """Place the next order; return its id and when its request was sent, or None if it was not placed."""
-        request, sent, order_id = self.queue.popleft(), Timestamp.now(self._client.clock), None
+    def reject(self, request: OrderRequest, reason: object) -> None:
+        """Keep for the warning at the end that a request placed nothing."""
+        self.rejected.append(f"{request.quantity} x {request.type_id}: {reason}")
+
+    def place_next(self) -> Placed | None:
+        """Place the next order; return it, or None if it was not placed."""
+        request = self.queue.popleft()
         try:
             self._client.require_sandbox_key()
-            order_id = place_recorded(request, self._client, self._journal)
-        except errors.OrderOutcomeUnknownError:
-            self.lost += 1
-        except (
-            errors.InvalidRequestError,
-            errors.OutOfStockError,
-            errors.RateLimitError,
-            errors.NoAnswerError,
-        ) as error:
-            self.rejected.append(f"{request.quantity} x {request.type_id}: {error}")
+            placed = place_recorded(request, self._client, self._journal)
+        except errors.OrderOutcomeUnknownError as error:
+            self.lost[error.intent or 0] = request
+        except _REJECTED as error:
+            self.reject(request, error)
             self._paused_until = self._client.clock.monotonic() + retry_delay(error)
         except (errors.AuthenticationError, errors.PermissionDeniedError):
             raise
         except errors.GiftlibError as error:
             self.failure = error
             self.queue.clear()
+        else:
+            if placed.sent is not None:
+                self._sent.count()
+            return placed
         self._sent.count()
-        return None if order_id is None else (order_id, sent)
+        return None

@@ -2,19 +2,46 @@
 
 import warnings
 from collections.abc import Callable
+from math import inf
 
-from giftlib.api import ApiError, Client, GiftlibError, NoAnswerError, Order, OrderStatus, is_retryable, retry_delay
+from giftlib.api import (
+    ApiError,
+    Client,
+    GiftlibError,
+    NoAnswerError,
+    Order,
+    OrderStatus,
+    Source,
+    is_retryable,
+    retry_delay,
+)
 from giftlib.clock import Timestamp
 from giftlib.journal import Journal, Poll
 
 OnPoll = Callable[[Poll], object]
+
+_LEAST_FOR_JOURNAL_S = 0.1
+
+
+def identified(client: Client, timeout: float) -> Source:
+    """Return the client's source; what fails in a way that may pass is tried again every 5 s, for `timeout` seconds."""
+    until = client.clock.monotonic() + timeout
+    while True:
+        try:
+            return client.identify(timeout=max(until - client.clock.monotonic(), 0.0))
+        except (ApiError, NoAnswerError) as error:
+            pause = max(retry_delay(error), 5.0)
+            if not is_retryable(error) or client.clock.monotonic() + pause >= until:
+                raise
+        client.clock.sleep(pause)
 
 
 class Poller:
     """Poll orders for one wait; raise only the errors that must end it.
 
     `requests` counts the requests sent, `slowest_s` is the longest that a response took, `retry_delay_s` the longest
-    wait that a failed poll has asked for since it was last set to 0.
+    wait that a failed poll has asked for since it was last set to 0, `deadline` the clock's monotonic time after which
+    nothing waits for the journal.
     """
 
     def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
@@ -22,6 +49,7 @@ class Poller:
         self.requests = 0
         self.slowest_s = 0.0
         self.retry_delay_s = 0.0
+        self.deadline = inf
         self._journal = journal
         self._on_poll = on_poll
         self._attempts: dict[str, int] = {}
@@ -57,7 +85,8 @@ class Poller:
     def record(self, *polls: Poll) -> None:
         """Record polls and report them to `on_poll`."""
         if self._journal is not None:
-            self._journal.record(*polls)
+            left = max(self.deadline - self.client.clock.monotonic(), _LEAST_FOR_JOURNAL_S)
+            self._journal.record(*polls, source=self.client.source, timeout=left)
         for poll in polls:
             if poll.order is not None:
                 self.slowest_s = max(self.slowest_s, poll.latency_s)

@@ -1,19 +1,27 @@
-"""Search for orders whose response was lost."""
+"""Search for orders whose response was lost.
 
-from collections.abc import Collection, Iterator
+The API takes no reference of ours, so an order is recognised by what was ordered and when. *When* is bounded by the
+API's own clock: not before it was sent, and not long after it was given up.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 
 from giftlib.api import LARGEST_PAGE, Client, Order, check_count, check_type, errors, retry_read
+from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal, LostOrder
 
 from .open_orders import CLOCK_SKEW
 
+_API_CLOCKS = timedelta(seconds=2)
+"""The most by which the clocks of the API's own machines are taken to differ, rounding included."""
 _LONGEST_REQUEST = timedelta(minutes=1)
-"""How long after an order request was sent, or given up, the API may still have placed the order."""
+"""How long after an order request was given up the API may still carry it out, or hide the order from its list."""
 _MOST_PAGES = 1000
 
 
@@ -23,7 +31,8 @@ def find_order(
     """Return the orders that may be the lost one: same product, type and quantity, placed at about that time.
 
     `known` are ids that belong to other requests. None found: the order was not placed, or is not listed yet. More than
-    one: the API cannot say which is yours. Two minutes are allowed for clocks that differ. Each page of the list is
+    one: the API cannot say which is yours. The time is that of the API's clock, within a minute after the request was
+    given up; where the error does not know it, two minutes are allowed for clocks that differ. Each page of the list is
     requested up to `tries` times, 5 s or what `Retry-After` asks for apart, before its error is raised.
 
     >>> from giftlib import OrderOutcomeUnknownError, Sandbox
@@ -37,29 +46,31 @@ def find_order(
     ...         len(find_order(lost, client=client))
     1
     """
-    check_type("lost", lost, errors.OrderOutcomeUnknownError)
-    since, until = lost.sent_at - CLOCK_SKEW, lost.gave_up_at + CLOCK_SKEW
-    wanted = (lost.product_id, lost.type_id, lost.quantity)
+    check_count("tries", tries)
+    period = _Period.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
     return [
         order
-        for order in _all_orders(current_client(client), since, until, check_count("tries", tries))
-        if order.order_id is not None
-        and order.order_id not in known
-        and (order.product_id, order.type_id, order.quantity) == wanted
-        and since <= (order.placed_at or since) <= until
+        for order in _all_orders(current_client(client), period.since, period.until, tries)
+        if order.order_id not in known and _goods(order) == _goods(lost) and period.may_have(order)
     ]
 
 
 def recover_orders(journal: Journal, client: Client | None = None, *, tries: int = 1) -> pd.DataFrame:
-    """Search for the orders whose response was lost, and record each order that must be one of them.
+    """Search for the client's orders whose response was lost, and record what became of their requests.
 
-    Those are the intents of state "unknown", and the "intended" ones: a process that was killed leaves such a one.
-    Like requests (product, type, quantity) whose times cannot be told apart are searched for together. Where as many
-    orders fit as there are such requests, or fewer, the orders are theirs, in the order of time; where more fit, the
-    API cannot say which, and none is recorded. No order is recorded that another intent has.
+    Those are the intents of state "unknown", and the "intended" ones: a process that was killed leaves such a one. An
+    order is recorded as a request's if it was placed, by the API's clock, between the sending of the request and its
+    end, and if no more orders fit than there are requests that cannot be told apart. A request is recorded as
+    "not placed" if a minute after its end no order fits it. What is not decided stays as it is, with the reason:
+
+    - the order may still be placed or listed: try again later;
+    - more orders fit than requests, or one was placed in the minute after: it may be another program's;
+    - the API's time of the request is not known.
+
+    `journal.claim(intent, order, client.source)` records what you know better.
 
     Return the rows of `journal.intents()` that were searched for, as they are now, with `candidates`, the ids of the
-    orders that fit (a list). `tries` and the errors are those of `find_order`.
+    orders that fit (a list), and `reason` (None where it is decided). `tries` and the errors are those of `find_order`.
 
     >>> from giftlib import Journal, Sandbox, process_orders, recover_orders
     >>> with Sandbox(seed=1) as sandbox, Journal() as journal:
@@ -67,53 +78,119 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     0
     """
     check_type("journal", journal, Journal)
-    client = current_client(client)
+    check_count("tries", tries)
+    client, reasons = current_client(client), dict[int, str | None]()
     candidates: dict[int, list[str | None]] = {}
-    for group in _alike(journal.lost_orders()):
-        first = group[0]
-        error = errors.OrderOutcomeUnknownError(
-            first.product_id, first.type_id, first.quantity, first.sent_at, max(map(_placed_by, group))
-        )
-        found = find_order(error, client=client, known=journal.placed_ids(), tries=tries)
-        candidates |= {lost.intent: [order.order_id for order in found] for lost in group}
-        if len(found) <= len(group):
-            for lost, order in zip(group, sorted(found, key=_placed_at), strict=False):
-                journal.claim(lost.intent, order)
+    searches = [_Search(lost, _Period.of(lost.error)) for lost in journal.lost_orders(client.source)]
+    for group in _overlapping(searches, lambda period: period.until):
+        now, known = client.api_time()[0], journal.placed_ids(client.source)
+        until = max(search.period.until for search in group)
+        listed = list(_all_orders(client, group[0].period.since, until, tries))
+        for goods in {_goods(search.lost) for search in group}:
+            orders = [order for order in listed if _goods(order) == goods and order.order_id not in known]
+            alike = [search for search in group if _goods(search.lost) == goods]
+            claims = {
+                intent: order
+                for cluster in _overlapping(alike, lambda period: period.sure_until)
+                for intent, order in _matched(cluster, orders).items()
+            }
+            free = [order for order in orders if order not in claims.values()]
+            for (intent, *_), period in alike:
+                candidates[intent] = [order.order_id for order in orders if period.may_have(order)]
+                reasons[intent] = None
+                if intent in claims:
+                    journal.claim(intent, claims[intent], client.source)
+                elif reason := period.undecided(any(map(period.may_have, free)), now):
+                    reasons[intent] = reason
+                else:
+                    journal.not_placed(intent, Timestamp.now(client.clock))
     intents = journal.intents()
     intents = intents[intents["intent"].isin(list(candidates))].reset_index(drop=True)
-    return intents.assign(candidates=intents["intent"].map(candidates))
+    return intents.assign(candidates=intents["intent"].map(candidates), reason=intents["intent"].map(reasons))
+
+
+class _Period(NamedTuple):
+    """Say when, by the API's clock, an order can have been placed: surely its own until `sure_until`, if it is known.
+
+    After that and until `until` it may be its own, or another program's.
+    """
+
+    since: datetime
+    sure_until: datetime
+    until: datetime
+    is_known: bool
+
+    @classmethod
+    def of(cls, lost: errors.OrderOutcomeUnknownError) -> "_Period":
+        if lost.earliest is None or lost.latest is None:
+            until = lost.gave_up_at + _LONGEST_REQUEST + CLOCK_SKEW
+            return cls(lost.sent_at - CLOCK_SKEW, until, until, is_known=False)
+        until = lost.latest + _API_CLOCKS
+        return cls(lost.earliest - _API_CLOCKS, until, until + _LONGEST_REQUEST, is_known=True)
+
+    def may_have(self, order: Order) -> bool:
+        return self.since <= (order.placed_at or self.since) <= self.until
+
+    def surely_has(self, order: Order) -> bool:
+        return self.is_known and order.placed_at is not None and self.since <= order.placed_at <= self.sure_until
+
+    def undecided(self, others_fit: bool, now: datetime | None) -> str | None:
+        """Return why it is not known what became of a request that no order surely belongs to; None if it is."""
+        if not self.is_known:
+            return "the API's time of the request is not known"
+        if others_fit:
+            return "orders fit that may be another program's"
+        if now is None or now <= self.until:
+            return f"its order may still be placed or listed, until {self.until:%H:%M:%S} UTC by the API's clock"
+        return None
+
+
+class _Search(NamedTuple):
+    lost: LostOrder
+    period: _Period
+
+
+def _goods(order: Order | LostOrder | errors.OrderOutcomeUnknownError) -> tuple[str | None, str | None, int | None]:
+    return order.product_id, order.type_id, order.quantity
+
+
+def _overlapping(searches: Iterable[_Search], end: Callable[[_Period], datetime]) -> list[list[_Search]]:
+    """Group searches whose periods, until that end of each, overlap."""
+    groups: list[list[_Search]] = []
+    for search in sorted(searches, key=lambda search: search.period.since):
+        if groups and search.period.since <= max(end(other.period) for other in groups[-1]):
+            groups[-1].append(search)
+        else:
+            groups.append([search])
+    return groups
+
+
+def _matched(cluster: list[_Search], orders: list[Order]) -> dict[int, Order]:
+    """Return the order of each request, in the order of time; none if more orders than requests fit."""
+    fitting = [order for order in orders if any(search.period.surely_has(order) for search in cluster)]
+    matched: dict[int, Order] = {}
+    if len(fitting) <= len(cluster):
+        for order in sorted(fitting, key=_placed_at):
+            fits = [search for search in cluster
+                    if search.period.surely_has(order) and search.lost.intent not in matched]  # fmt: skip
+            if fits:
+                matched[min(fits, key=lambda search: search.period.sure_until).lost.intent] = order
+    return matched
 
 
 def _all_orders(client: Client, since: datetime, until: datetime, tries: int) -> Iterator[Order]:
-    """Yield each order once: the pages of a list that grows overlap, and a page without new orders is the last."""
-    number, pages, seen = 1, 1, set[str | None]()
+    """Yield each order with an id once: the pages of a list that grows overlap; a page without new ones is the last."""
+    number, pages, seen = 1, 1, set[str]()
     while number <= pages:
         if number > _MOST_PAGES:
             reason = f"no end of the list after {_MOST_PAGES} pages"
             raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
         read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
         page = retry_read(read, client.clock, tries)
-        fresh = [order for order in page if order.order_id not in seen]
-        yield from fresh
-        seen.update(order.order_id for order in fresh)
+        fresh = {order.order_id: order for order in page if order.order_id is not None and order.order_id not in seen}
+        yield from fresh.values()
+        seen.update(fresh)
         number, pages = number + 1, page.total_pages if fresh else 0
-
-
-def _alike(lost: list[LostOrder]) -> list[list[LostOrder]]:
-    """Group requests, sorted by what was ordered and when, that are alike and may have been placed at the same time."""
-    groups: list[list[LostOrder]] = []
-    for request in lost:
-        same = bool(groups) and groups[-1][0][1:4] == request[1:4]
-        if same and request.sent_at - CLOCK_SKEW <= max(map(_placed_by, groups[-1])) + CLOCK_SKEW:
-            groups[-1].append(request)
-        else:
-            groups.append([request])
-    return groups
-
-
-def _placed_by(lost: LostOrder) -> datetime:
-    """Return when its order was placed at the latest, by the clock here."""
-    return (lost.received_at or lost.sent_at) + _LONGEST_REQUEST
 
 
 def _placed_at(order: Order) -> datetime:

@@ -1,0 +1,77 @@
+"""Bring what several journals hold into one."""
+
+from collections.abc import Iterable
+from os import PathLike
+from tempfile import TemporaryDirectory
+
+from giftlib.api import JournalError
+
+from .tables import Database, copy_database
+
+# `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
+# and instance; an order by its source and id; a request and a poll by the run and the time of sending.
+_SAME_SOURCE = "(a.kind, a.account, a.key_type, a.instance) IS (b.kind, b.account, b.key_type, b.instance)"
+_STEPS = f"""
+INSERT INTO sources (name, kind, host, account, key_type, instance)
+SELECT (SELECT kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
+    kind, host, account, key_type, instance
+FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY source) AS nth FROM there.sources AS a
+      WHERE NOT EXISTS (SELECT 1 FROM main.sources AS b WHERE {_SAME_SOURCE}) ORDER BY source) AS a;
+CREATE TEMP TABLE source_of AS SELECT a.source AS there, b.source AS here FROM there.sources AS a
+JOIN main.sources AS b ON {_SAME_SOURCE};
+INSERT OR IGNORE INTO orders (source, order_id, product_id, type_id, quantity, told_us)
+SELECT here, order_id, product_id, type_id, quantity, told_us FROM there.orders JOIN source_of ON there = source
+ORDER BY number;
+CREATE TEMP TABLE number_of AS SELECT a.number AS there, b.number AS here
+FROM there.orders AS a JOIN source_of ON source_of.there = a.source
+JOIN main.orders AS b ON (b.source, b.order_id) = (source_of.here, a.order_id);
+UPDATE main.orders SET product_id = COALESCE(orders.product_id, a.product_id),
+    type_id = COALESCE(orders.type_id, a.type_id), quantity = COALESCE(orders.quantity, a.quantity),
+    told_us = COALESCE(orders.told_us, a.told_us)
+FROM there.orders AS a JOIN number_of ON there = a.number WHERE orders.number = here;
+UPDATE main.orders SET status = a.status, is_final = a.is_final, fulfilled_quantity = a.fulfilled_quantity,
+    fulfilled_amount = a.fulfilled_amount, price_per_card = a.price_per_card, refunded_quantity = a.refunded_quantity,
+    refunded_amount = a.refunded_amount, problems = a.problems
+FROM there.orders AS a JOIN number_of ON there = a.number
+WHERE orders.number = here AND NOT orders.is_final AND a.status IS NOT NULL;
+UPDATE OR IGNORE main.intents SET state = a.state, placed = here, received_us = a.received_us, received_s = a.received_s
+FROM there.intents AS a LEFT JOIN number_of ON there = a.placed
+WHERE (a.run, a.sent_s, a.sent_us) = (intents.run, intents.sent_s, intents.sent_us)
+AND intents.state IN ('intended', 'unknown') AND a.state IN ('placed', 'not placed');
+INSERT INTO intents (source, ref, state, product_id, type_id, quantity, run, sent_us, sent_s, received_us, received_s,
+    earliest_us, latest_us, placed)
+SELECT source_of.here, a.ref, IIF(taken.placed IS NULL, a.state, 'unknown'), a.product_id, a.type_id, a.quantity, a.run,
+    a.sent_us, a.sent_s, a.received_us, a.received_s, a.earliest_us, a.latest_us,
+    IIF(taken.placed IS NULL, number_of.here, NULL)
+FROM there.intents AS a JOIN source_of ON source_of.there = a.source
+LEFT JOIN number_of ON number_of.there = a.placed LEFT JOIN main.intents AS taken ON taken.placed = number_of.here
+WHERE NOT EXISTS (SELECT 1 FROM main.intents AS b WHERE (a.run, a.sent_s, a.sent_us) = (b.run, b.sent_s, b.sent_us))
+ORDER BY a.intent;
+INSERT INTO polls (polled, via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status,
+    retry_after_s, request_id)
+SELECT here, via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s, request_id
+FROM there.polls AS a JOIN number_of ON there = polled
+WHERE NOT EXISTS (SELECT 1 FROM main.polls AS b WHERE polled = here AND (a.run, a.sent_s) = (b.run, b.sent_s))
+ORDER BY id;
+DROP TABLE source_of;
+DROP TABLE number_of;
+"""
+
+_CLASHES = """
+SELECT ref FROM there.intents AS a JOIN main.intents AS b USING (ref)
+WHERE (a.run, a.sent_s, a.sent_us) != (b.run, b.sent_s, b.sent_us)
+"""
+
+
+def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> None:
+    """Add the journals in these files, one after the other, each whole or not at all; see `Journal.merge`."""
+    for path in paths:
+        with TemporaryDirectory() as folder:
+            copy = f"{folder}/copy"
+            copy_database(path, copy)
+            Database(copy).close()  # brings it up to date
+            with database.attached(copy), database.writing() as db:
+                for (ref,) in db.execute(_CLASHES):
+                    raise JournalError(f"{path} cannot be added: ref {ref!r} stands for another request there")
+                for statement in _STEPS.split(";\n"):
+                    db.execute(statement)
