@@ -1,9 +1,11 @@
 """The data of the emulated service: its keys, an account for each environment, and the log of what happened."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from giftlib.clock import Timestamp
 
@@ -11,11 +13,16 @@ from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline
 from .settings import KEY_TYPES, Settings
+from .validators import Validator
+
+_INSTANCE = Validator(
+    "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
+)
 
 
 class Event(NamedTuple):
     """Something that happened at monotonic second `at`, `ms` milliseconds after 1970: an "order" (`what` is product,
-    type and quantity), a "deposit" (dinars) or a new "key" (its properties)."""
+    type and quantity), a "deposit" (dinars), a new "key" (its properties) or the "instance" that began (its name)."""
 
     type: str
     environment: str = ""
@@ -27,12 +34,13 @@ class Event(NamedTuple):
 class Backend:
     """Keys and accounts. An order of one environment is unknown in the other; calls come in the order of their times.
 
-    `on_event` is called with each event.
+    `on_event` is called with each event. `instance` names this backend: its ids mean nothing to another.
     """
 
     def __init__(self, seed: Any, settings: Settings) -> None:
         self.seed = seed
         self.settings = settings
+        self.instance = uuid4().hex
         self.authenticator = Authenticator(settings)
         self.orders: Timeline[Order] = Timeline()
         self.on_event: Callable[[Event], None] = lambda _: None
@@ -88,6 +96,9 @@ class Backend:
             self.deposit(event.environment, Decimal(event.what), now)
         elif event.type == "key":
             self.add_key(**event.what | {"allowed_ips": tuple(event.what.get("allowed_ips", ()))})
+        elif event.type == "instance":
+            _INSTANCE.check("instance", event.what)
+            self.instance = event.what
         elif event.type != "end":
             raise ValueError(f"there is no event of type {event.type!r}")
 

@@ -40,6 +40,19 @@ class Emulator:
             return self._service.backend.add_key(**properties).key
 
     @property
+    def instance(self) -> str:
+        """The header `X-Emulator-Instance` of every response: 32 hexadecimal digits, new for each sandbox.
+
+        One that goes on from a state keeps it, `reset` replaces it. An order's id means an order of this instance only.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     len(sandbox.instance)
+        32
+        """
+        return self._service.backend.instance
+
+    @property
     def keys(self) -> list[Key]:
         """All keys with their properties, the first one first.
 
@@ -135,7 +148,9 @@ class Emulator:
             return list(self._service.records)
 
     def reset(self) -> None:
-        """Start again without orders, faults and requests; keys and clock stay. OSError if the state is in a file.
+        """Start again as a new `instance` without orders, faults and requests; keys and clock stay.
+
+        OSError if the state is in a file.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:

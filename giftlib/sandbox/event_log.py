@@ -115,7 +115,8 @@ class EventLog:
             self._file.write(head + "\n")
         else:
             self._file.truncate(Path(path).read_bytes().rfind(b"\n") + 1)
-        self._file.flush()
+        if not (history and any(event.type == "instance" for event in history.events)):
+            self.add(Event("instance", what=backend.instance))
 
     def add(self, *events: Event) -> None:
         """Write events; the operating system has them when this returns."""

@@ -127,6 +127,7 @@ class Sandbox(Emulator):
 
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
+            self._service.stamp(page, self.clock.now_utc())
             await exchange.send_page(page)
         else:
             await self._service.serve(exchange)

@@ -4,7 +4,8 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any, NamedTuple
 
 from giftlib.clock import Clock, Timestamp
@@ -52,6 +53,11 @@ class Service:
         utc, monotonic = Timestamp.now(self.clock)
         return Timestamp(utc, monotonic + self.ahead_s)
 
+    def stamp(self, response: Response, utc: datetime) -> None:
+        """Say in the headers which instance responds, and when by its clock."""
+        response.headers["Date"] = format_datetime(utc.astimezone(UTC), usegmt=True)
+        response.headers["X-Emulator-Instance"] = self.backend.instance
+
     async def serve(self, exchange: Exchange) -> None:
         """Handle one request, from its arrival to the last byte of its response."""
         arrived = self.clock.now_utc()
@@ -94,13 +100,16 @@ class Service:
     def _respond(self, request: Request) -> tuple[Response | None, Fault]:
         """Carry a request out unless a fault prevents it; no response means a reset connection."""
         with self.lock:
-            call = self._router.admit(request, self.now())
+            now = self.now()
+            call = self._router.admit(request, now)
             if isinstance(call, Response):
+                self.stamp(call, now.utc)
                 return call, NO_FAULT
             fault = self.faults.next_fault(call.endpoint)
             if fault.cut == "before":
                 return None, fault
             response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
+            self.stamp(response, now.utc)
         apply_fault(response, fault)
         return response, fault
 
