@@ -77,7 +77,7 @@ def outcome_of(call: Callable[[], Any]) -> Any:
 
 def interrupted() -> Any:
     """Interrupt, within a `with` block, the reading of a response, as Ctrl-C does."""
-    return mock.patch("requests.Response.iter_content", side_effect=KeyboardInterrupt)
+    return mock.patch("urllib3.HTTPResponse.stream", side_effect=KeyboardInterrupt)
 
 
 class ScriptedServer:

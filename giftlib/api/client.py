@@ -11,6 +11,7 @@ from giftlib.clock import Clock, SystemClock
 
 from . import errors
 from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError, ProductionKeyError
+from .key import Key
 from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dict, as_dicts, as_text
@@ -55,9 +56,12 @@ class Client:
         request_timeout: float = 15.0,
         allow_production: bool = False,
     ) -> None:
+        is_key = isinstance(api_key, str) and re.fullmatch(r"[!-~]{1,500}", api_key)
+        key = Key(api_key) if is_key else None
+        del api_key, is_key  # whatever fails from here on, no listing of variables shows it
         if not isinstance(allow_production, bool):
             raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
-        if not isinstance(api_key, str) or not re.fullmatch(r"[!-~]{1,500}", api_key):
+        if key is None:
             raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         self.base_url = _checked_url(base_url)
         self.clock = SystemClock() if clock is None else clock
@@ -65,7 +69,7 @@ class Client:
         self.allow_production = allow_production
         self.key_type: str | None = None
         self.rate_limit = RateLimit(self.clock)
-        self._session = ApiSession(self.base_url, api_key, self.clock, self.request_timeout, self.rate_limit)
+        self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
         return f"Client({self.base_url})"

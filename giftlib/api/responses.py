@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from .cards import as_card, as_cards
@@ -25,6 +26,11 @@ _CODE_FOR_STATUS = {
 }
 
 _MOST_ITEMS = 10_000
+_MOST_VALUES = 500_000
+"""More is no response of the API: a card has 3 commas and braces, so 10 MiB hold 140,000 cards before they are more."""
+_LONGEST_NUMBER = 300
+"""Digits; reading an integer takes time that grows with their square."""
+_LONGEST_HEADER = 200
 _LARGE = 10**9
 """A number as large is neither a balance nor a count; it may be a code."""
 
@@ -112,10 +118,11 @@ def read_response(
     content: bytearray,
     *,
     without_key: Callable[[Any], Any],
+    check_time: Callable[[], Any],
     now: datetime,
 ) -> Response:
-    """Return the response to the request; never raise, whatever was sent."""
-    fields = _decode(content, without_key)
+    """Return the response to the request, whatever was sent; raise only what `check_time` does."""
+    fields = _decode(content, without_key, check_time)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
     return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
@@ -137,13 +144,14 @@ def _plain(details: Any, *, texts: bool) -> Any:
     return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 
 
-def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
+def _decode(content: bytearray, without_key: Callable[[Any], Any], check_time: Callable[[], Any]) -> dict[str, Any]:
     """Return the JSON object, numbers exact, card codes and the key already hidden; {} if there is none.
 
     Hidden are the fields `value`, `serial` and `cards` of every object at any depth.
     """
 
     def hidden(fields: dict[str, Any]) -> dict[str, Any]:
+        check_time()
         card = as_card(fields)
         fields |= {name: "****" for name in ("value", "serial") if fields.get(name) is not None}
         if card:
@@ -153,17 +161,25 @@ def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, 
             fields["cards"] = "****" if cards is None else cards
         return Fields({without_key(name): without_key(field) for name, field in fields.items()})
 
+    if sum(map(content.count, (b",", b"{", b"["))) > _MOST_VALUES:
+        return {}
     try:
         decoded = json.loads(
-            content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_reject_constant, object_hook=hidden
+            content.decode("utf-8-sig"),
+            parse_int=partial(_number, int),
+            parse_float=partial(_number, Decimal),
+            parse_constant=partial(_number, None),
+            object_hook=hidden,
         )
     except (ValueError, ArithmeticError, RecursionError):
         return {}
     return as_dict(decoded)
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _number(read: Callable[[str], Any] | None, written: str) -> Any:
+    if read is None or len(written) > _LONGEST_NUMBER:
+        raise ValueError("not a number that the API sends")
+    return read(written)
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -171,13 +187,13 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
     A date is compared with the response's own Date, so that a wrong clock here does not matter.
     """
-    raw = headers.get("Retry-After", "").strip()
+    raw = headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
         return float(raw)
     until = _http_date(raw)
     if until is None:
         return None
-    return max((until - (_http_date(headers.get("Date", "")) or now)).total_seconds(), 0.0)
+    return max((until - (_http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now)).total_seconds(), 0.0)
 
 
 def _http_date(raw: str) -> datetime | None:
