@@ -16,7 +16,7 @@ from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transact
 from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dict, as_dicts, as_text
 from .rate_limit import RateLimit
-from .responses import Response
+from .responses import Response, read
 from .session import ApiSession
 from .transport import is_loopback
 from .validation import check_id, check_seconds
@@ -127,7 +127,7 @@ class Client:
 
         Raise ProductionKeyError, before anything is sent, if the key is not a sandbox key and the client was not
         made with `allow_production=True`. An ApiError (400, 401, 403, 429, too little stock or balance) or a
-        NoAnswerError (no connection was made) proves that nothing was ordered; whatever else happens is an
+        NoAnswerError with `sent` False proves that nothing was ordered; whatever else happens is an
         OrderOutcomeUnknownError.
         """
         self.require_sandbox_key()
@@ -135,9 +135,10 @@ class Client:
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
-            response = self._session.send("POST", "gift-cards/placeOrder", body=body)
-            response.raise_for_error()
-            return check_id("orderId", response.data.get("orderId"))
+            return read(
+                self._session.send("POST", "gift-cards/placeOrder", body=body),
+                lambda response: check_id("orderId", response.data.get("orderId")),
+            )
         except (ApiError, NoAnswerError) as error:
             if _nothing_was_placed(error):
                 raise
@@ -174,6 +175,7 @@ class Client:
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
         order = Order.from_response(response.data, order_id=order_id, request_id=response.request_id)
+        del response  # a field that the API does not document may hold a code
         if order.order_id != order_id:
             raise NoAnswerError(f"GET /v3/{path}: the response is about another order", status=200)
         return order

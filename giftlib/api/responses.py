@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cards import as_card, as_cards
 from .errors import NoAnswerError, api_error_class
 from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text
+
+T = TypeVar("T")
 
 _CODE_FOR_STATUS = {
     404: "NOT_FOUND",
@@ -126,6 +128,20 @@ def read_response(
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
     return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)))
+
+
+def read(response: Response, parse: Callable[[Response], T]) -> T:
+    """Return what `parse` makes of a successful response; raise what another one means.
+
+    Fields that the API does not document may hold codes, so what is raised leaves behind every frame that has them.
+    """
+    try:
+        response.raise_for_error()
+        return parse(response)
+    except BaseException as error:
+        failure = error
+    del response
+    raise failure.with_traceback(None)
 
 
 def _normalised_code(code: Any) -> str | None:

@@ -21,7 +21,7 @@ from .key import Key
 from .models import Item, Page
 from .parsing import as_count, as_dict
 from .rate_limit import RateLimit
-from .responses import Response, read_response
+from .responses import Response, read, read_response
 from .transport import new_pools
 from .validation import check_count, check_seconds
 
@@ -56,6 +56,8 @@ class ApiSession:
         `timeout` bounds the wait for the rate limit and the request together, in seconds of the clock; the client's
         time-out bounds the request alone, in seconds of the clock and in real ones.
         """
+        if timeout is not None:
+            check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
         request = f"{method} /v3/{path}"
         target = f"{path}?{urlencode(params, doseq=True)}" if params else path
         content = None if body is None else json.dumps(body).encode()
@@ -90,23 +92,19 @@ class ApiSession:
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float | None = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
-        if timeout is not None:
-            check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
-        response = self.send("GET", path, params=params, timeout=timeout)
-        response.raise_for_error()
-        return response
+        return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
     def page(
         self,
         path: str,
-        read: Callable[[Any], Item],
+        read_item: Callable[[Any], Item],
         page: int,
         page_size: int,
         since: datetime | None,
         until: datetime | None,
         timeout: float | None = None,
     ) -> Page[Item]:
-        """Return one page of a list, each item as `read` returns it."""
+        """Return one page of a list, each item as `read_item` returns it."""
         params: dict[str, Any] = {
             "page": check_count("page", page),
             "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE),
@@ -115,15 +113,18 @@ class ApiSession:
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         if since is not None and until is not None:
             params |= {"from": _iso("since", since), "to": _iso("until", until)}
-        response = self.get(path, params=params, timeout=timeout)
-        pagination = as_dict(response.data.get("pagination"))
-        return Page(
-            items=tuple(map(read, response.items("items"))),
-            page=page,
-            page_size=page_size,
-            total_pages=as_count(pagination.get("totalPages")) or 0,
-            total_results=as_count(pagination.get("totalResults")) or 0,
-        )
+
+        def parse(response: Response) -> Page[Item]:
+            pagination = as_dict(response.data.get("pagination"))
+            return Page(
+                items=tuple(map(read_item, response.items("items"))),
+                page=page,
+                page_size=page_size,
+                total_pages=as_count(pagination.get("totalPages")) or 0,
+                total_results=as_count(pagination.get("totalResults")) or 0,
+            )
+
+        return read(self.send("GET", path, params=params, timeout=timeout), parse)
 
     def _exchange(self, attempt: Attempt, request: str, target: str, body: bytes | None) -> Response:
         """Return the response that comes within the attempt; a compressed one, which was not asked for, is not read."""
