@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from _pytest._io.saferepr import saferepr
 from samples import CODE, KEY, SERIAL
 
 TESTS = str(Path(__file__).parent)
@@ -13,7 +14,7 @@ DEPTH = 6
 
 def reachable(value, depth=DEPTH):
     """What an error tracker shows of a variable: its repr, its items and attributes, and theirs."""
-    yield repr(value)
+    yield saferepr(value, maxsize=None)
     if depth == 0 or isinstance(value, str | bytes | int | float | type | ModuleType):
         return
     inner = [getattr(value, name, None) for cls in type(value).__mro__ for name in getattr(cls, "__slots__", ())]
