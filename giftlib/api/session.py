@@ -184,7 +184,8 @@ def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tupl
     while error is not None and error is not outer:
         timed_out = timed_out or (isinstance(error, TimeoutError) and error.errno is None)
         reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or reason
-        error = error.__cause__ or error.__context__
+        wrapped = (argument for argument in error.args if isinstance(argument, BaseException))
+        error = error.__cause__ or error.__context__ or next(wrapped, None)
     return timed_out, reason
 
 
