@@ -1,5 +1,7 @@
 """In the tests of the API's client a `client` is one of the scripted server."""
 
+import socket
+
 import pytest
 from samples import KEY
 from scripted_server import CERTIFICATE
@@ -30,3 +32,18 @@ def through_proxy(monkeypatch, trusted):
         return Client(KEY, f"https://{host}", **settings)
 
     return make
+
+
+@pytest.fixture
+def hanging():
+    """An address where connecting takes forever: no connection is accepted, and the queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        queue = [socket.socket() for _ in range(3)]
+        for waiting in queue:
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+        for waiting in queue:
+            waiting.close()

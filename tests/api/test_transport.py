@@ -189,21 +189,6 @@ def test_handshake_timeout(trusted):
         assert "no response within" in str(outcome_of(client.balance))
 
 
-@pytest.fixture
-def hanging():
-    """An address where connecting takes forever: no connection is accepted, and the queue is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        queue = [socket.socket() for _ in range(3)]
-        for waiting in queue:
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()
-        for waiting in queue:
-            waiting.close()
-
-
 def resolve_to(monkeypatch, *addresses):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
