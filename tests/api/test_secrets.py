@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 from exposure import secrets_in, secrets_shown
 from samples import CODE, KEY, ORDER_ID, PRODUCT, SANDBOX_KEY, SERIAL, listing
-from scripted_server import Do, reply, success
+from scripted_server import Do, outcome_of, reply, success
 
 from giftlib import connect
 from giftlib.api import Client, GiftlibError
@@ -180,3 +180,11 @@ def test_bad_key(bad):
     with pytest.raises(ValueError, match="^api_key must be") as caught:
         Client(bad)
     assert KEY not in str(caught.value)
+
+
+def test_key_in_large_text(server):
+    """The search for a key that resembles what surrounds it takes no time that grows with both."""
+    key = "a" * 499 + "b"
+    server.replies = [reply({"error": {"message": f"{key}{'a' * 9 * 2**20}"}}, status=400)]
+    error = outcome_of(Client(key, server.url).balance)
+    assert str(error) == f"GET /v3/account/balance: 400 HTTP_400: ****{'a' * 196}"

@@ -79,7 +79,15 @@ NOT_A_RESPONSE = {
     "data is a list": [success([])],
     "no data": [reply({"success": True})],
     "nested too deep": [reply(b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")],
-    "5,000-digit integer": [reply(b'{"success": true, "data": {"balance": ' + b"9" * 5000 + b"}}")],
+    "400-digit integer": [reply(b'{"success": true, "data": {"balance": ' + b"9" * 400 + b"}}")],
+    "number of 9 MiB": [reply(b'{"success": true, "data": {"balance": 1.' + b"0" * 9 * 2**20 + b"}}")],
+    "NaN": [reply(b'{"success": true, "data": {"balance": NaN}}')],
+    "Infinity": [reply(b'{"success": true, "data": {"balance": 1, "x": [-Infinity]}}')],
+    "lone surrogate": [reply(b'{"success": true, "data": {"balance": "\\ud800"}}')],
+    "9 MiB of digits": [reply({"success": True, "data": {"balance": "9" * 9 * 2**20}})],
+    "the last of two fields": [reply(b'{"data": {"balance": 1}, "data": []}')],
+    "fields that the key hides": [reply({"data": {KEY: 1, KEY.upper(): {"balance": 1}}})],
+    "9 MiB of spaces": [reply(b" " * 9 * 2**20)],
 }
 
 
@@ -130,6 +138,18 @@ def test_compressed_response(status, expected):
         error, peak = peak_of(Client(KEY, server.url).balance)
         assert type(error) is expected and error.status == status and peak < 5
         assert server.requests[0].headers["accept-encoding"] == "identity"
+
+
+MANY = {"objects": b"{},", "lists": b"[],", "decimals": b"0.1,", "texts": b'"ab",', "fields": b'{"a":0},'}
+
+
+@pytest.mark.parametrize("item", MANY.values(), ids=MANY)
+def test_many_values(item):
+    """A response of more values than the API sends takes neither time nor memory, whatever they are."""
+    content = b'{"data": {"balance": 1, "x": [' + item * (9 * 2**20 // len(item)) + b"0]}}"
+    with ScriptedServer(reply(content)) as server:
+        error, peak = peak_of(Client(KEY, server.url).balance)
+        assert isinstance(error, NoAnswerError) and "cannot be read" in str(error) and peak < 45
 
 
 def test_response_below_limit():
