@@ -11,9 +11,8 @@ from giftlib.clock import Clock
 
 T = TypeVar("T")
 
-LARGEST_RESPONSE = 10 * 2**20
-"""Bytes of a body: a card takes about 75, so a page of 100 orders may have 1,400 cards in each, an order 140,000."""
-_LARGEST_HEAD = 2**20
+_LARGEST = 10 * 2**20
+"""Bytes: a card takes about 75, so each of the 100 orders on a page may have 1,400 cards."""
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
 
 
@@ -29,7 +28,7 @@ class Attempt:
         self._clock = clock
         self._allowed, self._longest = max(allowed, _SHORTEST_WAIT_S), longest
         self._ends, self._ends_by_clock = monotonic() + longest, clock.monotonic() + self._allowed
-        self._unread = LARGEST_RESPONSE + _LARGEST_HEAD
+        self._unread = _LARGEST
 
     def share_left(self) -> float:
         """Return how much of the time is left, from 1 to 0."""

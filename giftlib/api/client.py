@@ -56,13 +56,12 @@ class Client:
         request_timeout: float = 15.0,
         allow_production: bool = False,
     ) -> None:
-        is_key = isinstance(api_key, str) and re.fullmatch(r"[!-~]{1,500}", api_key)
-        key = Key(api_key) if is_key else None
-        del api_key, is_key  # whatever fails from here on, no listing of variables shows it
+        try:
+            key = Key(api_key)
+        finally:
+            del api_key  # whatever fails from here on, no listing of variables shows it
         if not isinstance(allow_production, bool):
             raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
-        if key is None:
-            raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         self.base_url = _checked_url(base_url)
         self.clock = SystemClock() if clock is None else clock
         self.request_timeout = check_seconds("request_timeout", request_timeout)
@@ -127,18 +126,14 @@ class Client:
 
         Raise ProductionKeyError, before anything is sent, if the key is not a sandbox key and the client was not
         made with `allow_production=True`. An ApiError (400, 401, 403, 429, too little stock or balance) or a
-        NoAnswerError with `sent` False proves that nothing was ordered; whatever else happens is an
-        OrderOutcomeUnknownError.
+        NoAnswerError whose `sent` is False proves that nothing was ordered; all else is an OrderOutcomeUnknownError.
         """
         self.require_sandbox_key()
         sent_at = self.clock.now_utc()
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
-            return read(
-                self._session.send("POST", "gift-cards/placeOrder", body=body),
-                lambda response: check_id("orderId", response.data.get("orderId")),
-            )
+            return read(self._session.send("POST", "gift-cards/placeOrder", body=body), _order_id)
         except (ApiError, NoAnswerError) as error:
             if _nothing_was_placed(error):
                 raise
@@ -185,6 +180,10 @@ class Client:
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
         return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+
+
+def _order_id(placed: Response) -> str:
+    return check_id("orderId", placed.data.get("orderId"))
 
 
 def _nothing_was_placed(error: ApiError | NoAnswerError) -> bool:

@@ -1,5 +1,6 @@
 """The account's key: it goes into requests, and is hidden wherever a response repeats it."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,9 @@ class Key:
     __slots__ = ("headers", "without")
 
     def __init__(self, key: str) -> None:
+        if not isinstance(key, str) or not re.fullmatch(r"[!-~]{1,500}", key):
+            del key
+            raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         folded = _folded(key.encode())
         self.headers: Callable[[], dict[str, str]] = lambda: {"X-Access-Token": key}
         self.without: Callable[[Any], Any] = lambda raw: raw if len(folded) < _SHORTEST else _without(raw, folded)

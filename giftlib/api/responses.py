@@ -117,8 +117,7 @@ def read_response(
     request: str,
     status: int,
     headers: Mapping[str, str],
-    content: bytearray,
-    *,
+    content: bytes,
     without_key: Callable[[Any], Any],
     check_time: Callable[[], Any],
     now: datetime,
@@ -160,7 +159,7 @@ def _plain(details: Any, *, texts: bool) -> Any:
     return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 
 
-def _decode(content: bytearray, without_key: Callable[[Any], Any], check_time: Callable[[], Any]) -> dict[str, Any]:
+def _decode(content: bytes, without_key: Callable[[Any], Any], check_time: Callable[[], Any]) -> dict[str, Any]:
     """Return the JSON object, numbers exact, card codes and the key already hidden; {} if there is none.
 
     Hidden are the fields `value`, `serial` and `cards` of every object at any depth.

@@ -1,6 +1,5 @@
 """Send a request and read its response, within one time-out and the rate limit, and hide the key whatever happens."""
 
-import errno
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from giftlib.clock import Clock
 
-from .attempt import LARGEST_RESPONSE, Attempt, current
+from .attempt import Attempt, current
 from .errors import NoAnswerError
 from .key import Key
 from .models import Item, Page
@@ -70,7 +69,7 @@ class ApiSession:
         try:
             with getattr(self._clock, "time_limit", nullcontext)(allowed):
                 return self._exchange(attempt, request, target, content)
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
+        except (HTTPError, HTTPException, OSError, RuntimeError, ValueError) as error:
             timed_out, reason = _diagnosis(error, outer)
         except BaseException as error:
             interrupted = error
@@ -85,10 +84,9 @@ class ApiSession:
             raise interrupted.with_traceback(None)
         if timed_out or attempt.share_left() <= 0:
             reason = f"no response within {allowed:.3g} s"
-        elif not reason:
-            reason = "the connection broke or the response was not HTTP"
-        stopped = "" if attempt.sent else f"not sent, {attempt.peer}: "
-        raise NoAnswerError(f"{request}: {stopped}{reason}", sent=attempt.sent, status=attempt.status)
+        what = "" if attempt.sent else f"not sent, {attempt.peer}: "
+        what += reason or "the connection broke or the response was not HTTP"
+        raise NoAnswerError(f"{request}: {what}", sent=attempt.sent, status=attempt.status)
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float | None = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
@@ -128,34 +126,24 @@ class ApiSession:
 
     def _exchange(self, attempt: Attempt, request: str, target: str, body: bytes | None) -> Response:
         """Return the response that comes within the attempt; a compressed one, which was not asked for, is not read."""
+        started, content = self._clock.monotonic(), b""
+        kind = {"Content-Type": "application/json"} if body else {}
         current.set(attempt)
-        started, content = self._clock.monotonic(), bytearray()
-        kind = {} if body is None else {"Content-Type": "application/json"}
         with self._pools.urlopen(
             request.partition(" ")[0],
             f"{self._base_url}/v3/{target}",
             redirect=False,
             body=body,
-            headers={"User-Agent": "giftlib", "Accept": "*/*"} | kind | self._key.headers(),
+            headers={"User-Agent": "giftlib", **kind, **self._key.headers()},
             retries=False,
             preload_content=False,
             decode_content=False,
         ) as received:
             attempt.status = received.status
             if received.headers.get("Content-Encoding", "identity").strip().lower() == "identity":
-                for chunk in received.stream(65536):
-                    content += chunk
-                    if len(content) > LARGEST_RESPONSE:
-                        raise OSError(errno.EMSGSIZE, "a response of more than 10 MiB")
-        response = read_response(
-            request,
-            received.status,
-            received.headers,
-            content,
-            without_key=self._key.without,
-            check_time=attempt.wait_s,
-            now=self._clock.now_utc(),
-        )
+                content = b"".join(received.stream(65536))
+        without_key, now = self._key.without, self._clock.now_utc()
+        response = read_response(request, received.status, received.headers, content, without_key, attempt.wait_s, now)
         return response._replace(latency_s=self._clock.monotonic() - started)
 
     def _wait_for_rate_limit(self, request: str, longest: float) -> float:

@@ -75,14 +75,11 @@ def _addresses(host: str, port: int | None) -> list[Any]:
     def search() -> None:
         try:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
+        except Exception as error:
             found.append(error)
 
     thread = Thread(target=search, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise OSError(errno.ENOMEM, "no thread could be started") from error
+    thread.start()
     while thread.is_alive():
         thread.join(current.get().wait_s())
     if isinstance(found[0], Exception):
@@ -120,14 +117,14 @@ class _Connection(HTTPConnection):
         host, status = str(self._tunnel_host), None
         try:
             super()._tunnel()
+            current.get().peer = host
         except OSError as error:
             status = re.search(r"failed: ([0-9]{3})\b", str(error))
             if not status:
                 raise
         if status:
-            known = {code.value: f" {code.phrase}" for code in HTTPStatus}
-            raise OSError(errno.ECONNREFUSED, status[1] + known.get(int(status[1]), ""))
-        current.get().peer = host
+            phrases = {code.value: f" {code.phrase}" for code in HTTPStatus}
+            raise OSError(errno.ECONNREFUSED, status[1] + phrases.get(int(status[1]), ""))
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Connect first: whatever fails before this point proves that nothing was sent."""
@@ -148,22 +145,12 @@ class _TLSConnection(_Connection, HTTPSConnection):
     pass
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
-
-
-class _WithoutHeaders(logging.Filter):
-    """Keep headers that cannot be parsed out of the log: a server may have put the key or a code there."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "Failed to parse headers" not in str(record.msg)
-
-
-logging.getLogger("urllib3.connection").addFilter(_WithoutHeaders())
+_POOLS = {
+    "http": type("_Pool", (HTTPConnectionPool,), {"ConnectionCls": _Connection}),
+    "https": type("_TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": _TLSConnection}),
+}
+# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
+logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 
 def is_loopback(host: str) -> bool:
@@ -184,10 +171,10 @@ def new_pools(base_url: str) -> PoolManager:
     tls = _checking_certificates() if base_url.lower().startswith("https") else None
     is_local = is_loopback(urlsplit(base_url).hostname or "")
     proxy = None if is_local else select_proxy(base_url, get_environ_proxies(base_url))
-    pools = PoolManager(ssl_context=tls) if not proxy else _through(proxy, tls)
+    pools = _through(proxy, tls) if proxy else PoolManager(ssl_context=tls)
     if pools is None:
         raise ValueError("the proxy must be http:// or https:// and a host (value not shown, it may hold a password)")
-    pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    pools.pool_classes_by_scheme = _POOLS
     return pools
 
 
@@ -202,12 +189,11 @@ def _through(proxy: str, tls: ssl.SSLContext | None) -> PoolManager | None:
 
 
 def _checking_certificates() -> ssl.SSLContext:
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
     context = create_urllib3_context()
     context.sslsocket_class = _TLSSocket
-    trusted = bundle or DEFAULT_CA_BUNDLE_PATH
     try:
-        context.load_verify_locations(**{"capath" if os.path.isdir(trusted) else "cafile": trusted})
+        context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
     except OSError:
         raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
     return context
