@@ -35,10 +35,11 @@ def connect(
     """
     global _current, _environment
     described: dict[str, Any]
-    key = os.environ.get("ONECLICKDZ_API_KEY", "").strip()
-    if key:
+    if os.environ.get("ONECLICKDZ_API_KEY", "").strip():
         url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
-        client = Client(key, url, clock=clock, request_timeout=request_timeout, allow_production=allow_production)
+        # The key is in no variable here, which a traceback would show.
+        client = Client(os.environ["ONECLICKDZ_API_KEY"].strip(), url, clock=clock, request_timeout=request_timeout,
+                        allow_production=allow_production)  # fmt: skip
         described = {"environment": "vendor", "base_url": url}
     else:
         from giftlib.sandbox import Sandbox, Settings  # the emulator and its web server are not needed with a key

@@ -15,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 CERTIFICATE = Path(__file__).with_name("loopback.pem")
 """A certificate for 127.0.0.1 and api.test that is not trusted, with its key, until 2120."""
+EXPIRED = CERTIFICATE.with_name("expired.pem")
+"""The same, until 2021."""
 
 
 class Do(Enum):
@@ -77,7 +79,7 @@ def outcome_of(call: Callable[[], Any]) -> Any:
 
 def interrupted() -> Any:
     """Interrupt, within a `with` block, the reading of a response, as Ctrl-C does."""
-    return mock.patch("requests.Response.iter_content", side_effect=KeyboardInterrupt)
+    return mock.patch("urllib3.HTTPResponse.stream", side_effect=KeyboardInterrupt)
 
 
 class ScriptedServer:
@@ -86,10 +88,12 @@ class ScriptedServer:
     A reply is bytes, or an iterable of bytes and `Do`.
     """
 
-    def __init__(self, *replies: bytes | Iterable[bytes | Do], tls: bool = False) -> None:
+    def __init__(
+        self, *replies: bytes | Iterable[bytes | Do], tls: bool = False, certificate: Path = CERTIFICATE
+    ) -> None:
         self.replies = list(replies)
         self.requests: list[Request] = []
-        self._tls = tls
+        self._tls, self._certificate = tls, certificate
         self._stopped = threading.Event()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -119,7 +123,7 @@ class ScriptedServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             if self._tls:
-                connection = _with_tls(connection)
+                connection = _with_tls(connection, self._certificate)
             self._open.add(connection)
             while (request := _read_request(connection)) is not None:
                 self.requests.append(request)
@@ -127,7 +131,7 @@ class ScriptedServer:
                 for piece in [script] if isinstance(script, bytes) else script:
                     if piece is Do.START_TLS:
                         self._open.discard(connection)
-                        connection = _with_tls(connection)
+                        connection = _with_tls(connection, self._certificate)
                         self._open.add(connection)
                     elif not self._perform(piece, connection):
                         return
@@ -175,7 +179,7 @@ def _read_request(connection: socket.socket) -> Request | None:
     return Request(method, target, headers, body)
 
 
-def _with_tls(connection: socket.socket) -> ssl.SSLSocket:
+def _with_tls(connection: socket.socket, certificate: Path) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    context.load_cert_chain(certificate)
     return context.wrap_socket(connection, server_side=True)

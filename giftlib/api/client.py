@@ -11,11 +11,12 @@ from giftlib.clock import Clock, SystemClock
 
 from . import errors
 from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError, ProductionKeyError
+from .key import Key
 from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dict, as_dicts, as_text
 from .rate_limit import RateLimit
-from .responses import Response
+from .responses import Response, read
 from .session import ApiSession
 from .source import DEFAULT_BASE_URL, Source
 from .transport import is_loopback
@@ -54,21 +55,23 @@ class Client:
         request_timeout: float = 15.0,
         allow_production: bool = False,
     ) -> None:
+        try:
+            key = Key(api_key)
+        finally:
+            del api_key  # whatever fails from here on, no listing of variables shows it
         if not isinstance(allow_production, bool):
             raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
-        if not isinstance(api_key, str) or not re.fullmatch(r"[!-~]{1,500}", api_key):
-            raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
         self.base_url = _checked_url(base_url)
         self.clock = SystemClock() if clock is None else clock
         self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
         self.key_type: str | None = None
-        self._key: ApiKey | None = None
+        self._validated: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
-        self._session = ApiSession(self.base_url, api_key, self.clock, self.request_timeout, self.rate_limit)
+        self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
-        return f"Client({self.base_url}, key not yet validated)" if self._key is None else f"Client({self.source})"
+        return f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")
@@ -83,7 +86,7 @@ class Client:
         data = self._session.get("validate", timeout=timeout).data
         shown = as_dict(data.get("apiKey") or data.get("key"))
         key = ApiKey.from_response(shown, username=as_text(data.get("username")))
-        self._key, self.key_type = key, key.type
+        self._validated, self.key_type = key, key.type
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
 
@@ -94,13 +97,13 @@ class Client:
 
     def identify(self, *, timeout: Seconds = None) -> Source:
         """Return `source`, taking at most `timeout` seconds."""
-        if self._key is None:
+        if self._validated is None:
             try:
                 self.validate(timeout=timeout)
             except errors.NotFoundError:
-                self._key = ApiKey(None, None, None)  # a server without that endpoint
-        assert self._key is not None
-        return Source.of(self.base_url, self._session.instance, self._key.username, self._key.type)
+                self._validated = ApiKey(None, None, None)  # a server without that endpoint
+        assert self._validated is not None
+        return Source.of(self.base_url, self._session.instance, self._validated.username, self._validated.type)
 
     def api_time(self) -> tuple[Time, Time]:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
@@ -142,17 +145,14 @@ class Client:
 
         Raise ProductionKeyError, before anything is sent, if the key is not a sandbox key and the client was not
         made with `allow_production=True`. An ApiError (400, 401, 403, 429, too little stock or balance) or a
-        NoAnswerError (no connection was made) proves that nothing was ordered; whatever else happens is an
-        OrderOutcomeUnknownError.
+        NoAnswerError whose `sent` is False proves that nothing was ordered; all else is an OrderOutcomeUnknownError.
         """
         self.require_sandbox_key()
         sent_at, earliest = self.clock.now_utc(), self.api_time()[0]
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
-            response = self._session.send("POST", "gift-cards/placeOrder", body=body)
-            response.raise_for_error()
-            return check_id("orderId", response.data.get("orderId"))
+            return read(self._session.send("POST", "gift-cards/placeOrder", body=body), _order_id)
         except (ApiError, NoAnswerError) as error:
             if _nothing_was_placed(error):
                 raise
@@ -190,6 +190,7 @@ class Client:
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
         order = Order.from_response(response.data, order_id=order_id, request_id=response.request_id)
+        del response  # a field that the API does not document may hold a code
         if order.order_id != order_id:
             raise NoAnswerError(f"GET /v3/{path}: the response is about another order", status=200)
         return order
@@ -199,6 +200,10 @@ class Client:
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
         return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+
+
+def _order_id(placed: Response) -> str:
+    return check_id("orderId", placed.data.get("orderId"))
 
 
 def _nothing_was_placed(error: ApiError | NoAnswerError) -> bool:

@@ -102,8 +102,8 @@ class ServerError(ApiError):
 class NoAnswerError(GiftlibError):
     """Report that no response came in time, or one that cannot be read.
 
-    `sent` is False when the request certainly never left (no connection was made); `status` is the HTTP status
-    if one was read, else None.
+    `sent` is False when the request certainly never left (no connection was made, or a proxy or a certificate stopped
+    it); `status` is the HTTP status if one was read, else None.
     """
 
     sent: bool = True

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, NoReturn
+from functools import partial
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cards import as_card, as_cards
 from .errors import NoAnswerError, api_error_class
 from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text, as_time
+
+T = TypeVar("T")
 
 _CODE_FOR_STATUS = {
     404: "NOT_FOUND",
@@ -25,6 +28,11 @@ _CODE_FOR_STATUS = {
 }
 
 _MOST_ITEMS = 10_000
+_MOST_VALUES = 500_000
+"""More is no response of the API: a card has 3 commas and braces, so 10 MiB hold 140,000 cards before they are more."""
+_LONGEST_NUMBER = 300
+"""Digits; reading an integer takes time that grows with their square."""
+_LONGEST_HEADER = 200
 _LARGE = 10**9
 """A number as large is neither a balance nor a count; it may be a code."""
 
@@ -111,13 +119,13 @@ def read_response(
     request: str,
     status: int,
     headers: Mapping[str, str],
-    content: bytearray,
-    *,
+    content: bytes,
     without_key: Callable[[Any], Any],
+    check_time: Callable[[], Any],
     now: datetime,
 ) -> Response:
-    """Return the response to the request; never raise, whatever was sent."""
-    fields = _decode(content, without_key)
+    """Return the response to the request, whatever was sent; raise only what `check_time` does."""
+    fields = _decode(content, without_key, check_time)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
     time = _time_of(headers, fields)
@@ -133,6 +141,20 @@ def _time_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[dat
         if time is not None and 2000 <= time.year < 2100:
             return time, finely
     return None
+
+
+def read(response: Response, parse: Callable[[Response], T]) -> T:
+    """Return what `parse` makes of a successful response; raise what another one means.
+
+    Fields that the API does not document may hold codes, so what is raised leaves behind every frame that has them.
+    """
+    try:
+        response.raise_for_error()
+        return parse(response)
+    except BaseException as error:
+        failure = error
+    del response
+    raise failure.with_traceback(None)
 
 
 def _normalised_code(code: Any) -> str | None:
@@ -151,13 +173,14 @@ def _plain(details: Any, *, texts: bool) -> Any:
     return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 
 
-def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, Any]:
+def _decode(content: bytes, without_key: Callable[[Any], Any], check_time: Callable[[], Any]) -> dict[str, Any]:
     """Return the JSON object, numbers exact, card codes and the key already hidden; {} if there is none.
 
     Hidden are the fields `value`, `serial` and `cards` of every object at any depth.
     """
 
     def hidden(fields: dict[str, Any]) -> dict[str, Any]:
+        check_time()
         card = as_card(fields)
         fields |= {name: "****" for name in ("value", "serial") if fields.get(name) is not None}
         if card:
@@ -167,17 +190,25 @@ def _decode(content: bytearray, without_key: Callable[[Any], Any]) -> dict[str, 
             fields["cards"] = "****" if cards is None else cards
         return Fields({without_key(name): without_key(field) for name, field in fields.items()})
 
+    if sum(map(content.count, (b",", b"{", b"["))) > _MOST_VALUES:
+        return {}
     try:
         decoded = json.loads(
-            content.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_reject_constant, object_hook=hidden
+            content.decode("utf-8-sig"),
+            parse_int=partial(_number, int),
+            parse_float=partial(_number, Decimal),
+            parse_constant=partial(_number, None),
+            object_hook=hidden,
         )
     except (ValueError, ArithmeticError, RecursionError):
         return {}
     return as_dict(decoded)
 
 
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _number(read: Callable[[str], Any] | None, written: str) -> Any:
+    if read is None or len(written) > _LONGEST_NUMBER:
+        raise ValueError("not a number that the API sends")
+    return read(written)
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -185,13 +216,13 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
     A date is compared with the response's own Date, so that a wrong clock here does not matter.
     """
-    raw = headers.get("Retry-After", "").strip()
+    raw = headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
         return float(raw)
     until = _http_date(raw)
     if until is None:
         return None
-    return max((until - (_http_date(headers.get("Date", "")) or now)).total_seconds(), 0.0)
+    return max((until - (_http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now)).total_seconds(), 0.0)
 
 
 def _http_date(raw: str) -> datetime | None:

@@ -1,36 +1,32 @@
 """Send a request and read its response, within one time-out and the rate limit, and hide the key whatever happens."""
 
-import errno
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from decimal import Decimal
 from http.client import HTTPException
 from math import inf
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
-from urllib3.util import Timeout
+from urllib3.exceptions import HTTPError
 
-from giftlib.clock import Clock, SystemClock
+from giftlib.clock import Clock
 
+from .attempt import Attempt, current
 from .errors import NoAnswerError
+from .key import Key
 from .models import Item, Page
 from .parsing import as_count, as_dict
 from .rate_limit import RateLimit
-from .responses import Response, read_response
+from .responses import Response, read, read_response
 from .source import INSTANCE_HEADER, ApiClock
-from .transport import LARGEST_RESPONSE, new_session
+from .transport import new_pools
 from .validation import check_count, check_seconds
 
 LARGEST_PAGE = 100
-_LONGEST_WAIT_S = 86400.0
-"""The most a socket waits whatever the time-out; sockets take no more than some weeks."""
-_SHORTEST_KEY = 8
-"""Texts shorter than this are no real keys; looking for them in responses would garble other words."""
 
 
 class ApiSession:
@@ -40,19 +36,15 @@ class ApiSession:
     responded or None, are known from the responses.
     """
 
-    def __init__(
-        self, base_url: str, api_key: str, clock: Clock, request_timeout: float, rate_limit: RateLimit
-    ) -> None:
+    def __init__(self, base_url: str, key: Key, clock: Clock, request_timeout: float, rate_limit: RateLimit) -> None:
         self._base_url = base_url
+        self._key = key
         self._clock = clock
         self._request_timeout = request_timeout
         self._rate_limit = rate_limit
         self.api_clock = ApiClock(clock)
         self.instance: str | None = None
-        self._http = new_session(base_url)
-        self._http.headers["X-Access-Token"] = api_key
-        letters = "".join("[-_]" if letter in "-_" else re.escape(letter) for letter in api_key)
-        self._key = re.compile(letters, re.IGNORECASE) if len(api_key) >= _SHORTEST_KEY else None
+        self._pools = new_pools(base_url)
 
     def send(
         self,
@@ -65,71 +57,57 @@ class ApiSession:
     ) -> Response:
         """Return the response, success or error; raise NoAnswerError if none comes whole within the time-out.
 
-        `timeout` bounds the wait for the rate limit and the request together, the client's time-out the request alone.
+        `timeout` bounds the wait for the rate limit and the request together, in seconds of the clock; the client's
+        time-out bounds the request alone, in seconds of the clock and in real ones.
         """
+        if timeout is not None:
+            check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
         request = f"{method} /v3/{path}"
+        target = f"{path}?{urlencode(params, doseq=True)}" if params else path
+        content = None if body is None else json.dumps(body).encode()
         left = inf if timeout is None else timeout
         allowed = min(left - self._wait_for_rate_limit(request, left), self._request_timeout)
-        # Seconds of a simulated clock are not the network's: there the clock itself ends the request.
-        on_wire = allowed if isinstance(self._clock, SystemClock) else self._request_timeout
-        limit = getattr(self._clock, "time_limit", nullcontext)
-        started, status, outer = self._clock.monotonic(), None, sys.exception()
+        attempt, outer = Attempt(self._clock, allowed, self._request_timeout), sys.exception()
         interrupted: BaseException | None = None
         if method == "POST":
-            self._http.close()  # a connection of its own: nothing left on another can be taken for the response
+            self._pools.clear()  # a connection of its own: nothing left on another can be taken for the response
         try:
-            with (
-                limit(allowed),
-                self._http.request(
-                    method,
-                    f"{self._base_url}/v3/{path}",
-                    params=params,
-                    json=body,
-                    timeout=Timeout(total=min(max(on_wire, 0.001), _LONGEST_WAIT_S)),  # type: ignore[arg-type]  # not in the stubs
-                    allow_redirects=False,
-                    stream=True,
-                ) as received,
-            ):
-                status = received.status_code
-                response = self._read(request, received)
-                self._learn(received.headers, response, started)
-                return response._replace(latency_s=self._clock.monotonic() - started)
-        except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-            sent, timed_out, reason = _diagnosis(error, outer)
+            with getattr(self._clock, "time_limit", nullcontext)(allowed):
+                return self._exchange(attempt, request, target, content)
+        except (HTTPError, HTTPException, OSError, RuntimeError, ValueError) as error:
+            timed_out, reason = _diagnosis(error, outer)
         except BaseException as error:
             interrupted = error
         finally:
             self._rate_limit.count()
             if method == "POST":
-                self._http.close()
+                self._pools.clear()
         # Raised out here, without the content, so that neither what was read nor an exception of another library,
         # with the key in its request, hangs on it; nor the frames that hold them.
         if interrupted is not None:
-            interrupted.__context__ = outer
+            interrupted.__cause__, interrupted.__context__ = None, outer
             raise interrupted.with_traceback(None)
-        if timed_out or self._clock.monotonic() - started >= allowed:
+        if timed_out or attempt.share_left() <= 0:
             reason = f"no response within {allowed:.3g} s"
-        raise NoAnswerError(f"{request}: {reason}", sent=sent, status=status)
+        what = "" if attempt.sent else f"not sent, {attempt.peer}: "
+        what += reason or "the connection broke or the response was not HTTP"
+        raise NoAnswerError(f"{request}: {what}", sent=attempt.sent, status=attempt.status)
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float | None = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
-        if timeout is not None:
-            check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
-        response = self.send("GET", path, params=params, timeout=timeout)
-        response.raise_for_error()
-        return response
+        return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
     def page(
         self,
         path: str,
-        read: Callable[[Any], Item],
+        read_item: Callable[[Any], Item],
         page: int,
         page_size: int,
         since: datetime | None,
         until: datetime | None,
         timeout: float | None = None,
     ) -> Page[Item]:
-        """Return one page of a list, each item as `read` returns it."""
+        """Return one page of a list, each item as `read_item` returns it."""
         params: dict[str, Any] = {
             "page": check_count("page", page),
             "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE),
@@ -138,30 +116,41 @@ class ApiSession:
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         if since is not None and until is not None:
             params |= {"from": _iso("since", since), "to": _iso("until", until)}
-        response = self.get(path, params=params, timeout=timeout)
-        pagination = as_dict(response.data.get("pagination"))
-        return Page(
-            items=tuple(map(read, response.items("items"))),
-            page=page,
-            page_size=page_size,
-            total_pages=as_count(pagination.get("totalPages")) or 0,
-            total_results=as_count(pagination.get("totalResults")) or 0,
-        )
 
-    def _read(self, request: str, received: requests.Response) -> Response:
-        content = bytearray()
-        for chunk in received.iter_content(65536):
-            content += chunk
-            if len(content) > LARGEST_RESPONSE:
-                raise OSError(errno.EMSGSIZE, "a response of more than 10 MiB")
-        return read_response(
-            request,
-            received.status_code,
-            received.headers,
-            content,
-            without_key=self._without_key,
-            now=self._clock.now_utc(),
-        )
+        def parse(response: Response) -> Page[Item]:
+            pagination = as_dict(response.data.get("pagination"))
+            return Page(
+                items=tuple(map(read_item, response.items("items"))),
+                page=page,
+                page_size=page_size,
+                total_pages=as_count(pagination.get("totalPages")) or 0,
+                total_results=as_count(pagination.get("totalResults")) or 0,
+            )
+
+        return read(self.send("GET", path, params=params, timeout=timeout), parse)
+
+    def _exchange(self, attempt: Attempt, request: str, target: str, body: bytes | None) -> Response:
+        """Return the response that comes within the attempt; a compressed one, which was not asked for, is not read."""
+        started, content = self._clock.monotonic(), b""
+        kind = {"Content-Type": "application/json"} if body else {}
+        current.set(attempt)
+        with self._pools.urlopen(
+            request.partition(" ")[0],
+            f"{self._base_url}/v3/{target}",
+            redirect=False,
+            body=body,
+            headers={"User-Agent": "giftlib", **kind, **self._key.headers()},
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+        ) as received:
+            attempt.status = received.status
+            if received.headers.get("Content-Encoding", "identity").strip().lower() == "identity":
+                content = b"".join(received.stream(65536))
+        without_key, now = self._key.without, self._clock.now_utc()
+        response = read_response(request, received.status, received.headers, content, without_key, attempt.wait_s, now)
+        self._learn(received.headers, response, started)
+        return response._replace(latency_s=self._clock.monotonic() - started)
 
     def _learn(self, headers: Mapping[str, str], response: Response, sent: float) -> None:
         """Keep which emulator responded, if one did, and the time that it is there."""
@@ -186,29 +175,20 @@ class ApiSession:
         self._clock.sleep(delay)
         return self._clock.monotonic() - started
 
-    def _without_key(self, raw: Any) -> Any:
-        """Return a text, number or list of a response with the key, in upper or lower case, replaced by `****`."""
-        if isinstance(raw, list):
-            return [self._without_key(item) for item in raw]
-        if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal) or self._key is None:
-            return raw
-        hidden = self._key.sub("****", str(raw))
-        return raw if hidden == str(raw) else hidden
 
+def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tuple[bool, str | None]:
+    """Return whether the request timed out, and what broke.
 
-def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tuple[bool, bool, str]:
-    """Return whether the request may have left, whether it timed out, and what broke.
-
-    It may have left unless an error proves that no connection was made. What broke is said in the operating system's
-    words where there are any, never in the server's. `outer`, which the caller was handling, is ignored.
+    What broke is said in the operating system's words or OpenSSL's where there are any, never in the server's. `outer`,
+    which the caller was handling, is ignored.
     """
-    sent, timed_out, reason = True, False, "the connection broke or the response was not HTTP"
+    timed_out, reason = False, None
     while error is not None and error is not outer:
-        sent = sent and not isinstance(error, ConnectTimeoutError)
-        timed_out = timed_out or isinstance(error, TimeoutError | ReadTimeoutError)
-        reason = getattr(error, "strerror", None) or reason
-        error = error.__cause__ or error.__context__
-    return sent, timed_out, reason
+        timed_out = timed_out or (isinstance(error, TimeoutError) and error.errno is None)
+        reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or reason
+        wrapped = (argument for argument in error.args if isinstance(argument, BaseException))
+        error = error.__cause__ or error.__context__ or next(wrapped, None)
+    return timed_out, reason
 
 
 def _iso(name: str, time: datetime) -> str:

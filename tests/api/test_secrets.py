@@ -4,12 +4,14 @@ import copy
 import json
 import logging
 import pickle
+from unittest import mock
 
 import pytest
 from exposure import secrets_in, secrets_shown
 from samples import CODE, KEY, ORDER_ID, PRODUCT, SANDBOX_KEY, SERIAL, listing
-from scripted_server import Do, interrupted, reply, success
+from scripted_server import Do, outcome_of, reply, success
 
+from giftlib import connect
 from giftlib.api import Client, GiftlibError
 
 CARDS = [{"value": CODE, "serial": SERIAL}]
@@ -87,12 +89,66 @@ def test_no_secret_in_order_error(server, client, response, caplog, request):
     assert not secrets_in(caplog.text)
 
 
-def test_interrupted_check(server, client):
-    """A status check interrupted by Ctrl-C shows nothing of its request and response."""
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, RecursionError, MemoryError])
+def test_interrupted_check(server, client, raised):
+    """A status check that is interrupted, by Ctrl-C or for want of memory, shows nothing of request and response."""
     server.replies = [success({"_id": "requested", "cards": [{"value": CODE}]})]
-    with interrupted(), pytest.raises(KeyboardInterrupt) as caught:
-        client.check_order_status("requested")
+    for where in (
+        "urllib3.HTTPResponse.stream",
+        "giftlib.api.responses.as_card",
+        "http.client.HTTPConnection.endheaders",
+    ):
+        with mock.patch(where, side_effect=raised), pytest.raises((raised, GiftlibError)) as caught:
+            client.check_order_status("requested")
+        assert not secrets_shown(caught.value)
+
+
+@pytest.fixture
+def vendor(server, monkeypatch):
+    """The variables under which `connect` uses `server` with the key."""
+    monkeypatch.setenv("ONECLICKDZ_API_KEY", KEY)
+    monkeypatch.setenv("ONECLICKDZ_BASE_URL", server.url)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        ({"request_timeout": -1}, {}),
+        ({"allow_production": 1}, {}),
+        ({}, {"ONECLICKDZ_BASE_URL": "ftp://host"}),
+        ({}, {"ONECLICKDZ_API_KEY": f"{KEY} {KEY}"}),
+        ({}, {"ONECLICKDZ_BASE_URL": "https://api.test", "REQUESTS_CA_BUNDLE": "/nowhere"}),
+        ({}, {"ONECLICKDZ_BASE_URL": "https://api.test", "HTTPS_PROXY": "socks5://127.0.0.1"}),
+        ({"clock": object()}, {}),
+    ],
+)
+def test_failed_connect(vendor, options, variables):
+    """No variable of a connect() that fails leads to the key, whatever it fails of."""
+    for name, value in variables.items():
+        vendor.setenv(name, value)
+    with pytest.raises((ValueError, AttributeError)) as caught:
+        connect(**options)
     assert not secrets_shown(caught.value)
+
+
+@pytest.mark.parametrize("response", [reply(status=401), [Do.CLOSE], success([])])
+def test_rejected_connect(server, vendor, response):
+    """No variable of a connect() whose key is not validated leads to the key."""
+    server.replies = [response]
+    with pytest.raises(GiftlibError) as caught:
+        connect()
+    assert not secrets_shown(caught.value)
+
+
+def test_debug_output(server, client, monkeypatch, capsys, caplog):
+    """What the standard library and urllib3 print of a request for debugging shows no secret."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr("http.client.HTTPConnection.debuglevel", 1)
+    server.replies = [SANDBOX_KEY, listing(LEAKY_ORDER)]
+    client.validate()
+    client.list_orders()
+    assert not secrets_in(capsys.readouterr().out + caplog.text)
 
 
 def test_no_secret_in_log(server, client, caplog):
@@ -124,3 +180,11 @@ def test_bad_key(bad):
     with pytest.raises(ValueError, match="^api_key must be") as caught:
         Client(bad)
     assert KEY not in str(caught.value)
+
+
+def test_key_in_large_text(server):
+    """The search for a key that resembles what surrounds it takes no time that grows with both."""
+    key = "a" * 499 + "b"
+    server.replies = [reply({"error": {"message": f"{key}{'a' * 9 * 2**20}"}}, status=400)]
+    error = outcome_of(Client(key, server.url).balance)
+    assert str(error) == f"GET /v3/account/balance: 400 HTTP_400: ****{'a' * 196}"

@@ -1,0 +1,47 @@
+"""The account's key: it goes into requests, and is hidden wherever a response repeats it."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+_SHORTEST = 8
+"""Texts shorter than this are no real keys; looking for them in responses would garble other words."""
+
+
+class Key:
+    """Hold the key where no listing of variables or attributes shows it: in functions."""
+
+    __slots__ = ("headers", "without")
+
+    def __init__(self, key: str) -> None:
+        if not isinstance(key, str) or not re.fullmatch(r"[!-~]{1,500}", key):
+            del key
+            raise ValueError("api_key must be a text of printable ASCII characters without spaces (value not shown)")
+        folded = _folded(key.encode())
+        self.headers: Callable[[], dict[str, str]] = lambda: {"X-Access-Token": key}
+        self.without: Callable[[Any], Any] = lambda raw: raw if len(folded) < _SHORTEST else _without(raw, folded)
+
+
+def _without(raw: Any, key: bytes) -> Any:
+    """Return a text, number or list of a response with the key, in upper or lower case, replaced by `****`."""
+    if isinstance(raw, list):
+        return [_without(item, key) for item in raw]
+    if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
+        return raw
+    text = str(raw)
+    if len(text) < len(key):
+        return raw
+    content = text.encode("utf-8", "surrogatepass")
+    around = _folded(content).split(key)  # in a time that grows with the text alone, as no expression's would
+    if len(around) == 1:
+        return raw
+    kept, start = [], 0
+    for piece in around:
+        kept.append(content[start : start + len(piece)])
+        start += len(piece) + len(key)
+    return b"****".join(kept).decode("utf-8", "surrogatepass")
+
+
+def _folded(text: bytes) -> bytes:
+    return text.lower().replace(b"_", b"-")
