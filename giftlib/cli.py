@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     track = commands.add_parser("track", help="poll orders until they are final")
     track.add_argument("order_ids", nargs="*", metavar="ID")
-    track.add_argument("--journal", default=":memory:", metavar="FILE", help="go on with its unfinished orders")
+    track.add_argument("--journal", type=_file, metavar="FILE", help="go on with its unfinished orders")
     track.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="300 by default")
     track.set_defaults(run=_track)
 
@@ -150,15 +150,21 @@ def _sandbox(chosen: argparse.Namespace) -> None:
 
 
 def _track(chosen: argparse.Namespace) -> bool:
-    journal, client = giftlib.Journal(chosen.journal), giftlib.connect()
+    client, journal = giftlib.connect(), giftlib.Journal(chosen.journal or ":memory:")
+    print(client)
     lost = giftlib.recover_orders(journal, client)
-    order_ids = [*chosen.order_ids, *journal.unfinished()]
-    giftlib.track_orders(order_ids, timeout=chosen.timeout, client=client, journal=journal)
-    print(journal.orders()[["order_id", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
-    unclear = lost[lost["order_id"].isna()]
+    ours, all_open = journal.unfinished(client.source), journal.unfinished()
+    # Where none of the open orders is of this API, tracking them says where they are from.
+    giftlib.track_orders(
+        [*chosen.order_ids, *(ours or all_open)], timeout=chosen.timeout, client=client, journal=journal
+    )
+    print(journal.orders()[["order_id", "source", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
+    unclear = lost[lost["order_id"].isna() & (lost["state"] != "not placed")]
     if len(unclear):
         print("\nPlaced with unknown outcome, and the orders that may be theirs:")
         print(unclear.drop(columns="order_id").to_string(index=False))
+    if others := len(all_open) - len(ours):
+        print(f"\n{others} open orders are of other sources:\n{journal.sources().to_string(index=False)}")
     return bool(journal.unfinished()) or len(unclear) > 0
 
 

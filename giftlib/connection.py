@@ -2,11 +2,13 @@
 
 import os
 import weakref
+from difflib import get_close_matches
 from typing import Any
 
 from giftlib.api import DEFAULT_BASE_URL, Client, check_type
 from giftlib.clock import Clock
 
+_KEY = "ONECLICKDZ_API_KEY"
 _current: Client | None = None
 _environment: dict[str, Any] = {}
 
@@ -22,12 +24,12 @@ def connect(
     """Return a client for the API; its key is checked once.
 
     With `ONECLICKDZ_API_KEY` in the environment: the vendor's API on the system clock, at `ONECLICKDZ_BASE_URL` if
-    that is not blank; `seed` and all settings then have no effect. Without it: an emulator of its own
+    that is not blank; `seed` and all settings then have no effect. Without both: an emulator of its own
     (`giftlib.sandbox`) with that seed, on a simulated clock, that is closed with the client. Its settings are
     `sandbox_settings`, over those of the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not blank.
 
     Functions that take `client=None` use the client that was returned last. Raise AuthenticationError for a bad key,
-    ValueError for a file that holds no settings.
+    ValueError for a file that holds no settings, for an address without a key, and for a misspelt variable.
 
     >>> from giftlib import connect
     >>> connect(seed=1, fulfilment_s=2).key_type
@@ -35,13 +37,14 @@ def connect(
     """
     global _current, _environment
     described: dict[str, Any]
-    if os.environ.get("ONECLICKDZ_API_KEY", "").strip():
+    if os.environ.get(_KEY, "").strip():
         url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
         # The key is in no variable here, which a traceback would show.
-        client = Client(os.environ["ONECLICKDZ_API_KEY"].strip(), url, clock=clock, request_timeout=request_timeout,
+        client = Client(os.environ[_KEY].strip(), url, clock=clock, request_timeout=request_timeout,
                         allow_production=allow_production)  # fmt: skip
-        described = {"environment": "vendor", "base_url": url}
+        described = {"base_url": url, "settings": None}
     else:
+        _check_variables()
         from giftlib.sandbox import Sandbox, Settings  # the emulator and its web server are not needed with a key
 
         path = os.environ.get("GIFTLIB_SANDBOX_SETTINGS", "").strip()
@@ -49,10 +52,19 @@ def connect(
         client = Client(sandbox.api_key, sandbox.url, clock=sandbox.clock, request_timeout=request_timeout,
                         allow_production=allow_production)  # fmt: skip
         weakref.finalize(client, sandbox.close)
-        described = {"environment": "emulator", "seed": seed, "settings": sandbox.settings.to_json()}
+        described = {"seed": seed, "settings": sandbox.settings.to_json()}
     client.validate()
-    _current, _environment = client, described | {"key_type": client.key_type}
+    _current, _environment = client, {"environment": client.source.kind, **described, "key_type": client.key_type}
     return client
+
+
+def _check_variables() -> None:
+    """Raise ValueError where someone meant to use the vendor's API: with an address, or a variable spelt otherwise."""
+    names = [name for name, value in os.environ.items() if value.strip() and name[:1] in "Oo"]
+    meant = [name for name in names if name.upper().startswith("ONECLICKDZ_")]
+    meant += get_close_matches(_KEY, names, cutoff=0.8)
+    for name in meant:
+        raise ValueError(f"{name} is set but {_KEY} is not: set the key, or unset {name} to use the emulator")
 
 
 def environment() -> dict[str, Any]:

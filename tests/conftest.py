@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 from hypothesis import settings
 from raw_http import calling
-from samples import KEY
+from samples import KEY, SANDBOX_KEY
 from scripted_server import ScriptedServer, success
 
 from giftlib import Client, Journal, Sandbox, SimulatedClock
@@ -74,5 +74,10 @@ def server():
 
 @pytest.fixture
 def scripted_client(server):
-    """A client of `server` on a simulated clock, which may place orders."""
-    return Client(KEY, server.url, clock=SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC)), allow_production=True)
+    """A client of `server` on a simulated clock, which may place orders; it knows its key and the time there."""
+    client = Client(KEY, server.url, clock=SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC)), allow_production=True)
+    replies, server.replies = server.replies, [SANDBOX_KEY]
+    client.validate()
+    server.replies = replies
+    server.requests.clear()
+    return client

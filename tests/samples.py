@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from scripted_server import success
+from scripted_server import reply, success
 
 PRODUCT = "507f1f77bcf86cd799439011"
 """The vendor's sample product."""
@@ -13,7 +13,10 @@ CODE, SERIAL = "AAAA-BBBB-CCCC-0001", "SN-77700001"
 DAY = datetime(2025, 10, 29, 1, tzinfo=UTC)
 
 BALANCE = success({"balance": 1})
-SANDBOX_KEY = success({"username": "+213665983439", "apiKey": {"key": KEY, "type": "SANDBOX"}})
+SANDBOX_KEY = reply(
+    {"success": True, "data": {"username": "+213665983439", "apiKey": {"key": KEY, "type": "SANDBOX"}}},
+    Date="Thu, 01 Jan 2026 00:00:00 GMT",
+)
 
 FULFILLED = {
     "_id": ORDER_ID,
@@ -38,4 +41,4 @@ def order_row(
 def listing(*rows, pages=1):
     """The response with a page of the order list."""
     pagination = {"page": 1, "pageSize": 100, "totalPages": pages, "totalResults": len(rows)}
-    return success({"items": list(rows), "pagination": pagination}, meta={"timestamp": "2025-10-29T00:00:00.000Z"})
+    return success({"items": list(rows), "pagination": pagination})

@@ -35,7 +35,7 @@ def test_track(vendor, capsys):
     """Orders are polled from a shell until they are final."""
     [order_id] = vendor.add_orders(1)
     assert main(["track", order_id]) == 0
-    assert f"{order_id} FULFILLED" in " ".join(capsys.readouterr().out.split())
+    assert f"{order_id} emulator FULFILLED" in " ".join(capsys.readouterr().out.split())
 
 
 def test_track_journal(vendor, tmp_path):

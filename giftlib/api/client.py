@@ -71,7 +71,9 @@ class Client:
         self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
-        return f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
+        return (
+            f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
+        )
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")

@@ -13,7 +13,7 @@ from .tables import Database, copy_database
 _SAME_SOURCE = "(a.kind, a.account, a.key_type, a.instance) IS (b.kind, b.account, b.key_type, b.instance)"
 _STEPS = f"""
 INSERT INTO sources (name, kind, host, account, key_type, instance)
-SELECT (SELECT kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
+SELECT (SELECT a.kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
     kind, host, account, key_type, instance
 FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY source) AS nth FROM there.sources AS a
       WHERE NOT EXISTS (SELECT 1 FROM main.sources AS b WHERE {_SAME_SOURCE}) ORDER BY source) AS a;

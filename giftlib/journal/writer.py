@@ -21,7 +21,7 @@ FROM intents JOIN sources USING (source) LEFT JOIN orders ON number = placed WHE
 _ADOPT = """
 UPDATE OR IGNORE orders SET source = :source
 WHERE order_id = :order_id AND source IN (SELECT source FROM sources WHERE kind = 'unknown')
-AND (product_id, type_id) IS (IFNULL(:product_id, product_id), IFNULL(:type_id, type_id))
+AND IFNULL(product_id = :product_id, TRUE) AND IFNULL(type_id = :type_id, TRUE)
 """
 _SEE = """
 UPDATE orders SET status = ?, is_final = ?, product_id = COALESCE(product_id, ?), type_id = COALESCE(type_id, ?),
@@ -164,7 +164,8 @@ class JournalWriter:
         """
         with self._database.writing() as db:
             number = _number_of(db, source)
-            _add(db, number, [check_id("order.order_id", order.order_id)])
+            _adopt(db, number, [(check_id("order.order_id", order.order_id), order)])
+            _add(db, number, [str(order.order_id)])
             db.execute(
                 "UPDATE orders SET told_us = COALESCE(told_us, ?) WHERE source = ? AND order_id = ?",
                 (to_us(order.placed_at), number, order.order_id),
@@ -205,10 +206,7 @@ class JournalWriter:
         with self._database.writing(timeout) as db:
             number = _number_of(db, source)
             seen = [(poll.order_id, order) for poll in polls if (order := poll.order) is not None]
-            db.executemany(_ADOPT, [
-                {"source": number, "order_id": order_id, "product_id": order.product_id, "type_id": order.type_id}
-                for order_id, order in seen
-            ])  # fmt: skip
+            _adopt(db, number, seen)
             _add(db, number, (order_id for order_id, _ in seen))
             db.executemany(_ADD_POLL, [
                 (poll.via, self._run, to_us(poll.sent.utc), poll.sent.monotonic, to_us(poll.received.utc),
@@ -261,6 +259,14 @@ def _add(db: sqlite3.Connection, source: int | None, order_ids: Iterable[str]) -
     db.executemany(
         "INSERT OR IGNORE INTO orders (source, order_id) VALUES (?, ?)", ((source, order_id) for order_id in order_ids)
     )
+
+
+def _adopt(db: sqlite3.Connection, source: int | None, seen: Iterable[tuple[str, Order]]) -> None:
+    """Let orders of a source that is not known belong to the one that has just shown them."""
+    db.executemany(_ADOPT, [
+        {"source": source, "order_id": order_id, "product_id": order.product_id, "type_id": order.type_id}
+        for order_id, order in seen
+    ])  # fmt: skip
 
 
 def _name_goods(db: sqlite3.Connection, intent: int) -> None:

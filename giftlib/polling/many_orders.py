@@ -11,7 +11,7 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.api import Client, OrderRequest, check_callable, check_seconds, check_type, errors
+from giftlib.api import Client, OrderRequest, check_callable, check_id, check_seconds, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
@@ -63,7 +63,7 @@ def track_orders(
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     if not isinstance(order_ids, Iterator | Queue):
-        run.add(list(order_ids))
+        run.add([check_id("order_ids", order_id) for order_id in order_ids])
         order_ids = iter(())
     return run.to_the_end(run.take_from(order_ids), 0, progress)
 
@@ -135,7 +135,6 @@ class _Run:
         self._client = current_client(client)
         self._journal = Journal() if journal is None else check_type("journal", journal, Journal)
         self._client.limit_rate()
-        identified(self._client, self._timeout)
         self._orders = OpenOrders(self._client.clock)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
@@ -143,10 +142,12 @@ class _Run:
         self._placer = Placer(requests, self._client, self._journal)
         self._expired: list[str] = []
         for request in requests:
-            self._journal.check_ref(request, self._client.source)
+            if request.ref is not None:
+                self._journal.check_ref(request, identified(self._client, self._timeout))
 
     def add(self, order_ids: list[str], placed: Timestamp | None = None) -> None:
-        self._journal.watch(*order_ids, source=self._client.source)
+        if order_ids:
+            self._journal.watch(*order_ids, source=identified(self._client, self._timeout))
         for order_id in order_ids:
             self._orders.add(order_id, self._client.clock.monotonic() + self._timeout, placed)
 

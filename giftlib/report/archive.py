@@ -6,46 +6,47 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from giftlib.api import JournalError
 from giftlib.journal import Journal
+from giftlib.report.provenance import sha256
 
+_ROWS = (
+    "SELECT kind, account, key_type FROM sources ORDER BY source",
+    "SELECT * FROM orders ORDER BY number",
+    "SELECT intent, source, ref, state, sent_us, sent_s, received_us, received_s, placed FROM intents ORDER BY intent",
+    "SELECT polled, via, sent_us, sent_s, received_us, received_s, outcome, request_id FROM polls ORDER BY id",
+)
 _RUNS = """
-SELECT run FROM (SELECT run, sent_us FROM original.orders UNION ALL SELECT run, sent_us FROM original.polls)
-WHERE run IS NOT NULL GROUP BY run ORDER BY MIN(sent_us), run
+SELECT run FROM (SELECT run, 0 AS later, intent AS at FROM intents UNION ALL SELECT run, 1, id FROM polls)
+GROUP BY run ORDER BY MIN(later), MIN(at)
 """
-_PREFIX = "UPDATE moved SET order_id = ? || ':' || order_id WHERE order_id IN (SELECT order_id FROM main.orders)"
-_KEYS = {"polls": "id", "orders": "intent"}  # polls first, while main.orders has only the journals before
 
 
 def record(journals: Mapping[str, Path], metadata: Any, path: Path) -> None:
     """Write the orders and polls of all journals, in their order, and metadata (JSON) into a new journal at `path`.
 
-    The same orders and polls give the same bytes: a run is named after its journal and its number there. Two emulators
-    with the same seed give the same id to different orders; the later one's id is prefixed with its journal's name.
+    The same orders and polls give the same bytes: runs and emulators, whose names are drawn at random, are named after
+    a digest of all that was recorded.
     """
-    Journal(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("CREATE TABLE report (metadata TEXT NOT NULL)")
-        db.execute("INSERT INTO report VALUES (?)", (json.dumps(metadata),))
-        for name, journal in journals.items():
-            _append(db, name, journal)
-
-
-def _append(db: sqlite3.Connection, name: str, journal: Path) -> None:
-    db.execute("ATTACH ? AS original", (str(journal),))
-    db.execute("BEGIN")
-    runs = [(f"{name} {number}", run) for number, (run,) in enumerate(db.execute(_RUNS).fetchall(), 1)]
-    for table, key in _KEYS.items():
-        db.execute(f"CREATE TEMP TABLE moved AS SELECT * FROM original.{table} ORDER BY {key}")
-        db.execute(f"UPDATE moved SET {key} = NULL")  # numbers continue after those of the journals before
-        db.executemany("UPDATE moved SET run = ? WHERE run = ?", runs)
-        db.execute(_PREFIX, (name,))
-        db.execute(f"INSERT INTO main.{table} SELECT * FROM moved ORDER BY rowid")
-        db.execute("DROP TABLE moved")
-    db.execute("COMMIT")
-    db.execute("DETACH original")
+    with TemporaryDirectory() as folder:
+        merged = Path(folder, "merged.sqlite")
+        with Journal(merged) as journal:
+            journal.merge(*journals.values())
+        with closing(sqlite3.connect(merged, isolation_level=None)) as db:
+            digest = sha256(repr([db.execute(rows).fetchall() for rows in _ROWS]).encode())[:16]
+            names = [(f"{digest} {number}", run) for number, (run,) in enumerate(db.execute(_RUNS).fetchall(), 1)]
+            for table in ("intents", "polls"):
+                db.executemany(f"UPDATE {table} SET run = ? WHERE run = ?", names)
+            db.execute(
+                "UPDATE sources SET instance = ? || ' ' || source, host = NULL WHERE kind = 'emulator'", (digest,)
+            )
+            db.execute("CREATE TABLE report (metadata TEXT NOT NULL)")
+            db.execute("INSERT INTO report VALUES (?)", (json.dumps(metadata),))
+            db.execute("VACUUM INTO ?", (str(path),))
+    Journal(path).close()  # sets the file's mode, which reading would do otherwise
 
 
 def copy_journal(journal: Path, path: Path) -> None:

@@ -161,11 +161,11 @@ class _Recorded(NamedTuple):
 
 def _read(path: Path) -> _Recorded:
     with Journal(path) as journal:
-        orders, polls = journal.orders(), journal.polls()
+        orders, polls, known = journal.orders(), journal.polls(), journal.sources()
     if orders.empty:
         raise GiftlibError("there are no orders to report")
     metadata = metadata_of(path)
-    return _Recorded(path.read_bytes(), orders, polls, metadata, sources_of(metadata or [], orders))
+    return _Recorded(path.read_bytes(), orders, polls, metadata, sources_of(metadata or [], orders, known))
 
 
 def _write(

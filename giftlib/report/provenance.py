@@ -26,11 +26,12 @@ class Source(NamedTuple):
     orders: pd.DataFrame
 
 
-def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> list[Source]:
+def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame, known: pd.DataFrame) -> list[Source]:
     """List the sources of a report's orders, the one with most orders first.
 
     `notebooks` is the metadata of the notebooks that ran; `orders` has their orders in the same sequence, and after
-    them those that no notebook placed. Raises ValueError if the metadata counts more orders than there are.
+    them those that no notebook placed, whose sources are `known` (`journal.sources()`). Raises ValueError if the
+    metadata counts more orders than there are.
     """
     descriptions = [_description(notebook) for notebook in notebooks]
     if len(set(descriptions)) > 1:
@@ -41,20 +42,29 @@ def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame) -> 
     unknown = len(orders) - sum(counts)
     if unknown < 0:
         raise ValueError(f"the metadata counts {sum(counts)} orders, the journal {len(orders)}")
-    source_of_each = np.repeat([*descriptions, _UNKNOWN], [*counts, unknown])
+    names = known.set_index("name").apply(_of_source, axis="columns") if len(known) else pd.Series(dtype=str)
+    source_of_each = np.array([*np.repeat(descriptions, counts), *orders["source"].iloc[sum(counts) :].map(names)])
     sources = [Source(str(description), frame) for description, frame in orders.groupby(source_of_each, sort=False)]
     return sorted(sources, key=lambda source: -len(source.orders))
 
 
 def _description(notebook: Mapping[str, Any]) -> str:
-    if notebook["environment"] == "vendor":
-        key = str(notebook["key_type"]).lower()
-        return f"Vendor {key}: measured on the API at {notebook['base_url']} with a {key} key."
+    if "base_url" in notebook:
+        return _of_source({"kind": notebook["environment"], "host": notebook["base_url"], **notebook})
     emulator = "Emulator: measured on the embedded emulator and its simulated clock; not the vendor's figures."
     if notebook["settings"] is None:
         return f"{emulator} The notebook's cells show its settings."
     changed = ", ".join(f"{name} = {value}" for name, value in notebook["settings"].items())
     return f"{emulator} Settings: {changed}." if changed else emulator
+
+
+def _of_source(source: Mapping[str, Any]) -> str:
+    key = str(source["key_type"]).lower()
+    return {
+        "vendor": f"Vendor {key}: measured on the API at {source['host']} with a {key} key.",
+        "other": f"Other host: measured on the API at {source['host']} with a {key} key; it is not the vendor's.",
+        "emulator": "Emulator: measured on an emulator; not the vendor's figures.",
+    }.get(source["kind"], _UNKNOWN)
 
 
 def sha256(content: bytes) -> str:

@@ -11,7 +11,8 @@ from processes import PROCESSES
 from samples import PRODUCT
 from sandbox_checks import place_and_wait
 
-from giftlib import GiftlibError, Journal, PollTimeoutError, poll_order_until_complete
+from giftlib import GiftlibError, Journal, OrderRequest, PollTimeoutError, poll_order_until_complete
+from giftlib.api import Source
 from giftlib.clock import SimulatedClock, Timestamp
 from giftlib.sandbox import Fault
 
@@ -41,7 +42,7 @@ def test_reopened_journal(make_sandbox, tmp_path):
         assert reopened.unfinished() == [order_id]
         pd.testing.assert_frame_equal(reopened.orders(), orders)
         pd.testing.assert_frame_equal(reopened.polls(), polls)
-        assert repr(reopened) == "Journal(1 orders, 0 final)"
+        assert repr(reopened) == "Journal(1 orders, 0 final; emulator)"
 
 
 def test_saved_copy(sandbox, journal, tmp_path):
@@ -84,7 +85,8 @@ def write_orders(path, name):
     with Journal(path) as journal:
         for number in range(30):
             sent = Timestamp.now(SimulatedClock())
-            journal.placed(journal.intend(PRODUCT, "type_001", 1, sent), f"{name}{number}", sent)
+            intent = journal.intend(OrderRequest(PRODUCT, "type_001", 1), Source(), sent).intent
+            journal.placed(intent, f"{name}{number}", sent, Source())
             journal.watch("shared")
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from math import inf
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,7 +125,7 @@ def test_poll_times(make_sandbox, journal):
     sandbox = make_sandbox(fulfilment_s=12, latency_s=1)
     wait(sandbox, journal=journal)
     polls = journal.polls()
-    assert polls["elapsed_s"].tolist() == pytest.approx([0, 6, 12])
+    assert np.diff(polls["elapsed_s"]) == pytest.approx([6, 6])
     assert polls["outcome"].tolist() == ["HANDLING", "HANDLING", "FULFILLED"]
 
 
@@ -188,7 +189,7 @@ def test_lasting_error(sandbox, client, journal, status):
         poll_order_until_complete(order_id, client=client, journal=journal)
     assert caught.value.status == status
     assert len(journal.polls()) == 1
-    assert len(sandbox.requests) == 1
+    assert [request.path for request in sandbox.requests[1:]] == [f"/v3/gift-cards/checkOrder/{order_id}"]
 
 
 def test_wrong_key(sandbox):

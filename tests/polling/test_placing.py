@@ -21,7 +21,7 @@ def test_intent_on_disk(client, tmp_path):
 
     def place(*arguments):
         with closing(sqlite3.connect(path)) as other:
-            held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM orders").fetchall())
+            held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM intents").fetchall())
         return real(*arguments)
 
     client.place = place
@@ -81,12 +81,11 @@ def test_lost_response_in_journal(make_sandbox, journal):
 def test_unwritable_journal(server, scripted_client, tmp_path):
     """If the journal cannot be written after an order was placed, the error has the order's id."""
     server.replies = [success({"orderId": "placed-order"})]
-    with Journal(tmp_path / "j") as journal:
-        journal._db.execute(
-            "CREATE TRIGGER full BEFORE UPDATE ON orders BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
-        )
-        with pytest.raises(GiftlibError, match="the order placed-order was placed, but the journal cannot be written"):
+    with Journal(tmp_path / "j") as journal, closing(sqlite3.connect(tmp_path / "j")) as other:
+        other.execute("CREATE TRIGGER full BEFORE UPDATE ON intents BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+        with pytest.raises(GiftlibError, match="the order placed-order was placed, .* cannot be written") as caught:
             place_order(PRODUCT, "type_001", 1, client=scripted_client, journal=journal)
+    assert caught.value.order_id == "placed-order"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from giftlib import (
     Journal,
     NoAnswerError,
     OrderOutcomeUnknownError,
+    OrderRequest,
     ServerError,
     place_order,
     poll_order_until_complete,
@@ -19,6 +20,7 @@ from giftlib.clock import Timestamp
 from giftlib.polling import find_order, recover_orders
 from giftlib.sandbox import Fault
 
+REQUEST = OrderRequest(PRODUCT, "type_001", 1)
 LOST_ORDER = OrderOutcomeUnknownError(PRODUCT, "type_001", 2, DAY, DAY + timedelta(seconds=15))
 
 
@@ -32,7 +34,7 @@ def test_period_searched(server, scripted_client):
     assert ids(find_order(LOST_ORDER, client=scripted_client)) == [ORDER_ID]
     (request,) = server.requests
     assert request.query["from"] == ["2025-10-29T00:58:00.000+00:00"]
-    assert request.query["to"] == ["2025-10-29T01:02:15.000+00:00"]
+    assert request.query["to"] == ["2025-10-29T01:03:15.000+00:00"]
 
 
 def test_only_like_orders(server, scripted_client):
@@ -107,9 +109,11 @@ def lose(sandbox, journal):
         place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
 
 
-def record_lost(journal, sent):
+def record_lost(journal, sent, source):
     """Record an order request that was sent then and whose response was lost."""
-    journal.outcome_unknown(journal.intend(PRODUCT, "type_001", 1, sent), sent)
+    intent = journal.intend(REQUEST, source, sent, sent.utc, sent.utc).intent
+    journal.outcome_unknown(intent, sent, sent.utc)
+    return intent
 
 
 def days_ago(client, days):
@@ -168,7 +172,7 @@ def test_order_of_another_intent(sandbox, client, journal):
 def test_killed_process(sandbox, client, tmp_path):
     """The order of a process that was killed is found."""
     with Journal(tmp_path / "j") as killed, Journal(tmp_path / "j") as journal:
-        killed.intend(PRODUCT, "type_001", 1, Timestamp.now(sandbox.clock))
+        killed.intend(REQUEST, client.source, Timestamp.now(sandbox.clock), *client.api_time())
         [order_id] = sandbox.add_orders(1)
         recover_orders(journal, client)
         assert journal.unfinished() == [order_id]
@@ -178,13 +182,13 @@ def test_ended_meanwhile(server, scripted_client, tmp_path):
     """A request that its own process records meanwhile is not overwritten."""
     with Journal(tmp_path / "j") as other, Journal(tmp_path / "j") as journal:
         sent = days_ago(scripted_client, 0)
-        intent = other.intend(PRODUCT, "type_001", 1, sent)
-        record_lost(journal, sent)
+        intent = other.intend(REQUEST, scripted_client.source, sent).intent
+        record_lost(journal, sent, scripted_client.source)
 
         class Meanwhile:
             def __iter__(self):
                 with Journal(tmp_path / "j") as third:
-                    third.placed(intent, "theirs", sent)
+                    third.placed(intent, "theirs", sent, scripted_client.source)
                 yield listing(row("lost", sent.utc))
 
         server.replies = [Meanwhile()]
@@ -195,18 +199,18 @@ def test_ended_meanwhile(server, scripted_client, tmp_path):
 
 
 def test_order_of_another_day(server, scripted_client, journal):
-    """An order of another day is not taken for a lost one."""
+    """An order of another day is not taken for a lost one, which was not placed if none of its day is listed."""
     for days in (4, 2):
-        record_lost(journal, days_ago(scripted_client, days))
+        record_lost(journal, days_ago(scripted_client, days), scripted_client.source)
     server.replies = [listing(row("of-a-colleague", days_ago(scripted_client, 3).utc))]
     recover_orders(journal, scripted_client)
-    assert journal.intents()["state"].tolist() == ["unknown", "unknown"]
+    assert journal.intents()["state"].tolist() == ["not placed", "not placed"]
 
 
 def test_lost_orders_days_apart(server, scripted_client, journal):
     """Of lost orders days apart, the one of that day gets the order."""
     for days in (4, 2):
-        record_lost(journal, days_ago(scripted_client, days))
+        record_lost(journal, days_ago(scripted_client, days), scripted_client.source)
     server.replies = [listing(row("later", days_ago(scripted_client, 2).utc))]
     recover_orders(journal, scripted_client)
     assert journal.intents()["order_id"].isna().tolist() == [True, False]
@@ -215,7 +219,7 @@ def test_lost_orders_days_apart(server, scripted_client, journal):
 @pytest.mark.parametrize("bad", [None, "", "a b", "x/y", "../..", "%00", "x" * 150, 5])
 def test_unusable_id(server, scripted_client, journal, bad):
     """An order without a usable id is not taken."""
-    record_lost(journal, days_ago(scripted_client, 0))
+    record_lost(journal, days_ago(scripted_client, 0), scripted_client.source)
     server.replies = [listing(row(bad, scripted_client.clock.now_utc()))]
     recover_orders(journal, scripted_client)
     assert journal.intents()["state"].tolist() == ["unknown"]
@@ -224,7 +228,7 @@ def test_unusable_id(server, scripted_client, journal, bad):
 
 def test_watched_meanwhile(server, scripted_client, journal):
     """A lost order that is already watched is found and counts once."""
-    record_lost(journal, days_ago(scripted_client, 0))
+    record_lost(journal, days_ago(scripted_client, 0), scripted_client.source)
     journal.watch("mine")
     server.replies = [listing(row("mine", scripted_client.clock.now_utc()))]
     recover_orders(journal, scripted_client)

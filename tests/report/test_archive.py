@@ -30,13 +30,14 @@ def test_merge(journals, tmp_path):
     together, apart = frames(tmp_path / "all.sqlite"), [frames(path) for path in journals.values()]
     for number in (0, 1):
         expected = pd.concat([each[number] for each in apart], ignore_index=True)
+        expected["source"] = together[number]["source"]
         pd.testing.assert_frame_equal(together[number], expected)
     assert together[2]["intent"].tolist() == [1, 2, 3, 4]
     assert together[2]["state"].eq("placed").all()
 
 
 def test_same_order_id(tmp_path):
-    """Different orders with the same id are told apart by their journal's name."""
+    """Different orders with the same id are told apart by their sources."""
     journals = {
         "a": write_journal(tmp_path / "a.sqlite", types=["type_001"]),
         "b": write_journal(tmp_path / "b.sqlite", types=["TEST_REFUND"]),
@@ -44,9 +45,10 @@ def test_same_order_id(tmp_path):
     record(journals, None, tmp_path / "all.sqlite")
     orders, polls, _ = frames(tmp_path / "all.sqlite")
     first, second = orders["order_id"]
-    assert second == f"b:{first}"
+    assert first == second
+    assert orders["source"].tolist() == ["emulator", "emulator 2"]
     assert orders["status"].tolist() == ["FULFILLED", "REFUNDED"]
-    assert polls.groupby("order_id").size().to_dict() == orders.set_index("order_id")["polls"].to_dict()
+    assert polls.groupby("source").size().to_dict() == orders.set_index("source")["polls"].to_dict()
 
 
 def test_same_bytes(tmp_path):
@@ -63,9 +65,9 @@ def test_runs(tmp_path):
     write_journal(path, seed=2, types=["type_001"])
     record({"two": path}, None, tmp_path / "all.sqlite")
     with sqlite3.connect(tmp_path / "all.sqlite") as db:
-        runs = [run for (run,) in db.execute("SELECT run FROM orders ORDER BY intent")]
+        runs = [run.split()[-1] for (run,) in db.execute("SELECT run FROM intents ORDER BY intent")]
     db.close()
-    assert sorted(runs) == ["two 1", "two 2"]
+    assert runs == ["1", "2"]
 
 
 @pytest.mark.parametrize("metadata", [None, [{"environment": "emulator", "settings": {"a": 1}}]])

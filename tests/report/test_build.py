@@ -191,8 +191,8 @@ def test_rebuilt_alt(rebuilt):
     assert all(len(words) > 40 and "Figure size" not in words for words in alternatives)
 
 
-def test_vendor(tmp_path, monkeypatch):
-    """A run against a vendor is recorded as one."""
+def test_emulator_with_key(tmp_path, monkeypatch):
+    """A run with a key for an emulator in another place is not headed as the vendor's."""
     cells = f"""
 # One order
 ---
@@ -206,10 +206,10 @@ poll_order_until_complete(place_order("{PRODUCT}", "type_001", 2, journal=journa
         monkeypatch.setenv("ONECLICKDZ_API_KEY", vendor.api_key)
         monkeypatch.setenv("ONECLICKDZ_BASE_URL", vendor.url)
         assert main(["report", "--notebooks", str(tmp_path), "--out", str(out)]) == 0
-    description = f"Vendor sandbox: measured on the API at {vendor.url} with a sandbox key."
+    description = "Emulator: measured on an emulator; not the vendor's figures."
     assert description in head_of(out)
     with Journal(out / "journal.sqlite") as journal:
-        [source] = sources_of(metadata_of(out / "journal.sqlite"), journal.orders())
+        [source] = sources_of(metadata_of(out / "journal.sqlite"), journal.orders(), journal.sources())
     assert (source.description, len(source.orders)) == (description, 1)
 
 
@@ -240,7 +240,8 @@ def test_options(chosen):
     assert "fulfilment_s = 31.5" in head_of(chosen)
     orders = pd.read_csv(chosen / "orders.csv")
     assert len(orders) == 10
-    assert orders["order_id"].is_unique  # though the same seed gives both emulators the same ids
+    # The same seed gives both emulators the same ids.
+    assert not orders["order_id"].is_unique and not orders.duplicated(["source", "order_id"]).any()
     for each, fulfilment_s in ((orders[:5], 31.5), (orders[5:], 70)):
         assert ((each["not_done_by_s"] < fulfilment_s) & (each["done_by_s"] >= fulfilment_s)).all()
     manifest = manifest_of(chosen)

@@ -12,12 +12,14 @@ VENDOR = {"environment": "vendor", "base_url": "https://api.example", "key_type"
 EMULATOR = {"environment": "emulator", "settings": {}}
 SLOW = {"environment": "emulator", "settings": {"fulfilment_s": 70, "latency_s": 0}}
 
+KNOWN = pd.DataFrame({"name": ["unknown"], "kind": ["unknown"], "host": [None], "key_type": [None]})
+
 
 def sources(*notebooks, orders):
     metadata = [{"name": f"{number}_x.ipynb", "orders": n} | about for number, (about, n) in enumerate(notebooks, 1)]
     return [
         (source.description, source.orders["id"].tolist())
-        for source in sources_of(metadata, pd.DataFrame({"id": range(orders)}))
+        for source in sources_of(metadata, pd.DataFrame({"id": range(orders), "source": "unknown"}), KNOWN)
     ]
 
 
