@@ -89,9 +89,9 @@ class ApiSession:
             raise interrupted.with_traceback(None)
         if timed_out or attempt.share_left() <= 0:
             reason = f"no response within {allowed:.3g} s"
-        what = "" if attempt.sent else f"not sent, {attempt.peer}: "
-        what += reason or "the connection broke or the response was not HTTP"
-        raise NoAnswerError(f"{request}: {what}", sent=attempt.sent, status=attempt.status)
+        reason = reason or "the connection broke or the response was not HTTP"
+        not_sent = "" if attempt.sent else f"not sent, {attempt.peer}: "
+        raise NoAnswerError(f"{request}: {not_sent}{reason}", sent=attempt.sent, status=attempt.status)
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float | None = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
@@ -182,7 +182,7 @@ def _diagnosis(error: BaseException | None, outer: BaseException | None) -> tupl
     What broke is said in the operating system's words or OpenSSL's where there are any, never in the server's. `outer`,
     which the caller was handling, is ignored.
     """
-    timed_out, reason = False, None
+    timed_out, reason = False, type(error).__name__ if isinstance(error, RuntimeError) else None
     while error is not None and error is not outer:
         timed_out = timed_out or (isinstance(error, TimeoutError) and error.errno is None)
         reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None) or reason

@@ -1,8 +1,10 @@
 """What stops a request before it leaves: the error says so, by whom and why, and an order can be placed again."""
 
+import gc
 import resource
 import socket
 import threading
+from contextlib import ExitStack, suppress
 
 import pytest
 from samples import BALANCE, KEY
@@ -117,18 +119,23 @@ def test_not_tls(trusted):
         assert reason_of(client).startswith("127.0.0.1: ")
 
 
-def test_no_file_descriptor():
+@pytest.fixture
+def no_descriptors():
+    """A process that may open no more files."""
+    gc.collect()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (opened.enter_context(socket.socket()).fileno() + 50, limits[1]))
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        with suppress(OSError):
+            while True:
+                opened.enter_context(socket.socket())
+        yield
+
+
+def test_no_file_descriptor(scripted_client, no_descriptors):
     """A process that has no file descriptor left opens no socket."""
-    with ScriptedServer(BALANCE) as server:
-        client = Client(KEY, server.url)
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with socket.socket() as last:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno(), limits[1]))
-            try:
-                reason = reason_of(client)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        assert reason == "127.0.0.1: Too many open files"
+    assert reason_of(scripted_client) == "127.0.0.1: Too many open files"
 
 
 def test_no_thread(monkeypatch):
