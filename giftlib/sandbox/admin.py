@@ -1,6 +1,5 @@
 """The control address `/_sandbox/`: not part of the API, and off unless asked for."""
 
-import json
 from collections.abc import Callable
 from dataclasses import fields
 from ipaddress import ip_address
@@ -8,10 +7,12 @@ from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
+from .backend import NotRecorded
 from .emulator import Emulator
 from .faults import Fault
+from .json_input import read_json
 from .responses import Request, Response, json_response
-from .validators import MONEY, TEXT, Validator
+from .validators import MONEY, TEXT, Validator, shortened
 
 PREFIX = "/_sandbox/"
 _FAULT_FIELDS = {declared.name for declared in fields(Fault)} - {"alter"}
@@ -54,6 +55,8 @@ class Admin:
         except _Rejected as error:
             status, message = error.args
             content = {"error": message}
+        except NotRecorded as error:
+            content, status = {"error": str(error)}, 500
         except (ValueError, TypeError, OSError) as error:
             content, status = {"error": str(error)}, 400
         return json_response(status, {} if content is None else content, {"Cache-Control": "no-store"})
@@ -67,7 +70,7 @@ class Admin:
         if name in self._actions and request.method == "POST":
             if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
                 raise _Rejected(415, "the content type must be application/json")
-            given = json.loads(request.body or b"{}")
+            given = read_json(request.body or b"{}")
             if not isinstance(given, dict):
                 raise _Rejected(400, "the body must be a JSON object")
             return self._actions[name](**given)
@@ -93,7 +96,7 @@ class Admin:
     def _inject(self, **given: Any) -> None:
         for name in given:
             if name not in _FAULT_FIELDS:
-                raise ValueError(f"unknown field {name!r}; accepted are {', '.join(sorted(_FAULT_FIELDS))}")
+                raise ValueError(f"unknown field {shortened(name)}; accepted are {', '.join(sorted(_FAULT_FIELDS))}")
         self._emulator.inject(Fault(**given))
 
     def _add_orders(self, n: Any = 1, type_id: Any = "type_001", quantity: Any = 1) -> Any:

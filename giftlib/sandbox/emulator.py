@@ -8,17 +8,17 @@ from .event_log import EventLog
 from .faults import Fault
 from .orders import Page, iso
 from .service import RequestRecord, Service
-from .validators import COUNT, MONEY, whole_number
+from .validators import MONEY, QUANTITY, whole_number
 
 
 class Emulator:
     """What `Sandbox` offers beside its port. Any thread may call it."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, log: EventLog | None) -> None:
         self.clock = service.clock
         self.settings = service.backend.settings
         self._service = service
-        self._log: EventLog | None = None
+        self._log = log
 
     def add_key(
         self,
@@ -104,8 +104,8 @@ class Emulator:
         ...     len(sandbox.add_orders(3, "TEST_PARTIAL", quantity=4))
         3
         """
-        whole_number(0).check("n", n)
-        COUNT.check("quantity", quantity)
+        whole_number(0, 10**6).check("n", n)
+        QUANTITY.check("quantity", quantity)
         with self._service.lock:
             now, environment, backend = self._service.now(), self.settings.key_type, self._service.backend
             backend.accounts[environment].require(type_id, quantity, now.monotonic, n)

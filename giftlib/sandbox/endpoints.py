@@ -1,5 +1,6 @@
 """The endpoints of the API, one method each: a call in, a result out."""
 
+import logging
 import re
 from collections.abc import Sequence
 from math import ceil
@@ -9,11 +10,13 @@ from giftlib.clock import Timestamp
 
 from .account import BalanceTooLow, OutOfStock
 from .auth import Key
-from .backend import Backend
+from .backend import Backend, NotRecorded
 from .catalog import Product
 from .orders import Page, unix_ms
 from .request_parsing import invalid, read_order_request, read_page
 from .responses import ErrorResponse, Request, Result
+
+_log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
@@ -81,6 +84,9 @@ class Endpoints:
         except BalanceTooLow as error:
             details = {"required": error.required, "available": error.available}
             raise ErrorResponse(403, self._settings.balance_code, "Not enough balance", details) from None
+        except NotRecorded as error:
+            _log.error("an order was refused: %s", error)
+            raise ErrorResponse(500, "INTERNAL_ERROR", "Internal Server Error") from None
         ref = {} if asked.ref is None else {"orderRef": asked.ref}
         return Result({"orderId": order.id, **ref}, order_id=order.id)
 

@@ -1,11 +1,11 @@
 """Reads a request's body or query; if something is wrong, the ErrorResponse says what."""
 
-import json
 import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
+from .json_input import read_json
 from .orders import Page, unix_ms
 from .responses import ErrorResponse
 from .settings import Settings
@@ -31,8 +31,8 @@ def invalid(*details: str) -> ErrorResponse:
 def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
     """Read the body of placeOrder."""
     try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
+        given = read_json(body)
+    except ValueError:
         raise invalid("the body must be JSON") from None
     if not isinstance(given, dict):
         raise invalid("the body must be an object")

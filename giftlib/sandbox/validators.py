@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
-from math import inf
+from math import inf, isfinite
 from numbers import Real
+from reprlib import repr as shortened
 from typing import Any
 
 
@@ -28,7 +29,7 @@ class Validator:
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted}, got {value!r}")
+            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}")
 
 
 def checked(default: Any, validator: Validator) -> Any:
@@ -71,6 +72,12 @@ def _is_money(value: Any) -> bool:
     return value.is_finite() and 0 <= value < 10**24 and not value.is_signed() and value == round(value, 2)
 
 
+def _is_seed(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.encode(errors="ignore").decode() == value  # no half of a surrogate pair
+    return isinstance(value, (int, float)) and isfinite(value)
+
+
 def _read_seconds(value: Any) -> Any:
     return inf if value == "inf" else float(value) if isinstance(value, Decimal) else value
 
@@ -85,6 +92,8 @@ def _read_prices(value: Any) -> Any:
 
 FLAG = Validator("True or False", lambda value: isinstance(value, bool))
 COUNT = whole_number(1)
+QUANTITY = whole_number(1, 10**6)
+"""Of cards in an order, of orders in one call, of products: all are shown or kept in memory together."""
 PROBABILITY = Validator("a probability from 0 to 1", lambda value: _in_range(value, 0, 1))
 ABOVE_ZERO_S = Validator(
     "seconds above 0, at most 1e9", lambda value: _in_range(value, 0, 1e9) and value > 0, _read_seconds
@@ -95,6 +104,10 @@ ANY_S = Validator(
     lambda value: FINITE_S.accepts(value) or _in_range(value, inf, inf),
     _read_seconds,
 )
+INSTANCE = Validator(
+    "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
+)
+SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
 TEXT = Validator("a string that is not empty", lambda value: isinstance(value, str) and value != "")
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
 PRICES = Validator(
