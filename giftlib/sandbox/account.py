@@ -9,7 +9,7 @@ from giftlib.clock import Timestamp
 
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .ledger import Ledger
-from .orders import Order, Page, Timeline, draw_lognormal, unix_ms
+from .orders import Order, Page, Timeline, draw_seconds, unix_ms
 from .settings import Settings
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
@@ -52,12 +52,8 @@ class Account:
 
         Raises OutOfStock or BalanceTooLow if it cannot be placed.
         """
-        settings, number = self._settings, len(self.orders)
+        number = len(self.orders)
         self.require(type_id, quantity, now.monotonic)
-        duration = settings.fulfilment_s
-        if duration is None:
-            rng = random.Random(f"{self._seed}:order:{number}")
-            duration = draw_lognormal(rng, settings.fulfilment_median_s, settings.fulfilment_p95_s)
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
         delivers, outcome = self._result(type_id, quantity)
         return Order(
@@ -68,7 +64,7 @@ class Account:
             price=self._share(self._price(type_id)),
             ms=ms,
             placed=now.monotonic,
-            duration=float(duration),
+            duration=draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}")),
             delivers=delivers,
             outcome=outcome,
         )

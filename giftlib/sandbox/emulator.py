@@ -1,7 +1,6 @@
 """The emulated service without its port: what a test can ask it and make it do."""
 
 from decimal import Decimal
-from typing import Any
 
 from .auth import Key
 from .event_log import EventLog
@@ -35,9 +34,8 @@ class Emulator:
         ...     sandbox.client(sandbox.add_key(scope="READ-ONLY")).validate().scope
         'READ-ONLY'
         """
-        properties: dict[str, Any] = {"type": type, "scope": scope, "allowed_ips": allowed_ips, "enabled": enabled}
         with self._service.lock:
-            return self._service.backend.add_key(**properties).key
+            return self._service.backend.add_key(type=type, scope=scope, allowed_ips=allowed_ips, enabled=enabled).key
 
     @property
     def instance(self) -> str:

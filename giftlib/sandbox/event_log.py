@@ -13,9 +13,8 @@ from typing import Any
 from giftlib.clock import Timestamp
 
 from .backend import Backend, Event, NotRecorded
-from .json_input import read_json, require_regular
 from .settings import Settings
-from .validators import SEED
+from .validators import SEED, read_json, require_regular
 
 try:
     import fcntl

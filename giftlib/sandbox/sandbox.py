@@ -129,7 +129,8 @@ class Sandbox(Emulator):
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
             self._service.stamp(page, self.clock.now_utc())
-            await exchange.send_page(page)
+            await exchange.send(page)
+            exchange.end()
         else:
             await self._service.serve(exchange)
 

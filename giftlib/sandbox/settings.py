@@ -13,7 +13,6 @@ from textwrap import wrap
 from tomllib import loads
 from typing import Any
 
-from .json_input import read_json, require_regular
 from .validators import (
     ABOVE_ZERO_S,
     ADDRESSES,
@@ -28,6 +27,8 @@ from .validators import (
     checked,
     default_of,
     one_of,
+    read_json,
+    require_regular,
     shortened,
 )
 

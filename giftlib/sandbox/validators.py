@@ -1,11 +1,15 @@
-"""Check what a setting, a field or a parameter of the emulator accepts, in words and as a test."""
+"""Check what a setting, a field or a parameter of the emulator accepts, and read JSON that anyone may have written."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
 from math import inf, isfinite
 from numbers import Real
+from os import PathLike
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
@@ -90,14 +94,43 @@ def _read_prices(value: Any) -> Any:
     return {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value
 
 
+def read_json(content: bytes, number: Callable[[str], Any] = float) -> Any:
+    """Give what JSON says, numbers with a fraction or an exponent as `number` reads them.
+
+    ValueError, of one line and in bounded memory, for what is no JSON, and for what this says twice or without end.
+    """
+
+    def finite(text: str) -> Any:
+        with suppress(ArithmeticError):
+            if isfinite(float(text)):
+                return number(text)
+        raise ValueError("a number is not finite, or has too large an exponent")
+
+    try:
+        return json.loads(content, parse_float=finite, parse_constant=finite, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it must be JSON: {error}") from None
+
+
+def require_regular(path: str | PathLike[str]) -> None:
+    """Raise a ValueError if something else than a file is there: reading a pipe or a device may never end."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError("it must be a regular file")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return content
+
+
 FLAG = Validator("True or False", lambda value: isinstance(value, bool))
 COUNT = whole_number(1)
 QUANTITY = whole_number(1, 10**6)
 """Of cards in an order, of orders in one call, of products: all are shown or kept in memory together."""
 PROBABILITY = Validator("a probability from 0 to 1", lambda value: _in_range(value, 0, 1))
-ABOVE_ZERO_S = Validator(
-    "seconds above 0, at most 1e9", lambda value: _in_range(value, 0, 1e9) and value > 0, _read_seconds
-)
+ABOVE_ZERO_S = Validator("seconds from 1e-9 to 1e9", lambda value: _in_range(value, 1e-9, 1e9), _read_seconds)
 FINITE_S = Validator("seconds from 0 to 1e9", lambda value: _in_range(value, 0, 1e9), _read_seconds)
 ANY_S = Validator(
     "seconds from 0 to 1e9 or math.inf",

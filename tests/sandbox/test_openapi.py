@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from samples import ORDER_ID, PRODUCT
 
 from giftlib.sandbox import Sandbox, Settings, event_log
-from giftlib.sandbox.openapi import describe
+from giftlib.sandbox.pages import describe
 
 EXAMPLES = os.environ.get("GIFTLIB_SCHEMATHESIS_EXAMPLES", "20")
 HYPHENS = {"path_style": "hyphens"}
