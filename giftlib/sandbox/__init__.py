@@ -2,8 +2,8 @@
 
 Users hold a `Sandbox` (module `sandbox`; its methods for tests stand in `emulator`) and choose `settings` and `faults`.
 A request goes through `listener` and `connections` (sockets), `service` (latency, faults, records), `router`, `auth`,
-`endpoints` with `request_parsing` and `responses`, then `backend`, `account`, `ledger`, `orders` and `catalog`: read
-them in this order. `event_log` keeps the state in a file; `admin`, `pages` and `openapi` are not part of the API.
+`endpoints` with `responses`, then `backend`, `account`, `ledger`, `orders` and `catalog`: read
+them in this order. `event_log` keeps the state in a file; `admin` and `pages` are not part of the API.
 
 At import nothing of giftlib is loaded but `giftlib.clock`.
 """

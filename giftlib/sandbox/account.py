@@ -9,7 +9,7 @@ from giftlib.clock import Timestamp
 
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .ledger import Ledger
-from .orders import Order, Page, Timeline, draw_lognormal, unix_ms
+from .orders import Order, Page, Timeline, draw_seconds, unix_ms
 from .settings import Settings
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
@@ -47,20 +47,16 @@ class Account:
         self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
         self._shared: dict[Any, Any] = {}
 
-    def place(self, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
-        """Place an order and charge for it. Without a product it is the one that has the type.
+    def draft(self, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
+        """Make the next order, which `add` places. Without a product it is the one that has the type.
 
-        Raises OutOfStock or BalanceTooLow, and then nothing is placed.
+        Raises OutOfStock or BalanceTooLow if it cannot be placed.
         """
-        settings, number = self._settings, len(self.orders)
+        number = len(self.orders)
         self.require(type_id, quantity, now.monotonic)
-        duration = settings.fulfilment_s
-        if duration is None:
-            rng = random.Random(f"{self._seed}:order:{number}")
-            duration = draw_lognormal(rng, settings.fulfilment_median_s, settings.fulfilment_p95_s)
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
         delivers, outcome = self._result(type_id, quantity)
-        order = Order(
+        return Order(
             id=f"{ms // 1000:08x}{self.ledger.id_bytes}{number + 1:06x}",
             product=self._share(product or self.catalog.product_of.get(type_id, SAMPLE_PRODUCT)),
             type=self._share(type_id),
@@ -68,15 +64,17 @@ class Account:
             price=self._share(self._price(type_id)),
             ms=ms,
             placed=now.monotonic,
-            duration=float(duration),
+            duration=draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}")),
             delivers=delivers,
             outcome=outcome,
         )
+
+    def add(self, order: Order) -> None:
+        """Place a drafted order and charge for it."""
+        self.ledger.charge(order, len(self.orders))
         self.orders[order.id] = order
-        self._own_orders.add(ms, order)
-        self._all_orders.add(ms, order)
-        self.ledger.charge(order, number)
-        return order
+        self._own_orders.add(order.ms, order)
+        self._all_orders.add(order.ms, order)
 
     def require(self, type_id: str, quantity: int, now: float, times: int = 1) -> None:
         """Raise OutOfStock or BalanceTooLow unless so many such orders could be placed at monotonic second `now`."""

@@ -1,6 +1,5 @@
 """The control address `/_sandbox/`: not part of the API, and off unless asked for."""
 
-import json
 from collections.abc import Callable
 from dataclasses import fields
 from ipaddress import ip_address
@@ -8,21 +7,14 @@ from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
+from .backend import NotRecorded
 from .emulator import Emulator
 from .faults import Fault
-from .responses import Request, Response, json_response
-from .validators import MONEY, TEXT, Validator
+from .responses import ErrorResponse, Request, Response, json_response
+from .validators import FINITE_S, MONEY, TEXT, read_json, shortened
 
 PREFIX = "/_sandbox/"
 _FAULT_FIELDS = {declared.name for declared in fields(Fault)} - {"alter"}
-_SECONDS = Validator(
-    "a number from 0 to 1e9",
-    lambda value: not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1e9,
-)
-
-
-class _Rejected(Exception):
-    """A status, and what is wrong."""
 
 
 class Admin:
@@ -35,9 +27,9 @@ class Admin:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._reads: dict[str, Callable[[], Any]] = {
-            "truth": self._truth,
+            "truth": lambda: {name: s if isfinite(s) else None for name, s in emulator.truth().items()},
             "settings": emulator.settings.to_json,
-            "requests": self._requests,
+            "requests": lambda: [row._asdict() | {"when_utc": row.when_utc.isoformat()} for row in emulator.requests],
         }
         self._actions: dict[str, Callable[..., Any]] = {
             "reset": emulator.reset,
@@ -51,49 +43,42 @@ class Admin:
         """Respond to a request under `/_sandbox/`."""
         try:
             content, status = self._done(request), 200
-        except _Rejected as error:
-            status, message = error.args
-            content = {"error": message}
+        except ErrorResponse as error:
+            content, status = {"error": error.message}, error.status
+        except NotRecorded as error:
+            content, status = {"error": str(error)}, 500
         except (ValueError, TypeError, OSError) as error:
             content, status = {"error": str(error)}, 400
         return json_response(status, {} if content is None else content, {"Cache-Control": "no-store"})
 
     def _done(self, request: Request) -> Any:
         if own_host(request) is None:
-            raise _Rejected(403, "the host must be a numeric address or localhost")
+            raise ErrorResponse(403, "", "the host must be a numeric address or localhost")
         name = request.path.removeprefix(PREFIX)
         if name in self._reads and request.method == "GET":
             return self._reads[name]()
         if name in self._actions and request.method == "POST":
             if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-                raise _Rejected(415, "the content type must be application/json")
-            given = json.loads(request.body or b"{}")
+                raise ErrorResponse(415, "", "the content type must be application/json")
+            given = read_json(request.body or b"{}")
             if not isinstance(given, dict):
-                raise _Rejected(400, "the body must be a JSON object")
+                raise ErrorResponse(400, "", "the body must be a JSON object")
             return self._actions[name](**given)
         known = f"GET {', '.join(self._reads)}; POST {', '.join(self._actions)}"
-        raise _Rejected(405 if name in {**self._reads, **self._actions} else 404, f"available are {known}")
-
-    def _truth(self) -> Any:
-        return {
-            order_id: seconds if isfinite(seconds) else None for order_id, seconds in self._emulator.truth().items()
-        }
-
-    def _requests(self) -> Any:
-        return [{**row._asdict(), "when_utc": row.when_utc.isoformat()} for row in self._emulator.requests]
+        raise ErrorResponse(405 if name in {**self._reads, **self._actions} else 404, "", f"available are {known}")
 
     def _advance(self, seconds: Any) -> Any:
         clock = self._emulator.clock
         if not hasattr(clock, "spend"):
-            raise _Rejected(409, "the sandbox is on the system clock, which cannot be moved")
-        _SECONDS.check("seconds", seconds)
+            raise ErrorResponse(409, "", "the sandbox is on the system clock, which cannot be moved")
+        FINITE_S.check("seconds", seconds)
         clock.sleep(seconds)
         return {"now": clock.now_utc().isoformat()}
 
     def _inject(self, **given: Any) -> None:
         for name in given:
             if name not in _FAULT_FIELDS:
-                raise ValueError(f"unknown field {name!r}; accepted are {', '.join(sorted(_FAULT_FIELDS))}")
+                raise ValueError(f"unknown field {shortened(name)}; accepted are {', '.join(sorted(_FAULT_FIELDS))}")
         self._emulator.inject(Fault(**given))
 
     def _add_orders(self, n: Any = 1, type_id: Any = "type_001", quantity: Any = 1) -> Any:

@@ -1,6 +1,5 @@
 """The data of the emulated service: its keys, an account for each environment, and the log of what happened."""
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -11,13 +10,9 @@ from giftlib.clock import Timestamp
 
 from .account import Account
 from .auth import Authenticator, Key, draw_key
-from .orders import EPOCH, Order, Timeline
+from .orders import EPOCH, Order, Timeline, unix_ms
 from .settings import KEY_TYPES, Settings
-from .validators import Validator
-
-_INSTANCE = Validator(
-    "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
-)
+from .validators import INSTANCE, MONEY, QUANTITY, TEXT, shortened
 
 
 class Event(NamedTuple):
@@ -31,10 +26,15 @@ class Event(NamedTuple):
     what: Any = None
 
 
+class NotRecorded(OSError):
+    """The event could not be recorded, so it did not happen."""
+
+
 class Backend:
     """Keys and accounts. An order of one environment is unknown in the other; calls come in the order of their times.
 
-    `on_event` is called with each event. `instance` names this backend: its ids mean nothing to another.
+    `on_event` is called with each event before it takes effect; NotRecorded from there prevents it. `instance` names
+    this backend: its ids mean nothing to another.
     """
 
     def __init__(self, seed: Any, settings: Settings) -> None:
@@ -64,22 +64,24 @@ class Backend:
         key = Key(
             draw_key(self.seed, len(keys), properties.get("type", "SANDBOX"), self.settings.key_style), **properties
         )
+        if keys:
+            self._record(Event("key", what=key.properties()))
         keys[key.key] = key
-        if len(keys) > 1:
-            self._happened(Event("key", what=key.properties()))
         return key
 
     def place(self, environment: str, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
-        """Place an order as `Account.place` does."""
-        order = self.accounts[environment].place(product, type_id, quantity, now)
-        self._log.append(order)
+        """Place an order and charge for it. Raises OutOfStock, BalanceTooLow or NotRecorded; then nothing happened."""
+        account = self.accounts[environment]
+        order = account.draft(product, type_id, quantity, now)
         self.on_event(_placed(environment, order))
+        self._log.append(order)
+        account.add(order)
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
         """Credit dinars to an account."""
-        ms = self.accounts[environment].ledger.deposit(amount, now)
-        self._happened(Event("deposit", environment, now.monotonic, ms, amount))
+        self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), amount))
+        self.accounts[environment].ledger.deposit(amount, now)
 
     def history(self) -> Iterator[Event]:
         """Give all that has happened, in its order."""
@@ -91,20 +93,25 @@ class Backend:
         now = Timestamp(EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
         if event.type == "order":
             product, type_id, quantity = event.what
+            for text in (product, type_id):
+                TEXT.check("id", text)
+            QUANTITY.check("quantity", quantity)
             self.place(event.environment, product, type_id, quantity, now)
         elif event.type == "deposit":
-            self.deposit(event.environment, Decimal(event.what), now)
+            amount = Decimal(event.what)
+            MONEY.check("amount", amount)
+            self.deposit(event.environment, amount, now)
         elif event.type == "key":
             self.add_key(**event.what | {"allowed_ips": tuple(event.what.get("allowed_ips", ()))})
         elif event.type == "instance":
-            _INSTANCE.check("instance", event.what)
+            INSTANCE.check("instance", event.what)
             self.instance = event.what
         elif event.type != "end":
-            raise ValueError(f"there is no event of type {event.type!r}")
+            raise ValueError(f"there is no event of type {shortened(event.type)}")
 
-    def _happened(self, event: Event) -> None:
-        self._log.append(event)
+    def _record(self, event: Event) -> None:
         self.on_event(event)
+        self._log.append(event)
 
     def _environment_of(self, order: Order) -> str:
         return next(name for name, account in self.accounts.items() if order.id in account.orders)

@@ -56,18 +56,19 @@ class Exchange(HTTPMessageDelegate):
     async def send(
         self,
         response: Response,
-        request: Request,
         *,
-        half: bool,
-        drip_s: float,
-        pass_time: Callable[[float], Awaitable[bool]],
+        half: bool = False,
+        drip_s: float = 0.0,
+        pass_time: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> bool:
         """Send the response, or its head and half of its body; whether the connection can be used again.
 
         Raises StreamClosedError if the client goes away meanwhile.
         """
-        without_body = request.method == "HEAD" or response.status in (204, 304)
-        headers = HTTPHeaders(_all_headers(response, request))
+        headers = HTTPHeaders({"Content-Length": str(response.size), **response.headers})
+        if unsized := response.status in (204, 304):
+            del headers["Content-Length"]
+        without_body = unsized or self._start_line.method == "HEAD"
         size = 0 if without_body else response.size
         length = size if without_body else int(headers["Content-Length"])
         pieces = _pieces(response.body, size // 2 if half else size, 1 if drip_s else _PIECE)
@@ -90,14 +91,6 @@ class Exchange(HTTPMessageDelegate):
             await pass_time(IDLE_S)
         return length == size and not half
 
-    async def send_page(self, response: Response) -> None:
-        """Send a page that is no response of the API: whole, with its own headers alone."""
-        headers = HTTPHeaders({"Content-Length": str(response.size), **response.headers})
-        line = ResponseStartLine("HTTP/1.1", response.status, reason(response.status))
-        body = b"" if self._start_line.method == "HEAD" else response.body
-        self._connection.write_headers(line, headers, body)
-        self.end()
-
     def end(self) -> None:
         """Keep the connection for the next request, if the client wants to."""
         self._connection.finish()
@@ -116,15 +109,6 @@ class Exchange(HTTPMessageDelegate):
             except BaseException:
                 self.drop(reset=False)
                 raise
-
-
-def _all_headers(response: Response, request: Request) -> dict[str, str]:
-    """All headers of a response: a page of any origin may read it, and it has an id."""
-    own = {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id, "Content-Length": str(response.size)}
-    headers = {**own, **response.headers}
-    if response.status in (204, 304):
-        headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
-    return headers
 
 
 def _pieces(body: bytes | int, stop: int, size: int) -> Iterator[bytes]:

@@ -1,24 +1,23 @@
 """The emulated service without its port: what a test can ask it and make it do."""
 
 from decimal import Decimal
-from typing import Any
 
 from .auth import Key
 from .event_log import EventLog
 from .faults import Fault
 from .orders import Page, iso
 from .service import RequestRecord, Service
-from .validators import COUNT, MONEY, whole_number
+from .validators import MONEY, QUANTITY, whole_number
 
 
 class Emulator:
     """What `Sandbox` offers beside its port. Any thread may call it."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, log: EventLog | None) -> None:
         self.clock = service.clock
         self.settings = service.backend.settings
         self._service = service
-        self._log: EventLog | None = None
+        self._log = log
 
     def add_key(
         self,
@@ -35,9 +34,8 @@ class Emulator:
         ...     sandbox.client(sandbox.add_key(scope="READ-ONLY")).validate().scope
         'READ-ONLY'
         """
-        properties: dict[str, Any] = {"type": type, "scope": scope, "allowed_ips": allowed_ips, "enabled": enabled}
         with self._service.lock:
-            return self._service.backend.add_key(**properties).key
+            return self._service.backend.add_key(type=type, scope=scope, allowed_ips=allowed_ips, enabled=enabled).key
 
     @property
     def instance(self) -> str:
@@ -104,8 +102,8 @@ class Emulator:
         ...     len(sandbox.add_orders(3, "TEST_PARTIAL", quantity=4))
         3
         """
-        whole_number(0).check("n", n)
-        COUNT.check("quantity", quantity)
+        whole_number(0, 10**6).check("n", n)
+        QUANTITY.check("quantity", quantity)
         with self._service.lock:
             now, environment, backend = self._service.now(), self.settings.key_type, self._service.backend
             backend.accounts[environment].require(type_id, quantity, now.monotonic, n)

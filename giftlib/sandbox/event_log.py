@@ -1,24 +1,30 @@
 """A sandbox's events in a file, one JSON line each; replayed in a new backend they give the same state."""
 
+import errno
 import json
+import os
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from giftlib.clock import Timestamp
 
-from .backend import Backend, Event
+from .backend import Backend, Event, NotRecorded
 from .settings import Settings
+from .validators import SEED, read_json, require_regular
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+MOST_BYTES = 2**28
+"""How large a file may become: what is read must fit in memory. Some two million orders."""
 _FORMAT = "giftlib sandbox state 1"
-_HEAD = f'{{"format": "{_FORMAT}", '
+_HEAD = f'{{"format": "{_FORMAT}", '.encode()
 """How such a file begins."""
 _WRONG_CONTENT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
@@ -32,6 +38,23 @@ class History:
     zero: datetime
     events: list[Event]
     until: float
+
+    @classmethod
+    def read(cls, lines: Iterable[bytes]) -> "History":
+        """Read the lines of a file; one of _WRONG_CONTENT if they are none."""
+        head, *rows = map(read_json, lines)
+        if head["format"] != _FORMAT:
+            raise ValueError(f"its format is not {_FORMAT!r}")
+        SEED.check("seed", head["seed"])
+        since = datetime.fromisoformat(head["since"])
+        if since.tzinfo is None:
+            raise ValueError("its time has no offset")
+        events = [Event(*row) for row in rows]
+        until = max([head["at"], *(event.at for event in events if event.at is not None)])
+        zero = since - timedelta(seconds=head["at"])
+        history = cls(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
+        history.end()  # which must be a time that exists
+        return history
 
     def end(self) -> datetime:
         """Give the time of the last second."""
@@ -52,87 +75,93 @@ class History:
                 raise ValueError(f"{name} must be {old!r}, as the state was begun, got {value!r}")
 
 
-def read_history(path: str | PathLike[str]) -> History | None:
-    """Read a file; None if there is none yet. ValueError if it holds anything else.
-
-    An incomplete last line is left out: its writer died before the response was sent.
-    """
-    if not Path(path).exists():
-        return None
-    try:
-        *lines, rest = Path(path).read_text(encoding="utf-8").split("\n")
-        if not lines and _HEAD.startswith(rest[: len(_HEAD)]):
-            return None
-        head, *rows = map(json.loads, lines)
-        if head["format"] != _FORMAT:
-            raise ValueError(f"its format is {head['format']!r}, not {_FORMAT!r}")
-        events = [Event(*row) for row in rows]
-        until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        zero = datetime.fromisoformat(head["since"]) - timedelta(seconds=head["at"])
-        history = History(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
-        history.end()  # which must be a time that exists
-        return history
-    except _WRONG_CONTENT as error:
-        raise ValueError(f"{path} is no sandbox state: {error}") from None
-
-
-def replay(path: str | PathLike[str], history: History, backend: Backend) -> None:
-    """Let the events happen again in a new backend. ValueError, which names the file, for impossible ones."""
-    try:
-        for event in history.events:
-            backend.replay(event)
-    except _WRONG_CONTENT as error:
-        raise ValueError(f"{path} is no sandbox state: {error}") from None
-
-
 class EventLog:
-    """A file to which events are appended as they happen; `now` is when it is begun.
+    """A file to which events are appended as they happen. It is this object's until `close`, before it is read.
 
     OSError if a running sandbox has it already (where the system can lock files).
     """
 
-    def __init__(
-        self, path: str | PathLike[str], backend: Backend, now: Timestamp, history: History | None = None
-    ) -> None:
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self._path = path
         try:
-            head = json.dumps(
-                {"format": _FORMAT, "seed": backend.seed, "settings": backend.settings.to_json(),
-                 "since": now.utc.isoformat(), "at": now.monotonic}
-            )  # fmt: skip
-        except TypeError:
-            raise ValueError(
-                f"seed must be a number or a text for its state to be kept, got {backend.seed!r}"
-            ) from None
-        self._file = open(path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115  # until close()
+            require_regular(path)
+        except ValueError as error:
+            raise self._no_state(error) from None
+        self._size = 0  # without what could not be written whole
+        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # until close()
         try:
             if fcntl is not None:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
             raise OSError(f"{path} is the state of a sandbox that runs") from None
-        if history is None:
-            self._file.truncate(0)
-            self._file.write(head + "\n")
-        else:
-            self._file.truncate(Path(path).read_bytes().rfind(b"\n") + 1)
-        if not (history and any(event.type == "instance" for event in history.events)):
+
+    def read(self) -> History | None:
+        """Read the file; None if there is nothing in it yet. ValueError if it holds anything else.
+
+        An incomplete last line is left out: its writer died before the response was sent.
+        """
+        try:
+            size = os.fstat(self._file.fileno()).st_size
+            if size > MOST_BYTES:
+                raise ValueError(f"it has more than {MOST_BYTES} bytes")
+            self._file.seek(0)
+            *lines, rest = self._file.read().split(b"\n")
+            if not lines and _HEAD.startswith(rest[: len(_HEAD)]):
+                return None
+            self._size = size - len(rest)
+            return History.read(lines)
+        except _WRONG_CONTENT as error:
+            raise self._no_state(error) from None
+
+    def begin(self, backend: Backend, now: Timestamp) -> None:
+        """Begin the file anew with all that has happened in a backend."""
+        SEED.check("seed", backend.seed)
+        head = {"format": _FORMAT, "seed": backend.seed, "settings": backend.settings.to_json(),
+                "since": now.utc.isoformat(), "at": now.monotonic}  # fmt: skip
+        self._size = 0
+        try:
+            self.add(head, Event("instance", what=backend.instance), *backend.history())
+        except OSError:
+            self._file.truncate(0)  # a part of a history would be another one
+            raise
+
+    def resume(self, history: History, backend: Backend) -> None:
+        """Let the events of the file happen again in a new backend. ValueError for impossible ones."""
+        try:
+            for event in history.events:
+                backend.replay(event)
+        except _WRONG_CONTENT as error:
+            raise self._no_state(error) from None
+        if not any(event.type == "instance" for event in history.events):
             self.add(Event("instance", what=backend.instance))
 
-    def add(self, *events: Event) -> None:
-        """Write events; the operating system has them when this returns."""
-        for event in events:
-            self._file.write(json.dumps(event, default=str) + "\n")
-        self._file.flush()
+    def add(self, *rows: Event | dict[str, Any]) -> None:
+        """Write events; the operating system has them when this returns. NotRecorded if it cannot take them."""
+        content = "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()
+        try:
+            self._file.truncate(self._size)
+            if self._size + len(content) > MOST_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            written = 0
+            while written < len(content):
+                written += self._file.write(content[written:])
+        except OSError as error:
+            raise NotRecorded(f"{self._path} cannot be written: {error.strerror}") from None
+        self._size += written
 
-    def close(self, now: Timestamp) -> None:
-        """Write the time and close the file. A second call does nothing."""
+    def close(self, now: Timestamp | None = None) -> None:
+        """Write the time, if one is given and there is room, and close the file. A second call does nothing."""
         if not self._file.closed:
-            self.add(Event("end", at=now.monotonic))
-            self._file.close()
+            with closing(self._file), suppress(NotRecorded):
+                if now:
+                    self.add(Event("end", at=now.monotonic))
+
+    def _no_state(self, error: Exception) -> ValueError:
+        return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")
 
 
 def save(path: str | PathLike[str], backend: Backend, now: Timestamp) -> None:
     """Write the whole history of a backend to a file, over what it held."""
-    log = EventLog(path, backend, now)
-    log.add(*backend.history())
-    log.close(now)
+    with closing(EventLog(path)) as log:
+        log.begin(backend, now)

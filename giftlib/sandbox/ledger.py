@@ -46,10 +46,10 @@ class Ledger:
         """Give the dinars that the API shows at monotonic second `now`."""
         return self.funds(now) if self._settings.balance_moves else Decimal(self._settings.opening_balance)
 
-    def deposit(self, amount: Decimal, now: Timestamp) -> int:
-        """Credit dinars; gives the time that the API reports, in milliseconds since 1970."""
+    def deposit(self, amount: Decimal, now: Timestamp) -> None:
+        """Credit dinars."""
         self.funds(now.monotonic)
-        return self._add("DEPOSIT", amount, "", unix_ms(now.utc))
+        self._add("DEPOSIT", amount, "", unix_ms(now.utc))
 
     def charge(self, order: Order, number: int) -> None:
         """Charge for the account's `number`-th order, and plan its refund: of two due together the older is first."""
@@ -67,12 +67,11 @@ class Ledger:
         rows, total = self._transactions.page(asked, self._settings.list_order == "newest first")
         return [self._to_json(row) for row in rows], total
 
-    def _add(self, type: str, change: Decimal, order_id: str, ms: int) -> int:
+    def _add(self, type: str, change: Decimal, order_id: str, ms: int) -> None:
         ms = self._transactions.not_before_last(ms)
         self._centimes += _to_centimes(change)
         row = Transaction(len(self._transactions) + 1, type, _to_centimes(change), self._centimes, order_id, ms)
         self._transactions.add(ms, row)
-        return ms
 
     def _to_json(self, row: Transaction) -> dict[str, Any]:
         return {

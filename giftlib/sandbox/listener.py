@@ -1,16 +1,22 @@
 """A port and the thread that serves it."""
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 
 from .connections import Connections, Exchange
 from .validators import whole_number
+
+_PAUSE_S = 0.05
+_log = logging.getLogger(__name__)
 
 
 class Listener:
@@ -35,13 +41,15 @@ class Listener:
 
     def start(self, serve: Callable[[Exchange], Awaitable[None]]) -> None:
         """Handle each request from now on with `serve`."""
-        started = threading.Event()
-        self._connections = Connections(serve)
+        started: Future[None] = Future()
+        self._server = HTTPServer(Connections(serve))
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(started)), name=f"giftlib sandbox {self.url}", daemon=True
+            target=self._work, args=(started,), name=f"giftlib sandbox {self.url}", daemon=True
         )
+        with socket.socket(), socket.socket(), socket.socket():
+            pass  # the loop needs as many descriptors; without them asyncio would print a traceback of its own
         self._thread.start()
-        started.wait()
+        started.result()
 
     def close(self) -> None:
         """Stop listening and close all connections. A second call does nothing."""
@@ -74,21 +82,45 @@ class Listener:
         if self.is_open:
             asyncio.run_coroutine_threadsafe(act(*args), self._loop).result()
 
-    async def _run(self, started: threading.Event) -> None:
+    def _work(self, started: "Future[None]") -> None:
+        try:
+            asyncio.run(self._run(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _run(self, started: "Future[None]") -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         await self._listen(self._socket)
-        started.set()
+        started.set_result(None)
         await self._end.wait()
         await self._hang_up()
 
     async def _listen(self, listening: socket.socket) -> None:
         listening.setblocking(False)
-        self._server = HTTPServer(self._connections)
-        self._server.add_socket(listening)
+        self._accepting = asyncio.create_task(self._accept(listening))
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Accept connections until cancelled; while the process has no descriptor for one, try now and then."""
+        with listening:
+            failed = False
+            while True:
+                try:
+                    connection, address = await self._loop.sock_accept(listening)
+                except OSError as error:
+                    if not failed:
+                        _log.error("no connection can be accepted: %s", error)
+                    failed = True
+                    await asyncio.sleep(_PAUSE_S)
+                else:
+                    failed = False
+                    self._server.handle_stream(IOStream(connection), address)
 
     async def _hang_up(self) -> None:
-        self._server.stop()
+        self._accepting.cancel()
+        await asyncio.wait([self._accepting])
         await self._server.close_all_connections()
 
 

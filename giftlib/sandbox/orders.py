@@ -13,6 +13,7 @@ from .settings import Settings
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _P95 = 1.6448536  # 95 % quantile of the standard normal distribution
+_LONGEST_S = 1e9  # as of every setting: a clock has no time much later
 Item = TypeVar("Item")
 
 
@@ -26,9 +27,12 @@ def iso(ms: int) -> str:
     return (EPOCH + timedelta(milliseconds=ms)).strftime(f"%Y-%m-%dT%H:%M:%S.{ms % 1000:03d}Z")
 
 
-def draw_lognormal(rng: random.Random, median: float, p95: float) -> float:
-    """Draw from the lognormal distribution with this median and 95 % quantile."""
-    return rng.lognormvariate(log(median), log(p95 / median) / _P95)
+def draw_seconds(what: str, settings: Settings, rng: random.Random) -> float:
+    """Draw a "latency" or a "fulfilment": constant, or lognormal with the median and the 95 % quantile that are set."""
+    constant, median, p95 = (getattr(settings, f"{what}{part}_s") for part in ("", "_median", "_p95"))
+    if constant is not None:
+        return float(constant)
+    return min(rng.lognormvariate(log(median), log(p95 / median) / _P95), _LONGEST_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,13 @@ from .account import SAMPLE_ORDER
 from .admin import PREFIX, Admin, own_host
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .emulator import Emulator
-from .openapi import describe
+from .endpoints import LARGEST_PAGE
 from .responses import Request, Response
 from .router import routes
-from .settings import MEANINGS
+from .settings import MEANINGS, Settings
 
-_DESCRIPTION_HEADERS = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "Access-Control-Allow-Origin": "*",  # it holds no key, and a viewer of descriptions comes from another site
-}
+_PAGE = "index.html.jinja"
+_ITEMS = {"checkOrder": "{orderId}", "checkProduct": "{productId}"}
 
 
 class Pages:
@@ -41,14 +38,16 @@ class Pages:
         if request.method not in ("GET", "HEAD"):
             return None
         if request.path == "/":
-            template, headers = _template()
             host = own_host(request)
-            page = template.render(self._content(f"http://{host}" if host else self._url))
-            return Response(200, page.encode(errors="replace"), dict(headers))
-        if request.path == "/openapi.json":
-            description = describe(self._emulator.settings)
-            return Response(200, json.dumps(description).encode(), dict(_DESCRIPTION_HEADERS))
-        return None
+            page = _template(_PAGE).render(self._content(f"http://{host}" if host else self._url))
+            headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy()}
+        elif request.path == "/openapi.json":
+            page = json.dumps(describe(self._emulator.settings))
+            # It holds no key, and a viewer of descriptions comes from another site.
+            headers = {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}
+        else:
+            return None
+        return Response(200, page.encode(errors="replace"), {"Cache-Control": "no-store", **headers})
 
     def _content(self, url: str) -> dict[str, Any]:
         settings, orders = self._emulator.settings, self._emulator.latest_orders()
@@ -71,23 +70,51 @@ class Pages:
         }
 
 
-@cache
-def _template() -> tuple[Any, dict[str, str]]:
-    """The index page as a template, and its headers; its styles and its script are allowed by their hashes."""
-    from jinja2 import Environment  # only who opens the page needs it
+def describe(settings: Settings) -> dict[str, Any]:
+    """Give the OpenAPI 3.1 document of a sandbox with these settings: what it accepts, and every response it can give.
 
-    source = files("giftlib.sandbox").joinpath("index.html.jinja").read_text(encoding="utf-8")
+    Its server is where the document comes from.
+    """
+    rendered = _template("openapi.json.jinja").render(
+        settings=settings,
+        paths={path + _ITEMS.get(name, ""): name for path, (_, name) in routes(settings).items()},
+        largest_page=LARGEST_PAGE,
+        sample_order=SAMPLE_ORDER,
+        sample_product=SAMPLE_PRODUCT,
+    )
+    document: dict[str, Any] = json.loads(rendered, object_hook=_complete)
+    return document
+
+
+def _complete(part: dict[str, Any]) -> dict[str, Any]:
+    """Say that an object schema requires all its properties and allows no others, unless it says otherwise."""
+    if part.get("type") == "object":
+        return {"required": list(part["properties"]), "additionalProperties": False, **part}
+    return part
+
+
+def _source(name: str) -> str:
+    return files("giftlib.sandbox").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template(name: str) -> Any:
+    from jinja2 import Environment, StrictUndefined  # only who opens the page or the description needs it
+
+    html = name == _PAGE
+    environment = Environment(autoescape=html, trim_blocks=html, lstrip_blocks=html, undefined=StrictUndefined)
+    return environment.from_string(_source(name))
+
+
+@cache
+def _policy() -> str:
+    """Allow the page's styles and its script by their hashes, and little else."""
     policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'; "
     policy += "img-src data:"
     for tag in ("style", "script"):
-        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
+        [content] = re.findall(f"<{tag}>(.*?)</{tag}>", _source(_PAGE), re.DOTALL)
         policy += f"; {tag}-src 'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": policy,
-    }
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source), headers
+    return policy
 
 
 def _curl(url: str, body: dict[str, Any] | None = None, api_key: str = "") -> str:

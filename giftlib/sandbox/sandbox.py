@@ -1,7 +1,7 @@
 """The sandbox: an emulated gift-card API behind a port."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from giftlib.clock import Clock, SimulatedClock
 from .admin import Admin
 from .connections import Exchange
 from .emulator import Emulator
-from .event_log import EventLog, read_history, replay, save
+from .event_log import EventLog, save
 from .faults import Fault
 from .listener import Listener
 from .pages import Pages
@@ -55,16 +55,16 @@ class Sandbox(Emulator):
         settings: Settings | None = None,
         **changes: Any,
     ) -> None:
-        self._listener = Listener(host, port)
-        self.url = self._listener.url
-        try:
-            self._start(seed, clock, (settings or Settings()).but(**changes), faults, state)
-        except BaseException:
-            self._listener.close()
-            raise
-        self.api_key = self._service.backend.first_key.key
-        self._pages = Pages(self, self.url, Admin(self) if control else None)
-        self._listener.start(self._serve)
+        with ExitStack() as opened:
+            self._listener = Listener(host, port)
+            opened.callback(self._listener.close)
+            log = None if state is None else opened.enter_context(closing(EventLog(state)))
+            self.url = self._listener.url
+            super().__init__(_start(seed, clock, (settings or Settings()).but(**changes), faults, log), log)
+            self.api_key = self._service.backend.first_key.key
+            self._pages = Pages(self, self.url, Admin(self) if control else None)
+            self._listener.start(self._serve)
+            opened.pop_all()
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.url} {'open' if self._listener.is_open else 'closed'}>"
@@ -84,7 +84,8 @@ class Sandbox(Emulator):
         """
         self._listener.close()
         if self._log:
-            self._log.close(self._service.now())
+            with self._service.lock:
+                self._log.close(self._service.now())
 
     def client(self, api_key: str | None = None) -> "Client":
         """Make a client of this sandbox with that key, or the first one, on its clock.
@@ -128,28 +129,24 @@ class Sandbox(Emulator):
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
             self._service.stamp(page, self.clock.now_utc())
-            await exchange.send_page(page)
+            await exchange.send(page)
+            exchange.end()
         else:
             await self._service.serve(exchange)
 
-    def _start(
-        self,
-        seed: Any,
-        clock: Clock | None,
-        given: Settings,
-        faults: Iterable[Fault],
-        state: str | PathLike[str] | None,
-    ) -> None:
-        """Start the service, where the file of an earlier sandbox ended if there is one."""
-        history = None if state is None else read_history(state)
-        if history:
-            history.check_same(seed, given)
-            seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end())
-        service = Service(seed, given, clock or SimulatedClock(), faults)
-        super().__init__(service)
-        if state is not None:
-            if history:
-                replay(state, history, service.backend)
-                service.ahead_s = history.second_of(self.clock.now_utc()) - self.clock.monotonic()
-            self._log = EventLog(state, service.backend, service.now(), history)
-            service.backend.on_event = self._log.add
+
+def _start(seed: Any, clock: Clock | None, given: Settings, faults: Iterable[Fault], log: EventLog | None) -> Service:
+    """Start the service, where the file of an earlier sandbox ended if there is one."""
+    history = log.read() if log else None
+    if history:
+        history.check_same(seed, given)
+        seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end())
+    service = Service(seed, given, clock or SimulatedClock(), faults)
+    if log and history:
+        log.resume(history, service.backend)
+        service.ahead_s = history.second_of(service.clock.now_utc()) - service.clock.monotonic()
+    elif log:
+        log.begin(service.backend, service.now())
+    if log:
+        service.backend.on_event = log.add
+    return service

@@ -13,7 +13,7 @@ from giftlib.clock import Clock, Timestamp
 from .backend import Backend
 from .connections import Exchange
 from .faults import NO_FAULT, Fault, FaultPlan
-from .orders import draw_lognormal
+from .orders import draw_seconds
 from .responses import Request, Response, apply_fault, request_id
 from .router import Router
 from .settings import Settings
@@ -53,15 +53,23 @@ class Service:
         utc, monotonic = Timestamp.now(self.clock)
         return Timestamp(utc, monotonic + self.ahead_s)
 
-    def stamp(self, response: Response, utc: datetime) -> None:
-        """Say in the headers which instance responds, and when by its clock."""
-        response.headers["Date"] = format_datetime(utc.astimezone(UTC), usegmt=True)
-        response.headers["X-Emulator-Instance"] = self.backend.instance
+    def stamp(self, response: Response, utc: datetime, request: Request | None = None) -> None:
+        """Say in the headers which instance responds, and when by its clock; to a request of the API also its id.
+
+        A page of any origin may read responses of the API.
+        """
+        date = format_datetime(utc.astimezone(UTC), usegmt=True)
+        own = {} if request is None else {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id}
+        own |= {"Date": date, "X-Emulator-Instance": self.backend.instance}
+        response.headers = own | response.headers
 
     async def serve(self, exchange: Exchange) -> None:
         """Handle one request, from its arrival to the last byte of its response."""
         arrived = self.clock.now_utc()
-        request, latency = self._arrive(exchange)
+        self.request_count += 1
+        settings = self.backend.settings
+        latency = draw_seconds("latency", settings, self._latencies)
+        request = exchange.request(request_id(self.request_count, arrived, settings.request_id_style))
         in_time = await self._pass_time(latency / 2)
         response, fault = self._respond(request)
         if response:
@@ -73,21 +81,11 @@ class Service:
         reusable = False
         if sent:
             half = fault.cut == "within"
-            reusable = await exchange.send(sent, request, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
+            reusable = await exchange.send(sent, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
         if reusable and fault.cut is None:
             exchange.end()
         else:
             exchange.drop(reset=fault.reset or fault.cut == "before")
-
-    def _arrive(self, exchange: Exchange) -> tuple[Request, float]:
-        """Count a request; gives it with an id, and the seconds until its response."""
-        self.request_count += 1
-        settings = self.backend.settings
-        latency = settings.latency_s
-        if latency is None:
-            latency = draw_lognormal(self._latencies, settings.latency_median_s, settings.latency_p95_s)
-        number, now = self.request_count, self.clock.now_utc()
-        return exchange.request(request_id(number, now, settings.request_id_style)), latency
 
     async def _pass_time(self, seconds: float) -> bool:
         """Let time pass on the clock; False if the client has given up meanwhile."""
@@ -103,13 +101,13 @@ class Service:
             now = self.now()
             call = self._router.admit(request, now)
             if isinstance(call, Response):
-                self.stamp(call, now.utc)
+                self.stamp(call, now.utc, request)
                 return call, NO_FAULT
             fault = self.faults.next_fault(call.endpoint)
             if fault.cut == "before":
                 return None, fault
             response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
-            self.stamp(response, now.utc)
+            self.stamp(response, now.utc, request)
         apply_fault(response, fault)
         return response, fault
 

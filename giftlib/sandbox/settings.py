@@ -22,14 +22,19 @@ from .validators import (
     FLAG,
     MONEY,
     PRICES,
+    QUANTITY,
     check_fields,
     checked,
     default_of,
     one_of,
+    read_json,
+    require_regular,
+    shortened,
 )
 
 KEY_TYPES = ("SANDBOX", "PRODUCTION")
 KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
+_MOST_BYTES = 2**20
 MEANINGS: dict[str, str] = {
     name: " ".join(meaning.split())
     for name, meaning in loads(files("giftlib.sandbox").joinpath("settings.toml").read_text(encoding="utf-8")).items()
@@ -71,7 +76,7 @@ class Settings:
     partial_of_one: str = checked("as counted", one_of("as counted", "PARTIALLY_FILLED"))
     partial_status: str = checked("PARTIALLY_FILLED", one_of("PARTIALLY_FILLED", "FULFILLED"))
     production_test_types: str = checked("simulated", one_of("simulated", "ordinary"))
-    max_quantity: int = checked(10_000, COUNT)
+    max_quantity: int = checked(10_000, QUANTITY)
     text_quantity: str = checked("refused", one_of("refused", "read"))
     unknown_body_keys: str = checked("ignored", one_of("ignored", "refused"))
     order_ref: str = checked("ignored", one_of("ignored", "required"))
@@ -83,7 +88,7 @@ class Settings:
     check_stock: bool = checked(False, FLAG)
     category_key: str = checked("title", one_of("title", "name"))
     catalog_totals_in: str = checked("top", one_of("top", "meta"))
-    catalog_products: int = checked(6, COUNT)
+    catalog_products: int = checked(6, QUANTITY)
     product_id_key: str = checked("id", one_of("id", "_id"))
     available_field: bool = checked(False, FLAG)
     cost_field: bool = checked(False, FLAG)
@@ -131,7 +136,7 @@ class Settings:
         known = [declared.name for declared in fields(self)]
         for name in changes:
             if name not in known:
-                raise TypeError(f"unknown setting {name!r}; accepted are {', '.join(known)}")
+                raise TypeError(f"unknown setting {shortened(name)}; accepted are {', '.join(known)}")
         return type(self)(**{name: getattr(self, name) for name in known} | changes)
 
     def changes(self) -> dict[str, Any]:
@@ -163,8 +168,13 @@ class Settings:
     def read(cls, path: str | PathLike[str]) -> "Settings":
         """Read a settings file, made by `write` or by hand; a ValueError says what is wrong with it."""
         try:
-            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8"), parse_float=Decimal))
-        except (ValueError, RecursionError) as error:
+            require_regular(path)
+            with open(path, "rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            return cls.from_json(read_json(content, Decimal))
+        except ValueError as error:
             raise ValueError(f"{path} is no settings file: {error}") from None
 
     def write(self, path: str | PathLike[str]) -> None:

@@ -1,11 +1,16 @@
-"""Check what a setting, a field or a parameter of the emulator accepts, in words and as a test."""
+"""Check what a setting, a field or a parameter of the emulator accepts, and read JSON that anyone may have written."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
-from math import inf
+from math import inf, isfinite
 from numbers import Real
+from os import PathLike
+from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 
@@ -28,7 +33,7 @@ class Validator:
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted}, got {value!r}")
+            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}")
 
 
 def checked(default: Any, validator: Validator) -> Any:
@@ -71,6 +76,12 @@ def _is_money(value: Any) -> bool:
     return value.is_finite() and 0 <= value < 10**24 and not value.is_signed() and value == round(value, 2)
 
 
+def _is_seed(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.encode(errors="ignore").decode() == value  # no half of a surrogate pair
+    return isinstance(value, (int, float)) and isfinite(value)
+
+
 def _read_seconds(value: Any) -> Any:
     return inf if value == "inf" else float(value) if isinstance(value, Decimal) else value
 
@@ -83,18 +94,53 @@ def _read_prices(value: Any) -> Any:
     return {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value
 
 
+def read_json(content: bytes, number: Callable[[str], Any] = float) -> Any:
+    """Give what JSON says, numbers with a fraction or an exponent as `number` reads them.
+
+    ValueError, of one line and in bounded memory, for what is no JSON, and for what this says twice or without end.
+    """
+
+    def finite(text: str) -> Any:
+        with suppress(ArithmeticError):
+            if isfinite(float(text)):
+                return number(text)
+        raise ValueError("a number is not finite, or has too large an exponent")
+
+    try:
+        return json.loads(content, parse_float=finite, parse_constant=finite, object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it must be JSON: {error}") from None
+
+
+def require_regular(path: str | PathLike[str]) -> None:
+    """Raise a ValueError if something else than a file is there: reading a pipe or a device may never end."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError("it must be a regular file")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return content
+
+
 FLAG = Validator("True or False", lambda value: isinstance(value, bool))
 COUNT = whole_number(1)
+QUANTITY = whole_number(1, 10**6)
+"""Of cards in an order, of orders in one call, of products: all are shown or kept in memory together."""
 PROBABILITY = Validator("a probability from 0 to 1", lambda value: _in_range(value, 0, 1))
-ABOVE_ZERO_S = Validator(
-    "seconds above 0, at most 1e9", lambda value: _in_range(value, 0, 1e9) and value > 0, _read_seconds
-)
+ABOVE_ZERO_S = Validator("seconds from 1e-9 to 1e9", lambda value: _in_range(value, 1e-9, 1e9), _read_seconds)
 FINITE_S = Validator("seconds from 0 to 1e9", lambda value: _in_range(value, 0, 1e9), _read_seconds)
 ANY_S = Validator(
     "seconds from 0 to 1e9 or math.inf",
     lambda value: FINITE_S.accepts(value) or _in_range(value, inf, inf),
     _read_seconds,
 )
+INSTANCE = Validator(
+    "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
+)
+SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
 TEXT = Validator("a string that is not empty", lambda value: isinstance(value, str) and value != "")
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
 PRICES = Validator(

@@ -83,7 +83,7 @@ def test_deposit_and_reset(sandbox):
     ("name", "given", "expected"),
     [
         ("advance", {}, "seconds"),
-        ("advance", {"seconds": -1}, "seconds must be a number from 0 to 1e9, got -1"),
+        ("advance", {"seconds": -1}, "seconds must be seconds from 0 to 1e9, got -1"),
         ("advance", {"seconds": "1"}, "seconds must be"),
         ("advance", {"seconds": math.inf}, ""),
         ("faults", {"endpoint": "nowhere"}, "endpoint must be"),

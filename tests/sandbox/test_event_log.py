@@ -1,8 +1,11 @@
 """A sandbox's state in a file: saved, continued, and kept while it runs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,8 @@ from hypothesis import strategies as st
 from raw_http import QUIET, Caller
 from samples import PRODUCT
 
-from giftlib import SimulatedClock
-from giftlib.sandbox import Sandbox
+from giftlib import SimulatedClock, SystemClock
+from giftlib.sandbox import Sandbox, event_log
 
 PLAIN = QUIET | {"production_rate_limit_per_minute": None}
 
@@ -251,3 +254,104 @@ def test_reset_with_state(tmp_path):
     with Sandbox(state=tmp_path / "state") as sandbox:
         with pytest.raises(OSError, match="not reset"):
             sandbox.reset()
+
+
+def test_taken_over(tmp_path):
+    """Whoever gets the file, while others begin, sell and close with it, has every order sold before."""
+    path, sold, start = tmp_path / "state", [], Barrier(4)
+
+    def sell(number):
+        start.wait(timeout=5)
+        for _ in range(6):
+            while True:
+                with suppress(OSError), Sandbox(clock=SystemClock(), state=path, **PLAIN) as sandbox:
+                    assert list(sandbox.truth()) == sold
+                    sold.extend(sandbox.add_orders(1 + number % 2))
+                    break
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(sell, range(4)))
+    with Sandbox(state=path) as sandbox:
+        assert len(set(sold)) == 36 and list(sandbox.truth()) == sold
+
+
+@contextmanager
+def full_disk(path, room=0):
+    """A file system on which this file can grow by so many bytes only, and no other file beyond."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("room", [0, 1, 40])
+def test_full_disk(tmp_path, open_sandbox, caplog, room):
+    """An order that cannot be recorded is refused and not charged; when there is room again, all goes on."""
+    path = tmp_path / "state"
+    call = open_sandbox(state=path, control=True)
+    before = [call.order_id(), call.order_id(type_id="TEST_REFUND")]
+    balance = call.sandbox.client().balance()
+    with full_disk(path, room):
+        for _ in range(2):
+            refused = call.place()
+            assert (refused.status_code, refused.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+        for act in (lambda: call.sandbox.add_orders(3), lambda: call.sandbox.deposit(7), call.sandbox.add_key):
+            with pytest.raises(OSError, match="state cannot be written: File too large"):
+                act()
+        for name, body in (("orders", {}), ("deposit", {"amount": "7"})):
+            assert call(f"../_sandbox/{name}", "POST", json=body).status_code == 500
+        assert call.listed() == before[::-1] and list(call.sandbox.truth()) == before
+        assert call.sandbox.client().balance() == balance and len(call.sandbox.keys) == 1
+    assert caplog.messages == [f"an order was refused: {path} cannot be written: File too large"] * 2
+    orders = [*before, call.order_id()]
+    call.clock.sleep(20)
+    shown = seen(call.sandbox)
+    call.sandbox.close()
+    with Sandbox(state=path) as again:
+        assert list(again.truth()) == orders and seen(again) == shown
+
+
+def test_closed_on_full_disk(tmp_path):
+    """A sandbox closes on a full disk, and only the time of its end is lost."""
+    path = tmp_path / "state"
+    with Sandbox(state=path, **PLAIN) as sandbox, full_disk(path, 3):
+        with pytest.raises(OSError, match="cannot be written"):
+            sandbox.add_orders(1)
+        sandbox.close()
+    with Sandbox(state=path) as again:
+        assert again.truth() == {}
+
+
+def test_begun_on_full_disk(tmp_path):
+    """A state that cannot be written whole is not begun: a part of a history would be another one."""
+    path = tmp_path / "state"
+    with Sandbox(**PLAIN) as sandbox:
+        sandbox.add_orders(20)
+        sandbox.save(path)
+        (tmp_path / "small").write_bytes(path.read_bytes()[:600])
+        with full_disk(tmp_path / "small"):
+            for begin in (
+                lambda: sandbox.save(path),
+                lambda: Sandbox(state=tmp_path / "x", prices=dict.fromkeys(map(str, range(99)), 1)),
+            ):
+                with pytest.raises(OSError, match="cannot be written: File too large"):
+                    begin()
+    for name in ("state", "x"):
+        with Sandbox(state=tmp_path / name) as again:
+            assert again.truth() == {}
+
+
+def test_largest_file(tmp_path, monkeypatch):
+    """A state grows only as large as one that can be read."""
+    path = tmp_path / "state"
+    monkeypatch.setattr(event_log, "MOST_BYTES", 1000)
+    with Sandbox(state=path, **PLAIN) as sandbox:
+        with pytest.raises(OSError, match="cannot be written: File too large"):
+            sandbox.add_orders(1000)
+        sandbox.close()
+    with Sandbox(state=path) as again:
+        assert list(again.truth()) == list(sandbox.truth()) != []

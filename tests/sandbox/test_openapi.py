@@ -15,8 +15,8 @@ import test_contract as documented
 from jsonschema import Draft202012Validator, FormatChecker
 from samples import ORDER_ID, PRODUCT
 
-from giftlib.sandbox import Sandbox, Settings
-from giftlib.sandbox.openapi import describe
+from giftlib.sandbox import Sandbox, Settings, event_log
+from giftlib.sandbox.pages import describe
 
 EXAMPLES = os.environ.get("GIFTLIB_SCHEMATHESIS_EXAMPLES", "20")
 HYPHENS = {"path_style": "hyphens"}
@@ -232,7 +232,7 @@ def test_every_setting(read, settings):
     read(**{"fulfilment_s": 50, "lockout_attempts": 1000} | settings).walk()
 
 
-def test_every_response(read):
+def test_every_response(read, tmp_path, monkeypatch):
     """Every response that is described can occur."""
     at_work, blocked, busy = read(lockout_attempts=1000), read(lockout_attempts=1), read(rate_limit_per_minute=1)
     at_work.walk()
@@ -242,8 +242,11 @@ def test_every_response(read):
     for name in DEFAULT:
         blocked.ask(name, items.get(name, ""))
         busy.ask(name, items.get(name, ""))
+    full = read(state=tmp_path / "state")
+    monkeypatch.setattr(event_log, "MOST_BYTES", 0)
+    full.place("type_001", 1)
     described = {(name, status) for name, (_, _, operation) in DEFAULT.items() for status in operation["responses"]}
-    assert at_work.seen | blocked.seen | busy.seen == described
+    assert at_work.seen | blocked.seen | busy.seen | full.seen == described
 
 
 # The document

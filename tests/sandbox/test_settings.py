@@ -366,9 +366,9 @@ def test_plain_numbers(tmp_path):
         ('{"prices": {"a": "cheap"}}', "prices must be type ids with dinars .*, got {'a': 'cheap'}"),
         ('{"opening_balance": "NaN"}', "opening_balance must be dinars"),
         ('{"check_stock": "yes"}', "check_stock must be True or False, got 'yes'"),
-        ('{"opening_balance": 1e400}', "opening_balance must be dinars"),
+        ('{"opening_balance": 1e400}', "a number is not finite"),
         ('{"test_type_price": -0.0}', "test_type_price must be dinars"),
-        ('{"lockout_s": 1e12}', "lockout_s must be seconds above 0, at most 1e9"),
+        ('{"lockout_s": 1e12}', "lockout_s must be seconds from 1e-9 to 1e9"),
     ],
 )
 def test_bad_file(tmp_path, content, expected):
