@@ -1,5 +1,6 @@
-"""Draw the parts of the plots: axes and legend, the curve of an estimate, the censoring intervals below it."""
+"""Draw the parts of the plots: axes and legend, texts, the curve of an estimate, the censoring intervals below it."""
 
+import unicodedata
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,22 @@ def finish(ax: Axes, grid: Literal["x", "y", "both"]) -> Axes:
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, fontsize=9)
     return ax
+
+
+def plain(text: Any) -> str:
+    """Make a text of the data one that is drawn as it is: no mathematics, on one line, 32 characters at most.
+
+    >>> plain("two\\nlines"), plain("x" * 99)
+    ('two\\\\nlines', 'xxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxx')
+    """
+    shown = "".join(
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else repr(char)[1:-1] for char in str(text)
+    )
+    if len(shown) > 32:
+        shown = f"{shown[:20]}…{shown[-11:]}"
+    if plt.rcParams["text.parse_math"]:
+        shown = shown.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # a legend leaves out what begins with an underscore
 
 
 def band(ax: Axes, estimate: FulfilmentCurve, color: str, right: float) -> None:

@@ -67,7 +67,7 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
             ax.scatter(polls["elapsed_s"][shown], rows[shown], s=size, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), ceil(len(ids) / 40))
-    labels = [order if len(order) <= 12 else f"…{order[-6:]}" for order in ids[list(ticks)].astype(str)]
+    labels = [draw.plain(order if len(order) <= 12 else f"…{order[-6:]}") for order in ids[list(ticks)].astype(str)]
     ax.set_yticks(ticks, labels, fontsize=8)
     ax.set(xlabel="seconds since placement", ylabel="order", xlim=(-0.02 * right, right), ylim=(len(ids) - 0.4, -0.6))
     return draw.finish(ax, grid="x")
@@ -98,7 +98,7 @@ def plot_time_to_fulfilment(
     for place, ((group, curve), style) in enumerate(zip(curves.items(), cycle(draw.GROUPS))):
         if by is None and curve.n >= FEWEST_FOR_BAND:
             draw.band(ax, curve, style[0], right)
-        label = f"{group} ({curve.n} orders,\n{curve.n - curve.n_final} open)"
+        label = f"{draw.plain(group)} ({curve.n} orders,\n{curve.n - curve.n_final} open)"
         draw.curve(ax, curve, "estimate\n(box: not identified)" if by is None else label, style, right)
         draw.intervals(ax, curve, style[0], -0.03 - 0.22 * place / len(curves), 0.2 / len(curves), right)
     if naive and by is None:
@@ -138,7 +138,8 @@ def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", 
         end = (charged.iloc[row] + refunded.iloc[row], row)
         text = "\n".join(parts) or "nothing"
         ax.annotate(text, end, xytext=(5, 0), textcoords="offset points", va="center", fontsize=8)
-    ax.set_yticks(rows, [" / ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in totals.index])
+    names = [" / ".join(map(str, key)) if isinstance(key, tuple) else key for key in totals.index]
+    ax.set_yticks(rows, [draw.plain(name) for name in names])
     ax.set(xlabel="dinars", xlim=(0, max([*(charged + refunded), 1]) * 1.3), ylim=(len(totals) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     return draw.finish(ax, grid="x")
@@ -163,13 +164,15 @@ def plot_schedule_tradeoff(table: pd.DataFrame, *, front: pd.DataFrame | None = 
     if front is not None:
         best = front.sort_values("requests_per_order")
         ax.plot(best["requests_per_order"], best["mean_delay_s"], color="0.35", linewidth=1.2, label="best possible")
+    limits = {axis: max([*table[axis], 0.1]) for axis in columns[1:]}
     points = table[columns].itertuples(index=False)
     ranks = table["requests_per_order"].rank(method="first")
     for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_SHAPES), cycle(draw.GROUPS)):
         ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors="black", linewidths=0.6, zorder=3)
-        offset = (8, 4) if rank % 2 else (8, -12)  # so that neighbours' names do not overlap
-        ax.annotate(str(name), (x, y), xytext=offset, textcoords="offset points", fontsize=9)
-    limits = {axis: max([*table[axis], 0.1]) for axis in columns[1:]}
+        above = rank % 2 or y < limits["mean_delay_s"] / 10  # so that neighbours' names do not overlap
+        side, shift = ("right", -8) if x > limits["requests_per_order"] / 2 else ("left", 8)
+        offset = (shift, 4 if above else -12)
+        ax.annotate(draw.plain(name), (x, y), xytext=offset, textcoords="offset points", fontsize=9, ha=side)
     ax.set(xlim=(0, limits["requests_per_order"] * 1.25), ylim=(0, limits["mean_delay_s"] * 1.15))
     ax.set(xlabel="requests per order", ylabel="mean delay in seconds")
     return draw.finish(ax, grid="both")

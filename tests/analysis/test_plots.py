@@ -1,5 +1,6 @@
 from decimal import Decimal
 from math import inf
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -263,6 +264,50 @@ def test_front_line():
     front = pd.DataFrame({"requests_per_order": [4.0, 2.0], "mean_delay_s": [1.5, 3.5]})
     (line,) = plot_schedule_tradeoff(TRADEOFF, front=front).lines
     assert [tuple(point) for point in line.get_xydata()] == [(2, 3.5), (4, 1.5)]
+
+
+TEXTS = {
+    **{text: text for text in ("US$ 10", "a$b$c", r"$\frac{", r"\$", "100 %", "^", "\\", "<b>&", "--", "אבג", "😀")},
+    "_x": " _x",
+    "x\ny\t": r"x\ny\t",
+    "\x01\u202e": r"\x01\u202e",
+    "W" * 1000: "W" * 20 + "…" + "W" * 11,
+}
+LABELLED = {
+    "timelines": (lambda text: plot_poll_timelines(POLLS.assign(order_id=text)), "{}"),
+    "fulfilment": (lambda text: plot_time_to_fulfilment(ORDERS.assign(t=text), by="t"), "{} (4 orders,"),
+    "refunds": (lambda text: plot_refund_totals(ORDERS.assign(t=text), by="t"), "{}"),
+    "refunds by two": (lambda text: plot_refund_totals(ORDERS.assign(t=text, u=1), by=["u", "t"]), "1 / {}"),
+    "tradeoff": (lambda text: plot_schedule_tradeoff(TRADEOFF.assign(schedule=text)), "{}"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("plot", LABELLED)
+def test_texts(plot, text, tmp_path):
+    """A text of the data is drawn as it is, in a picture that a browser can read and in which there is room for it."""
+    draw, around = LABELLED[plot]
+    ax = draw(text)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        ax.figure.savefig(tmp_path / "figure.svg")
+    texts = {(element.text or "").strip() for element in ElementTree.parse(tmp_path / "figure.svg").iter()}
+    assert ax.get_window_extent().width > 200
+    whole = around.format(TEXTS[text] if around != "1 / {}" else TEXTS[text].strip()).strip()
+    shortened = {"timelines": "…WWWWWW", "refunds by two": f"1 / {'W' * 16}…{'W' * 11}"}
+    assert (shortened.get(plot, whole) if len(text) > 32 else whole) in texts
+
+
+def test_schedule_names_inside():
+    """The names of schedules, long ones too, are inside the axes."""
+    table = pd.DataFrame({"schedule": [f"exponential({'1, ' * 20})"] * 6, "requests_per_order": [1, 2, 3, 4, 5, 6.0]})
+    ax = plot_schedule_tradeoff(table.assign(mean_delay_s=[9.0, 6, 3, 1, 0.1, 0]))
+    ax.figure.draw_without_rendering()
+    frame = ax.get_window_extent()
+    for text in ax.texts:
+        extent = text.get_window_extent()
+        assert frame.x0 <= extent.x0 and extent.x1 <= frame.x1
+        assert frame.y0 - 1 <= extent.y0 and extent.y1 <= frame.y1 + 1
 
 
 @pytest.mark.parametrize(
