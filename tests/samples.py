@@ -16,6 +16,7 @@ BALANCE = success({"balance": 1})
 SANDBOX_KEY = reply(
     {"success": True, "data": {"username": "+213665983439", "apiKey": {"key": KEY, "type": "SANDBOX"}}},
     Date="Thu, 01 Jan 2026 00:00:00 GMT",
+    Connection="close",
 )
 
 FULFILLED = {

@@ -207,7 +207,7 @@ poll_order_until_complete(place_order("{PRODUCT}", "type_001", 2, journal=journa
         monkeypatch.setenv("ONECLICKDZ_BASE_URL", vendor.url)
         assert main(["report", "--notebooks", str(tmp_path), "--out", str(out)]) == 0
     description = "Emulator: measured on an emulator; not the vendor's figures."
-    assert description in head_of(out)
+    assert description in unescape(head_of(out))
     with Journal(out / "journal.sqlite") as journal:
         [source] = sources_of(metadata_of(out / "journal.sqlite"), journal.orders(), journal.sources())
     assert (source.description, len(source.orders)) == (description, 1)
