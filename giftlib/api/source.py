@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from giftlib.clock import Clock
 
@@ -10,6 +11,8 @@ INSTANCE_HEADER = "X-Emulator-Instance"
 """An emulator names itself in it: two that were started with the same seed give the same ids to different orders."""
 _DRIFT = 1e-3
 """The most by which two clocks are taken to go apart, as a part of the time that passes."""
+_IN_STEP_S = 10.0
+"""After so many seconds of agreement the clocks are taken to keep pace."""
 
 
 @dataclass(frozen=True)
@@ -59,29 +62,40 @@ class Source:
 class ApiClock:
     """Know the API's time within bounds, from the times in its responses and the monotonic clock here.
 
-    Neither a wrong wall clock here nor one that is stepped matters.
+    Neither a wrong wall clock here nor one that is stepped matters. Where the monotonic clock does not keep pace with
+    the API's, as in a simulation, it is certain only that it is later there than in the last response.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._bounds: tuple[float, float, float] | None = None  # of the API's time less monotonic time, and since when
+        self._written = 0.0
+        self._in_step_s = 0.0
 
     def observe(self, written: datetime, resolution: timedelta, sent: float) -> None:
         """Take in the time that a response just received has, whose request was sent at `sent` in monotonic seconds."""
-        now, at_least = self._clock.monotonic(), written.timestamp()
-        lowest, highest = at_least - now, at_least + resolution.total_seconds() - sent
+        now, self._written = self._clock.monotonic(), written.timestamp()
+        lowest, highest = self._written - now, self._written + resolution.total_seconds() - sent
         if self._bounds is not None:
-            low, high, since = self._bounds
-            margin = _DRIFT * (now - since)
-            if max(low - margin, lowest) <= min(high + margin, highest):  # else the API's clock was stepped
-                lowest, highest = max(low - margin, lowest), min(high + margin, highest)
+            low, high = self._widened(now)
+            if max(low, lowest) <= min(high, highest):
+                self._in_step_s += now - self._bounds[2]
+                lowest, highest = max(low, lowest), min(high, highest)
+            else:
+                self._in_step_s = -inf
         self._bounds = lowest, highest, now
 
     def now(self) -> tuple[datetime, datetime] | None:
         """Return the earliest and the latest that it can be there; None if no response had a time."""
         if self._bounds is None:
             return None
-        low, high, since = self._bounds
         now = self._clock.monotonic()
+        low, high = self._widened(now)
+        earliest = now + low if self._in_step_s >= _IN_STEP_S else self._written
+        return datetime.fromtimestamp(earliest, UTC), datetime.fromtimestamp(max(now + high, earliest), UTC)
+
+    def _widened(self, now: float) -> tuple[float, float]:
+        assert self._bounds is not None
+        low, high, since = self._bounds
         margin = _DRIFT * (now - since)
-        return datetime.fromtimestamp(now + low - margin, UTC), datetime.fromtimestamp(now + high + margin, UTC)
+        return low - margin, high + margin

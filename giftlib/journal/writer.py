@@ -15,8 +15,8 @@ from .poll import Poll
 from .tables import PATIENCE_S, Database, from_us, to_us
 
 _OF_REF = """
-SELECT intent, state, product_id, type_id, quantity, kind, host, account, key_type, instance, order_id, is_final
-FROM intents JOIN sources USING (source) LEFT JOIN orders ON number = placed WHERE ref = ?
+SELECT intent, state, i.product_id, i.type_id, i.quantity, kind, host, account, key_type, instance, order_id, is_final
+FROM intents AS i JOIN sources USING (source) LEFT JOIN orders ON number = placed WHERE ref = ?
 """
 _ADOPT = """
 UPDATE OR IGNORE orders SET source = :source

@@ -86,7 +86,9 @@ class Backend:
     def history(self) -> Iterator[Event]:
         """Give all that has happened, in its order."""
         for entry in self._log:
-            yield entry if isinstance(entry, Event) else _placed(self._environment_of(entry), entry)
+            if isinstance(entry, Order):
+                entry = _placed(next(name for name in KEY_TYPES if entry.id in self.accounts[name].orders), entry)
+            yield entry
 
     def replay(self, event: Event) -> None:
         """Let an event happen again, as it did."""
@@ -112,9 +114,6 @@ class Backend:
     def _record(self, event: Event) -> None:
         self.on_event(event)
         self._log.append(event)
-
-    def _environment_of(self, order: Order) -> str:
-        return next(name for name, account in self.accounts.items() if order.id in account.orders)
 
 
 def _placed(environment: str, order: Order) -> Event:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 from tomllib import loads
+from typing import Any
 
 SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 
@@ -24,6 +25,11 @@ class Product:
     types: tuple[Type, ...]
     region: str | None = None
     enabled: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object that the catalogue shows."""
+        region = {} if self.region is None else {"region": self.region}
+        return {"id": self.id, "title": self.title, "enabled": self.enabled, **region}
 
 
 _SOURCE = files("giftlib.sandbox").joinpath("catalog.toml").read_text(encoding="utf-8")

@@ -39,9 +39,7 @@ class Emulator:
 
     @property
     def instance(self) -> str:
-        """The header `X-Emulator-Instance` of every response: 32 hexadecimal digits, new for each sandbox.
-
-        One that goes on from a state keeps it, `reset` replaces it. An order's id means an order of this instance only.
+        """The header `X-Emulator-Instance` of every response; kept in a state, replaced by `reset`.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:
@@ -146,9 +144,7 @@ class Emulator:
             return list(self._service.records)
 
     def reset(self) -> None:
-        """Start again as a new `instance` without orders, faults and requests; keys and clock stay.
-
-        OSError if the state is in a file.
+        """Start again as a new `instance`, with the same keys and clock. OSError if the state is in a file.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:

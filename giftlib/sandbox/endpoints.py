@@ -13,7 +13,6 @@ from giftlib.clock import Timestamp
 from .account import BalanceTooLow, OutOfStock
 from .auth import Key
 from .backend import Backend, NotRecorded
-from .catalog import Product
 from .orders import Page, unix_ms
 from .responses import ErrorResponse, Request, Result
 from .settings import Settings
@@ -57,7 +56,7 @@ class Endpoints:
     def catalog(self, call: Call) -> Result:
         catalog = self._backend.accounts[call.key.type].catalog
         categories = [
-            {self._settings.category_key: title, "products": [_catalog_row(product) for product in products]}
+            {self._settings.category_key: title, "products": [product.to_json() for product in products]}
             for title, products in catalog.categories.items()
         ]
         totals = {"totalCategories": len(catalog.categories), "totalProducts": len(catalog.products)}
@@ -130,11 +129,6 @@ class Endpoints:
         if self._settings.malformed_id == "ERR_VALIDATION" and not re.fullmatch("[0-9a-fA-F]{24}", item_id):
             return invalid("the id must be 24 hexadecimal digits")
         return ErrorResponse(404, "NOT_FOUND", message)
-
-
-def _catalog_row(product: Product) -> dict[str, Any]:
-    region = {} if product.region is None else {"region": product.region}
-    return {"id": product.id, "title": product.title, "enabled": product.enabled, **region}
 
 
 class OrderRequest(NamedTuple):

@@ -13,24 +13,7 @@ from textwrap import wrap
 from tomllib import loads
 from typing import Any
 
-from .validators import (
-    ABOVE_ZERO_S,
-    ADDRESSES,
-    ANY_S,
-    COUNT,
-    FINITE_S,
-    FLAG,
-    MONEY,
-    PRICES,
-    QUANTITY,
-    check_fields,
-    checked,
-    default_of,
-    one_of,
-    read_json,
-    require_regular,
-    shortened,
-)
+from . import validators as v
 
 KEY_TYPES = ("SANDBOX", "PRODUCTION")
 KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
@@ -55,72 +38,72 @@ class Settings:
     {'latency_s': 0.2, 'partial_rounding': 'up'}
     """
 
-    fulfilment_median_s: float = checked(10.0, ABOVE_ZERO_S)
-    fulfilment_p95_s: float = checked(30.0, ABOVE_ZERO_S)
-    fulfilment_s: float | None = checked(None, ANY_S.or_none())
-    latency_median_s: float = checked(0.15, ABOVE_ZERO_S)
-    latency_p95_s: float = checked(0.4, ABOVE_ZERO_S)
-    latency_s: float | None = checked(None, FINITE_S.or_none())
-    rate_limit_per_minute: int | None = checked(60, COUNT.or_none())
-    production_rate_limit_per_minute: int | None = checked(120, COUNT.or_none())
-    lockout_attempts: int = checked(5, COUNT)
-    lockout_s: float = checked(900.0, ABOVE_ZERO_S)
-    attempts_left_in: str = checked("details", one_of("details", "message"))
-    bad_key_code: str = checked("INVALID_ACCESS_TOKEN", one_of("INVALID_ACCESS_TOKEN", "ERR_AUTH"))
-    key_type: str = checked("SANDBOX", one_of(*KEY_TYPES))
-    key_scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
-    allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
-    key_style: str = checked("uuid", one_of("uuid", "sk"))
-    validate_shape: str = checked("reference", one_of("reference", "quickstart", "bills"))
-    partial_rounding: str = checked("down", one_of("down", "up"))
-    partial_of_one: str = checked("as counted", one_of("as counted", "PARTIALLY_FILLED"))
-    partial_status: str = checked("PARTIALLY_FILLED", one_of("PARTIALLY_FILLED", "FULFILLED"))
-    production_test_types: str = checked("simulated", one_of("simulated", "ordinary"))
-    max_quantity: int = checked(10_000, QUANTITY)
-    text_quantity: str = checked("refused", one_of("refused", "read"))
-    unknown_body_keys: str = checked("ignored", one_of("ignored", "refused"))
-    order_ref: str = checked("ignored", one_of("ignored", "required"))
-    card_serials: str = checked("numbered", one_of("numbered", "empty", "missing"))
-    prices: Mapping[str, Decimal] = checked({}, PRICES)
-    known_type_price: Decimal | None = checked(None, MONEY.or_none())
-    test_type_price: Decimal = checked(Decimal(490), MONEY)
-    unknown_type_price: Decimal = checked(Decimal(0), MONEY)
-    check_stock: bool = checked(False, FLAG)
-    category_key: str = checked("title", one_of("title", "name"))
-    catalog_totals_in: str = checked("top", one_of("top", "meta"))
-    catalog_products: int = checked(6, QUANTITY)
-    product_id_key: str = checked("id", one_of("id", "_id"))
-    available_field: bool = checked(False, FLAG)
-    cost_field: bool = checked(False, FLAG)
-    path_style: str = checked("camelCase", one_of("camelCase", "hyphens"))
-    final_order_has_type: bool = checked(False, FLAG)
-    malformed_id: str = checked("NOT_FOUND", one_of("NOT_FOUND", "ERR_VALIDATION"))
-    sample_order: bool = checked(True, FLAG)
-    list_order: str = checked("newest first", one_of("newest first", "oldest first"))
-    list_lag_s: float = checked(0.0, FINITE_S)
-    list_hides_s: float = checked(0.0, FINITE_S)
-    list_mixes_environments: bool = checked(False, FLAG)
-    list_needs_both_ends: bool = checked(False, FLAG)
-    large_page: str = checked("refused", one_of("refused", "clamped"))
-    page_overflow: str = checked("empty", one_of("empty", "refused"))
-    opening_balance: Decimal = checked(Decimal("10000000.00"), MONEY)
-    balance_moves: bool = checked(True, FLAG)
-    check_balance: bool = checked(True, FLAG)
-    transactions_listed: bool = checked(True, FLAG)
-    refunds: str = checked("credited", one_of("credited", "missing", "late", "doubled"))
-    balance_code: str = checked("INSUFFICIENT_BALANCE", one_of("INSUFFICIENT_BALANCE", "NO_BALANCE"))
-    balance_currency: bool = checked(False, FLAG)
-    code_separator: str = checked("_", one_of("_", "-"))
-    message_at: str = checked("error", one_of("error", "top"))
-    request_id_in: str = checked("documented", one_of("documented", "always", "never"))
-    request_id_style: str = checked("req_time_number", one_of("req_time_number", "req-number"))
+    fulfilment_median_s: float = v.checked(10.0, v.ABOVE_ZERO_S)
+    fulfilment_p95_s: float = v.checked(30.0, v.ABOVE_ZERO_S)
+    fulfilment_s: float | None = v.checked(None, v.ANY_S.or_none())
+    latency_median_s: float = v.checked(0.15, v.ABOVE_ZERO_S)
+    latency_p95_s: float = v.checked(0.4, v.ABOVE_ZERO_S)
+    latency_s: float | None = v.checked(None, v.FINITE_S.or_none())
+    rate_limit_per_minute: int | None = v.checked(60, v.COUNT.or_none())
+    production_rate_limit_per_minute: int | None = v.checked(120, v.COUNT.or_none())
+    lockout_attempts: int = v.checked(5, v.COUNT)
+    lockout_s: float = v.checked(900.0, v.ABOVE_ZERO_S)
+    attempts_left_in: str = v.checked("details", v.one_of("details", "message"))
+    bad_key_code: str = v.checked("INVALID_ACCESS_TOKEN", v.one_of("INVALID_ACCESS_TOKEN", "ERR_AUTH"))
+    key_type: str = v.checked("SANDBOX", v.one_of(*KEY_TYPES))
+    key_scope: str = v.checked("READ-WRITE", v.one_of(*KEY_SCOPES))
+    allowed_ips: tuple[str, ...] = v.checked((), v.ADDRESSES)
+    key_style: str = v.checked("uuid", v.one_of("uuid", "sk"))
+    validate_shape: str = v.checked("reference", v.one_of("reference", "quickstart", "bills"))
+    partial_rounding: str = v.checked("down", v.one_of("down", "up"))
+    partial_of_one: str = v.checked("as counted", v.one_of("as counted", "PARTIALLY_FILLED"))
+    partial_status: str = v.checked("PARTIALLY_FILLED", v.one_of("PARTIALLY_FILLED", "FULFILLED"))
+    production_test_types: str = v.checked("simulated", v.one_of("simulated", "ordinary"))
+    max_quantity: int = v.checked(10_000, v.QUANTITY)
+    text_quantity: str = v.checked("refused", v.one_of("refused", "read"))
+    unknown_body_keys: str = v.checked("ignored", v.one_of("ignored", "refused"))
+    order_ref: str = v.checked("ignored", v.one_of("ignored", "required"))
+    card_serials: str = v.checked("numbered", v.one_of("numbered", "empty", "missing"))
+    prices: Mapping[str, Decimal] = v.checked({}, v.PRICES)
+    known_type_price: Decimal | None = v.checked(None, v.MONEY.or_none())
+    test_type_price: Decimal = v.checked(Decimal(490), v.MONEY)
+    unknown_type_price: Decimal = v.checked(Decimal(0), v.MONEY)
+    check_stock: bool = v.checked(False, v.FLAG)
+    category_key: str = v.checked("title", v.one_of("title", "name"))
+    catalog_totals_in: str = v.checked("top", v.one_of("top", "meta"))
+    catalog_products: int = v.checked(6, v.QUANTITY)
+    product_id_key: str = v.checked("id", v.one_of("id", "_id"))
+    available_field: bool = v.checked(False, v.FLAG)
+    cost_field: bool = v.checked(False, v.FLAG)
+    path_style: str = v.checked("camelCase", v.one_of("camelCase", "hyphens"))
+    final_order_has_type: bool = v.checked(False, v.FLAG)
+    malformed_id: str = v.checked("NOT_FOUND", v.one_of("NOT_FOUND", "ERR_VALIDATION"))
+    sample_order: bool = v.checked(True, v.FLAG)
+    list_order: str = v.checked("newest first", v.one_of("newest first", "oldest first"))
+    list_lag_s: float = v.checked(0.0, v.FINITE_S)
+    list_hides_s: float = v.checked(0.0, v.FINITE_S)
+    list_mixes_environments: bool = v.checked(False, v.FLAG)
+    list_needs_both_ends: bool = v.checked(False, v.FLAG)
+    large_page: str = v.checked("refused", v.one_of("refused", "clamped"))
+    page_overflow: str = v.checked("empty", v.one_of("empty", "refused"))
+    opening_balance: Decimal = v.checked(Decimal("10000000.00"), v.MONEY)
+    balance_moves: bool = v.checked(True, v.FLAG)
+    check_balance: bool = v.checked(True, v.FLAG)
+    transactions_listed: bool = v.checked(True, v.FLAG)
+    refunds: str = v.checked("credited", v.one_of("credited", "missing", "late", "doubled"))
+    balance_code: str = v.checked("INSUFFICIENT_BALANCE", v.one_of("INSUFFICIENT_BALANCE", "NO_BALANCE"))
+    balance_currency: bool = v.checked(False, v.FLAG)
+    code_separator: str = v.checked("_", v.one_of("_", "-"))
+    message_at: str = v.checked("error", v.one_of("error", "top"))
+    request_id_in: str = v.checked("documented", v.one_of("documented", "always", "never"))
+    request_id_style: str = v.checked("req_time_number", v.one_of("req_time_number", "req-number"))
 
     def __post_init__(self) -> None:
         if isinstance(self.allowed_ips, list):
             object.__setattr__(self, "allowed_ips", tuple(self.allowed_ips))
         if isinstance(self.prices, Mapping):
             object.__setattr__(self, "prices", dict(self.prices))
-        check_fields(self)
+        v.check_fields(self)
         for name in ("fulfilment", "latency"):
             median, p95 = (getattr(self, f"{name}_{quantile}_s") for quantile in ("median", "p95"))
             if p95 < median:
@@ -136,16 +119,13 @@ class Settings:
         known = [declared.name for declared in fields(self)]
         for name in changes:
             if name not in known:
-                raise TypeError(f"unknown setting {shortened(name)}; accepted are {', '.join(known)}")
+                raise TypeError(f"unknown setting {v.shortened(name)}; accepted are {', '.join(known)}")
         return type(self)(**{name: getattr(self, name) for name in known} | changes)
 
     def changes(self) -> dict[str, Any]:
         """Give the settings that differ from their defaults, by name."""
-        return {
-            declared.name: value
-            for declared in fields(self)
-            if (value := getattr(self, declared.name)) != default_of(declared)
-        }
+        defaults = vars(type(self)())
+        return {name: value for name, value in vars(self).items() if value != defaults[name]}
 
     @classmethod
     def from_json(cls, given: Any) -> "Settings":
@@ -168,12 +148,12 @@ class Settings:
     def read(cls, path: str | PathLike[str]) -> "Settings":
         """Read a settings file, made by `write` or by hand; a ValueError says what is wrong with it."""
         try:
-            require_regular(path)
+            v.require_regular(path)
             with open(path, "rb") as file:
                 content = file.read(_MOST_BYTES + 1)
             if len(content) > _MOST_BYTES:
                 raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-            return cls.from_json(read_json(content, Decimal))
+            return cls.from_json(v.read_json(content, Decimal))
         except ValueError as error:
             raise ValueError(f"{path} is no settings file: {error}") from None
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from math import inf, isfinite
 from numbers import Real
@@ -49,11 +49,6 @@ def check_fields(instance: Any) -> None:
             declared.metadata["validator"].check(declared.name, getattr(instance, declared.name))
 
 
-def default_of(declared: Any) -> Any:
-    """Give the default of a dataclass field."""
-    return declared.default_factory() if declared.default is MISSING else declared.default
-
-
 def one_of(*choices: str) -> Validator:
     """Accept one of these strings."""
     return Validator(" or ".join(choices), lambda value: value in choices)
@@ -79,7 +74,7 @@ def _is_money(value: Any) -> bool:
 def _is_seed(value: Any) -> bool:
     if isinstance(value, str):
         return value.encode(errors="ignore").decode() == value  # no half of a surrogate pair
-    return isinstance(value, (int, float)) and isfinite(value)
+    return isinstance(value, int) or (isinstance(value, float) and isfinite(value))
 
 
 def _read_seconds(value: Any) -> Any:

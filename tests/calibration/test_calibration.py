@@ -129,7 +129,9 @@ def test_plain_findings(usual):
     found = usual[0].table().set_index("setting")["found"]
     assert found["quantity 0"] == "400 ERR_VALIDATION"
     assert found["unknown product id"] == "404 NOT_FOUND"
-    assert found["headers"] == "access-control-allow-origin, content-length, content-type, x-request-id"
+    assert found["headers"] == (
+        "access-control-allow-origin, content-length, content-type, date, x-emulator-instance, x-request-id"
+    )
 
 
 def test_journal(usual):
