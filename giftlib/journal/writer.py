@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from giftlib.api import JournalError, Order, OrderOutcomeUnknownError, OrderRequest, Source, check_id
@@ -92,7 +92,7 @@ class JournalWriter:
         """
         wanted = (request.product_id, request.type_id, request.quantity)
         with self._database.writing() as db:
-            held = self._of_ref(db, request, source)
+            held = _held(_row_of(db, request), request, source)
             if held is not None and not held.is_new:
                 return held
             values = ("intended", *wanted, self._run, to_us(sent.utc), sent.monotonic, to_us(earliest), to_us(latest))
@@ -107,7 +107,8 @@ class JournalWriter:
     def check_ref(self, request: OrderRequest, source: Source) -> None:
         """Raise ValueError if its `ref` stands for another request, JournalError if it was made of another source."""
         with self._database.reading() as db:
-            self._of_ref(db, request, source)
+            row = _row_of(db, request)
+        _held(row, request, source)
 
     def placed(self, intent: int, order_id: str, received: Timestamp, source: Source) -> None:
         """Record that the intent became this order; an order claimed for another intent by mistake is taken back."""
@@ -186,17 +187,17 @@ class JournalWriter:
         for order_id in order_ids:
             check_id("order_ids", order_id)
         with self._database.writing(timeout) as db:
-            number = _number_of(db, source)
+            number = _number_of(db, source, add=False)
             for order_id in order_ids:
                 others = db.execute(
                     "SELECT source, kind, host, account, key_type, instance FROM orders JOIN sources USING (source)"
-                    " WHERE order_id = ? ORDER BY source != ?, kind != 'unknown'",
+                    " WHERE order_id = ? ORDER BY source IS NOT ?, kind != 'unknown'",
                     (order_id, number),
                 ).fetchone()
                 if others and source.kind != "unknown" and others[0] != number and others[1] != "unknown":
                     raise _of_another_source(f"order {order_id}", Source(*others[1:]), source)
                 if not others:
-                    _add(db, number, [order_id])
+                    _add(db, _number_of(db, source), [order_id])
 
     def record(self, *polls: Poll, source: Source = Source(), timeout: float = PATIENCE_S) -> None:  # noqa: B008
         """Keep polls and what they reported of their orders. An order once seen final stays as it was then.
@@ -204,7 +205,7 @@ class JournalWriter:
         A failed poll of an order that this source is not known to have is not kept.
         """
         with self._database.writing(timeout) as db:
-            number = _number_of(db, source)
+            number = _number_of(db, source, add=any(poll.order is not None for poll in polls))
             seen = [(poll.order_id, order) for poll in polls if (order := poll.order) is not None]
             _adopt(db, number, seen)
             _add(db, number, (order_id for order_id, _ in seen))
@@ -220,19 +221,24 @@ class JournalWriter:
                  json.dumps(order.problems), number, order_id) for order_id, order in seen
             ])  # fmt: skip
 
-    def _of_ref(self, db: sqlite3.Connection, request: OrderRequest, source: Source) -> Begun | None:
-        row = request.ref and db.execute(_OF_REF, (request.ref,)).fetchone()
-        if not row:
-            return None
-        (intent, state, *goods), place, (order_id, is_final) = row[:5], Source(*row[5:10]), row[10:]
-        if goods != [request.product_id, request.type_id, request.quantity]:
-            raise ValueError(
-                f"ref {request.ref!r} stands for {goods[2]} x {goods[1]} of product {goods[0]} in this journal, "
-                f"got {request.quantity} x {request.type_id} of product {request.product_id}"
-            )
-        if place != source:
-            raise _of_another_source(f"the order with ref {request.ref!r}", place, source)
-        return Begun(intent, state == "not placed", order_id, bool(is_final))
+
+def _row_of(db: sqlite3.Connection, request: OrderRequest) -> Any:
+    return request.ref and db.execute(_OF_REF, (request.ref,)).fetchone()
+
+
+def _held(row: Any, request: OrderRequest, source: Source) -> Begun | None:
+    """Return what the journal has for a ref, None if nothing; raise as `check_ref` does."""
+    if not row:
+        return None
+    (intent, state, *goods), place, (order_id, is_final) = row[:5], Source(*row[5:10]), row[10:]
+    if goods != [request.product_id, request.type_id, request.quantity]:
+        raise ValueError(
+            f"ref {request.ref!r} stands for {goods[2]} x {goods[1]} of product {goods[0]} in this journal, "
+            f"got {request.quantity} x {request.type_id} of product {request.product_id}"
+        )
+    if place != source:
+        raise _of_another_source(f"the order with ref {request.ref!r}", place, source)
+    return Begun(intent, state == "not placed", order_id, bool(is_final))
 
 
 def _number_of(db: sqlite3.Connection, source: Source, *, add: bool = True) -> int | None:

@@ -4,9 +4,10 @@ The API takes no reference of ours, so an order is recognised by what was ordere
 API's own clock: not before it was sent, and not long after it was given up.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 import pandas as pd
@@ -50,7 +51,7 @@ def find_order(
     period = _Period.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
     return [
         order
-        for order in _all_orders(current_client(client), period.since, period.until, tries)
+        for order in _all_orders(current_client(client), period.since, period.until, tries)[0]
         if order.order_id not in known and _goods(order) == _goods(lost) and period.may_have(order)
     ]
 
@@ -83,9 +84,9 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     candidates: dict[int, list[str | None]] = {}
     searches = [_Search(lost, _Period.of(lost.error)) for lost in journal.lost_orders(client.source)]
     for group in _overlapping(searches, lambda period: period.until):
-        now, known = client.api_time()[0], journal.placed_ids(client.source)
         until = max(search.period.until for search in group)
-        listed = list(_all_orders(client, group[0].period.since, until, tries))
+        listed, now = _all_orders(client, group[0].period.since, until, tries)
+        known = journal.placed_ids(client.source)
         for goods in {_goods(search.lost) for search in group}:
             orders = [order for order in listed if _goods(order) == goods and order.order_id not in known]
             alike = [search for search in group if _goods(search.lost) == goods]
@@ -178,19 +179,28 @@ def _matched(cluster: list[_Search], orders: list[Order]) -> dict[int, Order]:
     return matched
 
 
-def _all_orders(client: Client, since: datetime, until: datetime, tries: int) -> Iterator[Order]:
-    """Yield each order with an id once: the pages of a list that grows overlap; a page without new ones is the last."""
-    number, pages, seen = 1, 1, set[str]()
-    while number <= pages:
+def _all_orders(
+    client: Client, since: datetime, until: datetime, tries: int
+) -> tuple[Collection[Order], datetime | None]:
+    """Return each order with an id once, and the earliest that it was by the API's clock when the list was read.
+
+    The pages of a list that grows overlap; a page without new orders is the last.
+    """
+    found: dict[str, Order] = {}
+    read_at, pages = None, 1
+    for number in count(1):
+        if number > pages:
+            break
         if number > _MOST_PAGES:
             reason = f"no end of the list after {_MOST_PAGES} pages"
             raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
         read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
         page = retry_read(read, client.clock, tries)
-        fresh = {order.order_id: order for order in page if order.order_id is not None and order.order_id not in seen}
-        yield from fresh.values()
-        seen.update(fresh)
-        number, pages = number + 1, page.total_pages if fresh else 0
+        read_at = read_at or client.api_time()[0]
+        before = len(found)
+        found |= {order.order_id: order for order in page if order.order_id and order.order_id not in found}
+        pages = page.total_pages if len(found) > before else 0
+    return found.values(), read_at
 
 
 def _placed_at(order: Order) -> datetime:

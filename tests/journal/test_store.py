@@ -1,9 +1,13 @@
 """The journal's file: what it keeps, who may write it, and what it never holds."""
 
 import json
+import os
 import sqlite3
+import threading
 from contextlib import closing
 from math import inf
+from time import monotonic
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -11,7 +15,7 @@ from processes import PROCESSES
 from samples import PRODUCT
 from sandbox_checks import place_and_wait
 
-from giftlib import GiftlibError, Journal, OrderRequest, PollTimeoutError, poll_order_until_complete
+from giftlib import GiftlibError, Journal, JournalError, OrderRequest, PollTimeoutError, poll_order_until_complete
 from giftlib.api import Source
 from giftlib.clock import SimulatedClock, Timestamp
 from giftlib.sandbox import Fault
@@ -125,3 +129,119 @@ def test_no_secret_in_file(sandbox, tmp_path):
     assert b"type_001" in written
     assert b"SANDBOX-" not in written
     assert sandbox.api_key.encode() not in written
+
+
+@pytest.mark.parametrize("read", [Journal.orders, Journal.polls, Journal.intents, Journal.sources, Journal.unfinished,
+                                  repr, lambda journal: journal.watch("a"), lambda journal: journal.save("x")])  # fmt: skip
+def test_closed_journal(read):
+    """Whatever is done with a journal that is closed is a JournalError."""
+    journal = Journal()
+    journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        read(journal)
+
+
+@pytest.mark.parametrize("table", ["orders", "polls", "intents"])
+def test_damaged_journal(sandbox, tmp_path, table):
+    """A file that is damaged is a JournalError wherever it is read."""
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        place_and_wait(sandbox, journal)
+    with closing(sqlite3.connect(path)) as db:
+        [page] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    with Journal(path) as journal, pytest.raises(JournalError):
+        getattr(journal, table)()
+
+
+def test_threads(sandbox, tmp_path):
+    """A journal works from any thread, and from several at once."""
+    journal, failures = Journal(tmp_path / "j"), []
+
+    def write(name):
+        try:
+            for number in range(50):
+                journal.watch(f"{name}{number}")
+                assert f"{name}{number}" in journal.unfinished()
+                journal.orders()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures and len(journal.unfinished()) == 200
+    journal.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_file_that_is_gone(tmp_path, replaced):
+    """Nothing is written to a file that was deleted or replaced while it was open."""
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        journal.watch("a")
+        path.unlink()
+        if replaced:
+            path.write_bytes(b"")
+        with pytest.raises(JournalError, match="was deleted or replaced"):
+            journal.watch("b")
+
+
+def test_interrupted_write(tmp_path):
+    """An interrupt inside a write leaves no open transaction, here or for others."""
+    with Journal(tmp_path / "j") as journal, Journal(tmp_path / "j") as other:
+        with mock.patch("giftlib.journal.writer._add", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            journal.watch("a")
+        other.watch("b")
+        journal.watch("c")
+        assert journal.unfinished() == ["b", "c"]
+
+
+@pytest.mark.parametrize("statement", [
+    "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n",
+    "CREATE TRIGGER t AFTER INSERT ON orders BEGIN DELETE FROM orders; END",
+    "CREATE VIRTUAL TABLE f USING fts5(a)",
+    "PRAGMA user_version = 99",
+])  # fmt: skip
+def test_hostile_file(tmp_path, statement):
+    """A file with views, triggers or virtual tables, or of a later version, is not opened."""
+    Journal(tmp_path / "j").close()
+    with closing(sqlite3.connect(tmp_path / "j")) as db:
+        db.execute(statement)
+    with pytest.raises(JournalError, match="is not a journal that can be opened"):
+        Journal(tmp_path / "j")
+
+
+def test_view_for_a_table(tmp_path):
+    """A view that never ends in place of a table is not opened."""
+    with closing(sqlite3.connect(tmp_path / "j")) as db:
+        db.execute(
+            "CREATE VIEW orders AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n"
+        )
+        db.execute("PRAGMA user_version = 2")
+    with pytest.raises(JournalError, match="it has a view"):
+        Journal(tmp_path / "j")
+
+
+def test_odd_path(tmp_path):
+    """What is no regular file is not opened, and does not hang."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        with pytest.raises(JournalError, match="cannot be opened"):
+            Journal(path)
+
+
+def test_locked_journal(sandbox, tmp_path):
+    """A wait ends at its time-out also when another program keeps the journal locked."""
+    client = sandbox.client()
+    [order_id] = sandbox.add_orders(1)
+    with Journal(tmp_path / "j") as journal, closing(sqlite3.connect(tmp_path / "j", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = monotonic()
+        with pytest.raises(JournalError, match="locked"):
+            poll_order_until_complete(order_id, client=client, journal=journal, timeout=0.5)
+        assert monotonic() - started < 10

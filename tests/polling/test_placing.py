@@ -1,14 +1,26 @@
 """Placing an order: the journal has the intent before the request leaves, and then what became of it."""
 
+import io
 import sqlite3
-from contextlib import closing
+import sys
+from contextlib import closing, suppress
 
 import pytest
 from samples import PRODUCT
 from sandbox_checks import requests_to
-from scripted_server import success
+from scripted_server import interrupted, success
 
-from giftlib import GiftlibError, Journal, NoAnswerError, OrderOutcomeUnknownError, place_order, process_order
+from giftlib import (
+    GiftlibError,
+    Journal,
+    JournalError,
+    NoAnswerError,
+    OrderOutcomeUnknownError,
+    RateLimitError,
+    place_order,
+    process_order,
+    process_orders,
+)
 from giftlib.polling import find_order
 from giftlib.sandbox import Fault, Sandbox
 
@@ -117,3 +129,83 @@ def test_client_of_wrong_type():
     """A client that is not one is a ValueError."""
     with pytest.raises(ValueError, match="must be"):
         place_order(PRODUCT, "t", 1, client="x")
+
+
+class LockedOnce:
+    """A journal that cannot be written once its order request has been sent."""
+
+    def __init__(self, monkeypatch, journal, failure):
+        self.journal = journal
+        for name in ("placed", "not_placed", "outcome_unknown"):
+            monkeypatch.setattr(journal, name, self.fail(failure, getattr(journal, name)))
+
+    def fail(self, failure, method):
+        failures = [failure]
+
+        def write(*arguments):
+            if failures:
+                raise failures.pop()
+            return method(*arguments)
+
+        return write
+
+
+@pytest.mark.parametrize("failure", [JournalError("disk is full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("fault", [Fault.commit_then_drop(), Fault("placeOrder", status=500)])
+def test_lost_response_and_journal(sandbox, client, journal, monkeypatch, fault, failure):
+    """A lost response is what the caller hears of, and that the journal failed too is a note of it."""
+    sandbox.inject(fault)
+    LockedOnce(monkeypatch, journal, failure)
+    with pytest.raises(OrderOutcomeUnknownError) as caught:
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    assert caught.value.__notes__ == [str(failure) or "KeyboardInterrupt"]
+    assert journal.intents()["state"].tolist() == ["intended"]
+
+
+def test_rejected_request_and_journal(sandbox, client, journal, monkeypatch):
+    """A rejection stays one, too."""
+    sandbox.inject(Fault("placeOrder", status=429))
+    LockedOnce(monkeypatch, journal, JournalError("disk is full"))
+    with pytest.raises(RateLimitError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+
+
+def test_interrupt_after_placing(sandbox, client, journal, monkeypatch):
+    """Ctrl-C while the order's id is recorded loses no id: it is recorded, and in the interrupt's notes."""
+    LockedOnce(monkeypatch, journal, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    [order_id] = sandbox.truth()
+    assert journal.unfinished() == [order_id]
+    assert order_id in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("failure", [JournalError("disk is full"), KeyboardInterrupt()])
+def test_batch_with_unwritable_journal(sandbox, client, journal, monkeypatch, failure):
+    """The error that ends a batch has the id of the order that could not be recorded."""
+    LockedOnce(monkeypatch, journal, failure)
+    with pytest.raises(type(failure)) as caught:
+        process_orders([(PRODUCT, "type_001", 1)] * 3, client=client, journal=journal)
+    assert next(iter(sandbox.truth())) in f"{caught.value} {caught.value.__notes__}"
+    assert caught.value.journal is journal
+
+
+def test_interrupted_request(sandbox, client, journal):
+    """Ctrl-C during an order request says that the order may have been placed."""
+    with interrupted(), pytest.raises(KeyboardInterrupt) as caught:
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    assert "may have been placed" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("output", ["closed", "full"])
+def test_output_that_is_gone(sandbox, client, monkeypatch, output):
+    """An order is waited for also when nothing can be printed."""
+    gone = io.StringIO()
+    gone.close()
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stdout", gone if output == "closed" else full)
+        order = process_order(PRODUCT, "TEST_PARTIAL", 2, client=client)
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+    assert order.status == "PARTIALLY_FILLED"

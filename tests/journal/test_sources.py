@@ -1,0 +1,194 @@
+"""A journal knows where each order was placed: two emulators, another host, and what version 1 did not know."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pandas as pd
+import pytest
+from samples import ORDER_ID, PRODUCT
+from version_1 import write_version_1
+
+from giftlib import (
+    Client,
+    Journal,
+    JournalError,
+    Sandbox,
+    SystemClock,
+    place_order,
+    poll_order_until_complete,
+    process_orders,
+    recover_orders,
+    refund_totals,
+    time_to_fulfilment,
+    track_orders,
+)
+from giftlib.api import source as source_module
+
+PARTIAL, FULL = (PRODUCT, "TEST_PARTIAL", 2), (PRODUCT, "type_001", 2)
+
+
+def batch(journal, item, **settings):
+    """Ten orders of an item, at a new emulator that has the usual seed."""
+    with Sandbox(**settings) as sandbox:
+        process_orders([item] * 10, client=sandbox.client(), journal=journal)
+
+
+def test_same_seed_twice(journal):
+    """Two emulators of one seed give the same ids to different orders, and the journal keeps all of them."""
+    batch(journal, PARTIAL, fulfilment_s=12)
+    [before] = refund_totals(journal.orders())["refunded"]
+    batch(journal, FULL, fulfilment_s=2)
+    orders = journal.orders()
+    assert len(orders) == 20 and orders["order_id"].nunique() == 10
+    assert journal.sources()[["name", "orders", "final"]].to_numpy().tolist() == [
+        ["emulator", 10, 10],
+        ["emulator 2", 10, 10],
+    ]
+    assert refund_totals(orders)["refunded"].item() == before
+    slow, fast = (time_to_fulfilment(part) for _, part in orders.groupby("source"))
+    assert fast.quantile(0.5)[-1] < 10 < slow.quantile(0.5)[-1]
+    assert journal.polls().groupby("source")["order_id"].nunique().tolist() == [10, 10]
+    assert journal.intents()["state"].eq("placed").all()
+
+
+def test_restarted_emulator(tmp_path, journal):
+    """An emulator that goes on from its state file is the same source, one that was reset is another."""
+    for _ in range(2):
+        with Sandbox(state=tmp_path / "state") as sandbox:
+            place_order(*FULL, client=sandbox.client(), journal=journal)
+    assert journal.sources()["orders"].tolist() == [2]
+    with Sandbox() as sandbox:
+        client = sandbox.client()
+        place_order(*FULL, client=client, journal=journal)
+        sandbox.reset()
+        place_order(*FULL, client=client, journal=journal)
+    assert journal.sources()["orders"].tolist() == [2, 1, 1]
+
+
+@pytest.fixture
+def vendor(monkeypatch):
+    """An emulator that stands for the vendor: it does not name itself, and its host is the vendor's."""
+    with Sandbox(7, clock=SystemClock(), latency_s=0, fulfilment_s=0, rate_limit_per_minute=None) as sandbox:
+        monkeypatch.setattr(source_module, "DEFAULT_BASE_URL", sandbox.url)
+        yield sandbox
+
+
+def test_foreign_order(vendor, sandbox, tmp_path):
+    """The vendor's open orders are not asked of an emulator, and nothing is written."""
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        order_id = place_order(*FULL, client=Client(vendor.api_key, vendor.url), journal=journal)
+        assert journal.sources()["kind"].tolist() == ["vendor"]
+        for wait in (
+            lambda: track_orders(journal.unfinished(), client=sandbox.client(), journal=journal),
+            lambda: poll_order_until_complete(order_id, client=sandbox.client(), journal=journal),
+        ):
+            with pytest.raises(JournalError, match="vendor .*set ONECLICKDZ_API_KEY to a SANDBOX key of account"):
+                wait()
+        assert len(recover_orders(journal, sandbox.client())) == 0
+        assert len(journal.orders()) == 1 and journal.polls().empty
+        assert journal.unfinished(sandbox.client().source) == []
+        track_orders(journal.unfinished(), client=Client(vendor.api_key, vendor.url), journal=journal)
+        assert journal.orders()["status"].tolist() == ["FULFILLED"]
+
+
+def test_lost_order_stays_its_sources(vendor, sandbox, journal):
+    """An order request that was lost at the vendor is searched for there alone."""
+    client = Client(vendor.api_key, vendor.url)
+    client.validate()
+    with vendor.refusing(), pytest.raises(Exception, match="placeOrder"):
+        place_order(*FULL, client=client, journal=journal)
+    assert len(recover_orders(journal, sandbox.client())) == 0
+
+
+def test_version_1(tmp_path, sandbox):
+    """A journal of version 1 keeps everything and a copy of itself; an order of it is the source's that knows it."""
+    path = tmp_path / "journal.sqlite"
+    [open_order] = sandbox.add_orders(1)
+    write_version_1(path, final=ORDER_ID, still_open=open_order)
+    shutil.copy(path, tmp_path / "before")
+    with Journal(path) as journal:
+        assert journal.orders()["order_id"].tolist() == [ORDER_ID, open_order]
+        assert journal.orders()["status"].tolist() == ["PARTIALLY_FILLED", "HANDLING"]
+        assert journal.orders()["refunded_amount"].iloc[0] == 490
+        assert journal.orders()["done_by_s"].iloc[0] == pytest.approx(7.25)
+        assert journal.polls()["outcome"].tolist() == ["HANDLING", "PARTIALLY_FILLED", "HANDLING"]
+        assert journal.intents()["state"].tolist() == ["placed", "unknown"]
+        assert journal.sources()["kind"].tolist() == ["unknown"]
+        track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
+        assert journal.orders()["source"].tolist() == ["unknown", "emulator"]
+        assert journal.orders()["status"].tolist() == ["PARTIALLY_FILLED", "FULFILLED"]
+    with (
+        closing(sqlite3.connect(tmp_path / "journal.sqlite.version-1.1")) as copy,
+        closing(sqlite3.connect(tmp_path / "before")) as before,
+    ):
+        assert list(copy.iterdump()) == list(before.iterdump())
+
+
+def test_version_1_elsewhere(tmp_path, sandbox):
+    """An API that does not know an order of version 1 leaves no trace in the journal."""
+    path = tmp_path / "journal.sqlite"
+    write_version_1(path, final="done", still_open="elsewhere")
+    with Journal(path) as journal, pytest.warns(UserWarning, match="cannot be polled"):
+        track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
+        assert len(journal.polls()) == 3
+        assert journal.sources()["orders"].tolist() == [2]
+
+
+def test_upgrade_that_fails(tmp_path):
+    """A journal of version 1 that cannot be brought up to date stays as it is."""
+    path = tmp_path / "journal.sqlite"
+    write_version_1(path, final="done", still_open="elsewhere")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE polls RENAME COLUMN outcome TO result")
+        before = list(db.iterdump())
+    with pytest.raises(JournalError, match="not a journal that can be opened"):
+        Journal(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert list(db.iterdump()) == before
+
+
+def test_merge(tmp_path, journal):
+    """Journals are brought together: each source keeps its orders, and what both hold stands once."""
+    for name, item in (("a", PARTIAL), ("b", FULL)):
+        with Journal(tmp_path / name) as one:
+            batch(one, item)
+    shutil.copy(tmp_path / "a", tmp_path / "copy of a")
+    journal.merge(tmp_path / "a", tmp_path / "b", tmp_path / "copy of a")
+    orders = journal.orders()
+    assert journal.sources()["orders"].tolist() == [10, 10]
+    for name, source in (("a", "emulator"), ("b", "emulator 2")):
+        with Journal(tmp_path / name) as one:
+            for expected, merged in ((one.orders(), orders), (one.polls(), journal.polls())):
+                found = merged[merged["source"] == source].reset_index(drop=True)
+                pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
+    assert len(journal.intents()) == len(orders) == 20
+
+
+def test_merge_keeps_final(tmp_path, sandbox):
+    """An order seen final stays final, whichever journal saw it."""
+    client = sandbox.client()
+    with Journal(tmp_path / "early") as early:
+        order_id = place_order(*PARTIAL, client=client, journal=early, ref="a")
+    shutil.copy(tmp_path / "early", tmp_path / "late")
+    with Journal(tmp_path / "late") as late:
+        poll_order_until_complete(order_id, client=client, journal=late)
+    for first, second in (("early", "late"), ("late", "early")):
+        with Journal(tmp_path / f"{first}+{second}") as merged:
+            merged.merge(tmp_path / first, tmp_path / second)
+            assert merged.orders()["status"].tolist() == ["PARTIALLY_FILLED"]
+            assert place_order(*PARTIAL, client=client, journal=merged, ref="a") == order_id
+
+
+def test_merge_of_clashing_refs(tmp_path, sandbox, journal):
+    """A ref that stands for different orders in two journals is an error, and nothing is added."""
+    for name in "ab":
+        with Journal(tmp_path / name) as one:
+            place_order(*FULL, client=sandbox.client(), journal=one, ref="line 1")
+    journal.merge(tmp_path / "a")
+    with pytest.raises(JournalError, match="ref 'line 1' stands for another request"):
+        journal.merge(tmp_path / "b")
+    assert len(journal.orders()) == 1
+    with pytest.raises(JournalError, match="cannot be read"):
+        journal.merge(tmp_path / "none")
