@@ -132,3 +132,27 @@ def test_report_without_extra():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == 'giftlib: the report needs nbclient: pip install "giftlib[notebooks]"\n'
+
+
+def test_track_typo(tmp_path, capsys):
+    """A journal that does not exist is an error, and no file is made."""
+    with pytest.raises(SystemExit):
+        main(["track", "--journal", str(tmp_path / "typo")])
+    assert "must be a file, got" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_track_without_key(tmp_path, monkeypatch, capsys):
+    """An order of another API is not asked of the emulator, its journal stays as it is, and what is missing is said."""
+    path = tmp_path / "journal.sqlite"
+    with Sandbox() as there, Journal(path) as journal:
+        order_id = place_order("507f1f77bcf86cd799439011", "type_001", 1, client=there.client(), journal=journal)
+        account = there.client().validate().username
+    monkeypatch.delenv("ONECLICKDZ_API_KEY", raising=False)
+    monkeypatch.delenv("ONECLICKDZ_BASE_URL", raising=False)
+    assert main(["track", "--journal", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert f"order {order_id} belongs to another source (emulator" in captured.err
+    assert f"set ONECLICKDZ_API_KEY to a SANDBOX key of account {account}" in captured.err
+    with Journal(path) as journal:
+        assert journal.polls().empty and len(journal.sources()) == 1

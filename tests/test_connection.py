@@ -128,3 +128,13 @@ def test_bad_settings_file(tmp_path, monkeypatch):
     monkeypatch.setenv("GIFTLIB_SANDBOX_SETTINGS", str(tmp_path / "settings.json"))
     with pytest.raises(ValueError, match="no_such"):
         connect()
+
+
+@pytest.mark.parametrize("name", ["ONECLICKDZ_BASE_URL", "ONECLICKDZ_APIKEY", "ONECLICKDZ_KEY", "ONECLIKDZ_API_KEY",
+                                  "oneclickdz_api_key"])  # fmt: skip
+def test_address_without_key(monkeypatch, name):
+    """An address without a key, or a misspelt variable, is an error instead of the emulator; its value is not shown."""
+    monkeypatch.setenv(name, "sk_secret")
+    with pytest.raises(ValueError, match=f"{name} is set but ONECLICKDZ_API_KEY is not") as caught:
+        connect()
+    assert "sk_secret" not in str(caught.value)

@@ -103,7 +103,7 @@ class Client:
             try:
                 self.validate(timeout=timeout)
             except errors.NotFoundError:
-                self._validated = ApiKey(None, None, None)  # a server without that endpoint
+                self._validated = ApiKey.from_response({})  # a server without that endpoint
         assert self._validated is not None
         return Source.of(self.base_url, self._session.instance, self._validated.username, self._validated.type)
 

@@ -131,8 +131,10 @@ def test_no_secret_in_file(sandbox, tmp_path):
     assert sandbox.api_key.encode() not in written
 
 
-@pytest.mark.parametrize("read", [Journal.orders, Journal.polls, Journal.intents, Journal.sources, Journal.unfinished,
-                                  repr, lambda journal: journal.watch("a"), lambda journal: journal.save("x")])  # fmt: skip
+@pytest.mark.parametrize("read", [
+    Journal.orders, Journal.polls, Journal.intents, Journal.sources, Journal.unfinished, repr,
+    lambda journal: journal.watch("a"), lambda journal: journal.save("x"),
+])  # fmt: skip
 def test_closed_journal(read):
     """Whatever is done with a journal that is closed is a JournalError."""
     journal = Journal()

@@ -317,3 +317,35 @@ def test_nothing_to_do(sandbox, client):
     """Without orders nothing is sent."""
     assert len(track_orders([], client=client).orders()) == 0
     assert not sandbox.requests
+
+
+def nan_after(polls):
+    return lambda elapsed, made: float("nan") if len(made) >= polls else 5.0
+
+
+@pytest.mark.parametrize(
+    ("run", "raised"),
+    [
+        (lambda client, ids: track_orders(ids, client=client, schedule=nan_after(1)), ValueError),
+        (lambda client, ids: track_orders(ids, client=client, timeout=10), UserWarning),
+        (lambda client, ids: track_orders(broken_iterator(ids), client=client), KeyboardInterrupt),
+    ],
+    ids=["schedule", "warning", "interrupt"],
+)
+@pytest.mark.filterwarnings("error:.*still being processed")
+def test_journal_of_exception(make_sandbox, run, raised):
+    """Whatever ends a run, the exception has the journal with all orders, and says how to go on."""
+    sandbox = make_sandbox(fulfilment_s=100)
+    ids = sandbox.add_orders(3)
+    with pytest.raises(raised) as caught:
+        run(sandbox.client(), ids)
+    journal = caught.value.journal
+    assert journal.unfinished() == ids
+    assert "track_orders(error.journal.unfinished(), journal=error.journal)" in caught.value.__notes__[-1]
+    track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
+    assert journal.unfinished() == []
+
+
+def broken_iterator(ids):
+    yield from ids
+    raise KeyboardInterrupt

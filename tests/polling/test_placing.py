@@ -192,6 +192,7 @@ def test_batch_with_unwritable_journal(sandbox, client, journal, monkeypatch, fa
 
 def test_interrupted_request(sandbox, client, journal):
     """Ctrl-C during an order request says that the order may have been placed."""
+    client.validate()
     with interrupted(), pytest.raises(KeyboardInterrupt) as caught:
         place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
     assert "may have been placed" in caught.value.__notes__[0]

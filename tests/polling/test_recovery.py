@@ -1,18 +1,22 @@
 """The search for orders whose response was lost: which are found, and which are taken for lost ones."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
 
+import pandas as pd
 import pytest
-from samples import DAY, ORDER_ID, PRODUCT, listing, order_row
+from samples import DAY, KEY, ORDER_ID, PRODUCT, listing, order_row
 from scripted_server import FreshPages, interrupted, reply, success
 
 from giftlib import (
+    Client,
     Journal,
     NoAnswerError,
     OrderOutcomeUnknownError,
     OrderRequest,
     ServerError,
+    SimulatedClock,
+    SystemClock,
     place_order,
     poll_order_until_complete,
 )
@@ -102,11 +106,11 @@ def test_wrong_error(server, scripted_client):
     assert not server.requests
 
 
-def lose(sandbox, journal):
+def lose(sandbox, journal, client=None):
     """Place an order whose response is lost."""
     sandbox.inject(Fault.commit_then_drop())
     with pytest.raises(OrderOutcomeUnknownError):
-        place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
+        place_order(PRODUCT, "type_001", 1, client=client or sandbox.client(), journal=journal)
 
 
 def record_lost(journal, sent, source):
@@ -244,3 +248,125 @@ def test_interrupted_order(server, scripted_client, journal):
     server.replies = [listing(row("placed", scripted_client.clock.now_utc()))]
     recover_orders(journal, scripted_client)
     assert journal.unfinished() == ["placed"]
+
+
+class WrongClock:
+    """The emulator's clock, but for a time of day that is wrong, by a number of seconds that may change."""
+
+    def __init__(self, clock, wrong_by_s):
+        self.sleep, self.monotonic, self._clock, self.wrong_by_s = clock.sleep, clock.monotonic, clock, wrong_by_s
+
+    def now_utc(self):
+        return self._clock.now_utc() + timedelta(seconds=self.wrong_by_s)
+
+
+@pytest.mark.parametrize("wrong_by_s", [-86400, -240, 0, 360, 86400])
+@pytest.mark.parametrize("step_s", [0, 300, -300])
+def test_wrong_clock(sandbox, journal, wrong_by_s, step_s):
+    """A lost order is found whatever the time of day is here, and if it is set during the request."""
+    client = Client(sandbox.api_key, sandbox.url, clock=WrongClock(sandbox.clock, wrong_by_s))
+    sandbox.inject(Fault.commit_then_drop())
+    real, clock = client.place, client.clock
+
+    def place(request):
+        try:
+            return real(request)
+        finally:
+            clock.wrong_by_s += step_s
+
+    client.place = place
+    with pytest.raises(OrderOutcomeUnknownError) as caught:
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    assert ids(find_order(caught.value, client=client)) == list(sandbox.truth())
+    assert recover_orders(journal, client)["order_id"].tolist() == list(sandbox.truth())
+
+
+@pytest.mark.parametrize("later_s", [4, 20, 50])
+@pytest.mark.parametrize("idle_s", [0, 600])
+def test_order_of_another_program(sandbox, client, journal, later_s, idle_s):
+    """An order that another program placed soon after a lost request is not taken; that it may fit is said."""
+    for _ in range(2):
+        client.balance()
+        sandbox.clock.sleep(idle_s)
+    sandbox.inject(Fault("placeOrder", cut="before"))
+    with pytest.raises(OrderOutcomeUnknownError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    sandbox.clock.sleep(later_s)
+    others = sandbox.client().place_order(PRODUCT, "type_001", 1)
+    sandbox.clock.sleep(100)
+    found = recover_orders(journal, client).iloc[0]
+    assert (found["state"], found["candidates"]) == ("unknown", [others])
+    assert found["reason"] == "orders fit that may be another program's"
+    assert journal.orders().empty
+    journal.claim(found["intent"], client.check_order_status(others), client.source)
+    assert journal.unfinished() == [others]
+
+
+def test_order_of_long_before(sandbox, client, journal):
+    """An order that another program placed before the request was sent is not taken."""
+    client.balance()
+    sandbox.clock.sleep(600)
+    client.balance()
+    sandbox.clock.sleep(600)
+    sandbox.client().place_order(PRODUCT, "type_001", 1)
+    sandbox.clock.sleep(20)
+    sandbox.inject(Fault("placeOrder", cut="before"))
+    with pytest.raises(OrderOutcomeUnknownError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    sandbox.clock.sleep(100)
+    client.balance()
+    found = recover_orders(journal, client).iloc[0]
+    assert (found["state"], found["candidates"]) == ("not placed", []) and pd.isna(found["reason"])
+
+
+def test_too_soon(sandbox, client, journal):
+    """Within a minute of the request it is not decided that nothing was placed."""
+    sandbox.inject(Fault("placeOrder", cut="before"))
+    with pytest.raises(OrderOutcomeUnknownError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    found = recover_orders(journal, client).iloc[0]
+    assert found["state"] == "unknown" and "may still be placed or listed" in found["reason"]
+
+
+def test_no_time_of_the_api(server, journal):
+    """Where the API's time of a request is not known, orders that fit are named and none is taken."""
+    client = Client(KEY, server.url, clock=SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC)), allow_production=True)
+    server.replies = [reply(status=404), reply(status=502), listing(row("mine", client.clock.now_utc()))]
+    with pytest.raises(OrderOutcomeUnknownError):
+        place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
+    found = recover_orders(journal, client).iloc[0]
+    assert (found["candidates"], found["reason"]) == (["mine"], "the API's time of the request is not known")
+
+
+def test_seen_final_before_recovery(sandbox, client, journal):
+    """What was seen of a lost order before it was recovered stays."""
+    sandbox.inject(Fault.commit_then_drop())
+    with pytest.raises(OrderOutcomeUnknownError) as caught:
+        place_order(PRODUCT, "TEST_PARTIAL", 2, client=client, journal=journal)
+    [found] = find_order(caught.value, client=client)
+    poll_order_until_complete(found.order_id, client=client, journal=journal)
+    before = journal.orders().iloc[0]
+    recover_orders(journal, client)
+    after = journal.orders()
+    assert len(after) == 1
+    columns = ["order_id", "status", "polls", "refunded_quantity", "refunded_amount"]
+    assert after.iloc[0][columns].equals(before[columns])
+    assert journal.intents()["state"].tolist() == ["placed"]
+
+
+def test_hasty_clock(make_sandbox, journal):
+    """A clock whose seconds are shorter than the API's hides no lost order."""
+    sandbox = make_sandbox(clock=SystemClock(), latency_s=0)
+
+    class Hasty(SystemClock):
+        def monotonic(self):
+            return 1000 * super().monotonic()
+
+        def sleep(self, seconds):
+            pass
+
+    client = Client(sandbox.api_key, sandbox.url, clock=Hasty(), request_timeout=1000)
+    for _ in range(3):
+        client.balance()
+        lose(sandbox, journal, client)
+    assert recover_orders(journal, client)["state"].eq("placed").all()
