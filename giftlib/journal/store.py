@@ -4,7 +4,11 @@ Nothing secret is written: no card code, no serial, no key. Each event has UTC a
 that durations within a run do not depend on changes of the wall clock.
 """
 
+import os
 from os import PathLike
+from pathlib import Path
+from time import time_ns
+from uuid import uuid4
 
 import pandas as pd
 
@@ -17,7 +21,8 @@ from .writer import JournalWriter
 class Journal(JournalWriter):
     """Keep orders and polls in memory, or in a file that outlives the process; several processes may share a file.
 
-    Raise JournalError for a file that is no journal, or one of another version.
+    Raise JournalError for a file that is no journal, or one of another version. Where `GIFTLIB_JOURNAL_DIR` names a
+    folder, a journal "in memory" is a new file there, so that a killed process loses none of its orders.
 
     >>> from giftlib import Journal, Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox, Journal() as journal:
@@ -28,6 +33,8 @@ class Journal(JournalWriter):
     """
 
     def __init__(self, path: str | PathLike[str] = ":memory:") -> None:
+        if path == ":memory:" and (folder := os.environ.get("GIFTLIB_JOURNAL_DIR")):
+            path = Path(folder, f"{time_ns()}-{uuid4().hex}.sqlite")
         super().__init__(open_database(path))
 
     def __repr__(self) -> str:

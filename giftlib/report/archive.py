@@ -49,18 +49,41 @@ def _append(db: sqlite3.Connection, name: str, journal: Path) -> None:
 
 
 def copy_journal(journal: Path, path: Path) -> None:
-    """Copy a journal to `path`, with the write-ahead log that a killed program left; the original stays as it is.
+    """Copy a journal to `path`, even while programs write to it or after one was killed; the original stays as it is.
 
     Raises OSError if it cannot be read, JournalError if it is no journal.
     """
-    for suffix in ("", "-wal"):
-        original = journal.with_name(journal.name + suffix)
-        if not suffix or original.exists():
-            shutil.copyfile(original, path.with_name(path.name + suffix))
+    original = journal.resolve(strict=True)  # SQLite's files lie beside that, and not beside a link to it
     try:
+        while not _copied(original, path):
+            pass
         Journal(path).close()
-    except JournalError as error:
+    except (JournalError, sqlite3.Error) as error:
         raise JournalError(str(error).replace(str(path), str(journal))) from None
+
+
+def _copied(original: Path, path: Path) -> bool:
+    """Copy once; gives False if the original changed meanwhile."""
+    for suffix in ("", "-wal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    beside = {suffix: original.with_name(original.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")}
+    if beside["-shm"].exists() or beside["-journal"].exists():  # in use, or was when its program was killed
+        read_only = f"{original.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(read_only, uri=True)) as source, closing(sqlite3.connect(path)) as target:
+            source.execute("BEGIN")
+            source.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()  # waits for a lock, but not without end
+            source.backup(target)
+        return True
+    before = _state(beside)
+    for suffix in ("", "-wal"):  # SQLite would leave files beside the original
+        if beside[suffix].exists():
+            shutil.copyfile(beside[suffix], path.with_name(path.name + suffix))
+    return _state(beside) == before
+
+
+def _state(files: Mapping[str, Path]) -> list[tuple[int, int] | None]:
+    states = [path.stat() if path.exists() else None for path in files.values()]
+    return [state and (state.st_size, state.st_mtime_ns) for state in states]
 
 
 def metadata_of(path: Path) -> Any:
