@@ -58,10 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.run(chosen) or 0)
-    except KeyboardInterrupt:
-        return 1
-    except (giftlib.GiftlibError, OSError, ValueError) as error:
-        print(f"giftlib: {error}", file=sys.stderr)
+    except (KeyboardInterrupt, giftlib.GiftlibError, OSError, ValueError) as error:
+        message = f"giftlib: {str(error) or 'interrupted'}"
+        print(message, *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 1
 
 
@@ -113,6 +112,7 @@ def _report(chosen: argparse.Namespace) -> None:
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
     from giftlib.report import choose_notebooks, find_notebooks, rebuild_report, write_report
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
     if chosen.journal:
         print(rebuild_report(chosen.journal, chosen.out))
         return

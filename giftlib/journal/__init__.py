@@ -3,9 +3,11 @@
 An *intent* is the record of an order request, written before the request is sent.
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `poll` (the record of one
-poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `merging` and `parquet`.
+poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `copying`, `merging`
+and `parquet`.
 """
 
+from .copying import copy_journal
 from .poll import Poll
 from .store import Journal
 from .writer import LostOrder

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from giftlib.api import JournalError
 
-from .tables import Database, copy_database
+from .copying import copy_journal
+from .tables import Database
 
 # `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
 # and instance; an order by its source and id; a request and a poll by the run and the time of sending.
@@ -67,9 +69,7 @@ def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> 
     """Add the journals in these files, one after the other, each whole or not at all; see `Journal.merge`."""
     for path in paths:
         with TemporaryDirectory() as folder:
-            copy = f"{folder}/copy"
-            copy_database(path, copy)
-            Database(copy).close()  # brings it up to date
+            copy_journal(Path(path), copy := Path(folder, "copy"))
             with database.attached(copy), database.writing() as db:
                 for (ref,) in db.execute(_CLASHES):
                     raise JournalError(f"{path} cannot be added: ref {ref!r} stands for another request there")

@@ -4,7 +4,11 @@ Nothing secret is written: no card code, no serial, no key. Each event has UTC a
 that durations within a run do not depend on changes of the wall clock.
 """
 
+import os
 from os import PathLike
+from pathlib import Path
+from time import time_ns
+from uuid import uuid4
 
 import pandas as pd
 
@@ -25,7 +29,8 @@ class Journal(JournalWriter):
     is brought up to date and a copy of it kept beside it; its orders belong to a source that is not known.
 
     Raise JournalError for a file that is no journal, or one of a later version, and wherever one cannot be read or
-    written.
+    written. Where `GIFTLIB_JOURNAL_DIR` names a folder, a journal "in memory" is a new file there, so that a killed
+    process loses none of its orders.
 
     >>> from giftlib import Journal, Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox, Journal() as journal:
@@ -36,6 +41,8 @@ class Journal(JournalWriter):
     """
 
     def __init__(self, path: str | PathLike[str] = ":memory:") -> None:
+        if path == ":memory:" and (folder := os.environ.get("GIFTLIB_JOURNAL_DIR")):
+            path = Path(folder, f"{time_ns()}-{uuid4().hex}.sqlite")
         super().__init__(Database(path))
 
     def __repr__(self) -> str:

@@ -85,8 +85,8 @@ class Database:
         self._path: Path | None = None
         try:
             self._path = None if str(path) == ":memory:" else Path(path)
-            if self._path is not None and self._path.exists() and not stat.S_ISREG(self._path.stat().st_mode):
-                raise OSError("it is not a regular file")
+            if self._path is not None:
+                check_regular(self._path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError, TypeError, ValueError) as error:
             raise JournalError(f"{path} cannot be opened: {error}") from None
@@ -121,10 +121,10 @@ class Database:
                 raise JournalError(f"the journal cannot be read: {error}") from None
 
     @contextmanager
-    def attached(self, path: str) -> Iterator[None]:
+    def attached(self, path: Path) -> Iterator[None]:
         """Let the statements inside the block use the journal in that file too, as `there`."""
         with self.reading() as db:
-            db.execute("ATTACH ? AS there", (path,))
+            db.execute("ATTACH ? AS there", (str(path),))
             try:
                 yield
             finally:
@@ -208,18 +208,10 @@ class Database:
                 other.execute("VACUUM INTO ?", (str(copy),))
 
 
-def copy_database(path: str | PathLike[str], copy: str | PathLike[str]) -> None:
-    """Copy a journal to a new file, also while a program writes to it; the original stays as it is."""
-    try:
-        if not Path(path).is_file():
-            raise OSError("no such file")
-        with (
-            closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as original,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            original.backup(target)
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"{path} cannot be read: {error}") from None
+def check_regular(path: Path) -> None:
+    """Raise OSError for what exists and is no regular file: reading a device or a pipe may never end."""
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is not a regular file")
 
 
 def to_us(time: datetime | None) -> int | None:

@@ -1,7 +1,6 @@
 """The journal that a report keeps: all its orders and polls in one file, from which the report can be made again."""
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -9,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from giftlib.api import JournalError
 from giftlib.journal import Journal
 from giftlib.report.provenance import sha256
 
@@ -47,21 +45,6 @@ def record(journals: Mapping[str, Path], metadata: Any, path: Path) -> None:
             db.execute("INSERT INTO report VALUES (?)", (json.dumps(metadata),))
             db.execute("VACUUM INTO ?", (str(path),))
     Journal(path).close()  # sets the file's mode, which reading would do otherwise
-
-
-def copy_journal(journal: Path, path: Path) -> None:
-    """Copy a journal to `path`, with the write-ahead log that a killed program left; the original stays as it is.
-
-    Raises OSError if it cannot be read, JournalError if it is no journal.
-    """
-    for suffix in ("", "-wal"):
-        original = journal.with_name(journal.name + suffix)
-        if not suffix or original.exists():
-            shutil.copyfile(original, path.with_name(path.name + suffix))
-    try:
-        Journal(path).close()
-    except JournalError as error:
-        raise JournalError(str(error).replace(str(path), str(journal))) from None
 
 
 def metadata_of(path: Path) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from itertools import takewhile
@@ -13,14 +12,20 @@ import pandas as pd
 from tqdm import tqdm
 
 from giftlib.api import GiftlibError, JournalError
-from giftlib.journal import Journal
-from giftlib.report.archive import copy_journal, metadata_of, record
+from giftlib.journal import Journal, copy_journal
+from giftlib.report.archive import metadata_of, record
 from giftlib.report.html import Section, page_of, section_of
+from giftlib.report.keeping import working_folder
 from giftlib.report.notebooks import parameters_of, run_notebook
 from giftlib.report.provenance import Source, provenance, sha256, source_revision, sources_of
 from giftlib.sandbox import Settings
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
+
+_UNREADABLE = (JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+               ValueError)  # fmt: skip
+
+_FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 
 # Runs in each notebook's own kernel, after its last cell.
 _KEEP = """
@@ -35,7 +40,8 @@ pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.o
 def find_notebooks(folder: Path) -> list[Path]:
     """List the numbered notebooks of a folder in reading order. Raises ValueError if there are none.
 
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
     ...     for name in ("10_last.ipynb", "2_second.ipynb", "draft.ipynb"):
     ...         Path(folder, name).touch()
     ...     [path.name for path in find_notebooks(Path(folder))]
@@ -77,10 +83,12 @@ def write_report(
     notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
-    notebook has and for a file that holds no settings; nothing is written then.
+    notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
+    are kept in a journal that a note of the error names.
 
     >>> from nbformat import v4, write
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
     ...     write(v4.new_notebook(), f"{folder}/1_one.ipynb")
     ...     write_report(find_notebooks(Path(folder)), Path(folder, "report"), parameters={"n_orders": 500})
     Traceback (most recent call last):
@@ -92,18 +100,19 @@ def write_report(
     if settings is not None:
         Settings.read(settings)
         environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
-    with tempfile.TemporaryDirectory() as folder:
-        journals = {path.stem: Path(folder, f"{path.stem}.sqlite") for path in notebooks}
-        about = Path(folder, "about.json")
+    with working_folder(out) as work:
+        environment["GIFTLIB_JOURNAL_DIR"] = str(work / "journals")
+        journals = {path.stem: work / f"{path.stem}.sqlite" for path in notebooks}
+        about = work / "about.json"
         sections, metadata = [], []
         for path in tqdm(notebooks, desc="report", unit="notebook", disable=None):
             keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
             sections.append(section_of(path.stem, notebook))
             metadata.append(_described(path, parameters) | json.loads(about.read_text()))
-        journal = Path(folder, "journal.sqlite")
+        journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        return _write(out, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
+        return _write(out, work, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
 
 
 def rebuild_report(journal: Path, out: Path) -> Path:
@@ -113,18 +122,19 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     without orders.
 
     >>> from giftlib import Sandbox, place_order
-    >>> with Sandbox(seed=1) as sandbox, tempfile.TemporaryDirectory() as folder:
+    >>> from tempfile import TemporaryDirectory
+    >>> with Sandbox(seed=1) as sandbox, TemporaryDirectory() as folder:
     ...     with Journal(f"{folder}/orders.sqlite") as journal:
     ...         _ = place_order("507f1f77bcf86cd799439011", "type_001", 1, client=sandbox.client(), journal=journal)
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "journal.sqlite")
+    with working_folder(out) as work:
+        copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
             recorded = _read(copy)
-        except (JournalError, sqlite3.Error, LookupError, TypeError, ValueError):
+        except _UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
@@ -134,9 +144,9 @@ def rebuild_report(journal: Path, out: Path) -> Path:
             "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
             "journal": {"sha256": digest, "recorded": recorded.metadata},
         }
-        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=copy.parent))
+        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work))
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
-        return _write(out, recorded, [section], manifest, origin)
+        return _write(out, work, recorded, [section], manifest, origin)
 
 
 def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
@@ -169,7 +179,12 @@ def _read(path: Path) -> _Recorded:
 
 
 def _write(
-    out: Path, recorded: _Recorded, sections: Sequence[Section], manifest: Mapping[str, Any], origin: str = ""
+    out: Path,
+    work: Path,
+    recorded: _Recorded,
+    sections: Sequence[Section],
+    manifest: Mapping[str, Any],
+    origin: str = "",
 ) -> Path:
     content = {
         "index.html": page_of(sections, recorded.sources, origin).encode(),
@@ -178,13 +193,6 @@ def _write(
         "journal.sqlite": recorded.journal,
         **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
     }
-    (out / "figures").mkdir(parents=True, exist_ok=True)
-    _remove_figures(out)
-    for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
-        (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
-    for name, written in content.items():
-        if not (out / name).exists() or (out / name).read_bytes() != written:
-            (out / name).write_bytes(written)
     about = {
         "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
         "environment": " ".join(filter(None, [origin, *(source.description for source in recorded.sources)])),
@@ -193,7 +201,17 @@ def _write(
         "files": {name: sha256(written) for name, written in content.items()},
         "provenance": provenance(),
     }
-    (out / "manifest.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8", newline="\n")
+    content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
+    for name, written in content.items():  # the disk may be full: the report that was there before is still whole then
+        (work / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "new" / name).write_bytes(written)
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    _remove_figures(out)
+    for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
+        (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
+    for name, written in content.items():
+        if not (out / name).exists() or (out / name).read_bytes() != written:
+            (work / "new" / name).replace(out / name)
     return out / "index.html"
 
 
@@ -209,5 +227,11 @@ def _remove_figures(out: Path) -> None:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    text = frame.to_csv(index=False, float_format="%.6f", lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+    """Write a frame; an apostrophe is put before a text that a spreadsheet would run as a formula, or that has one."""
+    frame = frame.copy()
+    for name in frame:
+        if isinstance(frame[name].dtype, pd.StringDtype):
+            frame[name] = frame[name].str.replace(_FORMULA, r"'\1", regex=True)
+    # With another end of line a text with a carriage return would not be quoted, and begin a row of its own.
+    text = frame.to_csv(index=False, float_format="%.6f", lineterminator="\r\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
     return text.encode()

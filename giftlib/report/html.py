@@ -5,21 +5,30 @@ import re
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from io import BytesIO
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import mistune
 from jinja2 import Environment
 from markupsafe import Markup
+from matplotlib.image import imread
 from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from giftlib.analysis import dinars, refund_totals, time_to_fulfilment
+from giftlib.report.notebooks import NotebookError, cell_number
 from giftlib.report.provenance import Source
 from giftlib.report.quantiles import quantile_table
 
-_PICTURES = {"image/svg+xml": "svg", "image/png": "png"}
+_PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"}
+
+_AROUND = {
+    "text/html": '<div class="scroll" role="group" aria-label="Table" tabindex="0">{}</div>',
+    "text/plain": '<pre class="output">{}</pre>',
+}
 
 
 class Figure(NamedTuple):
@@ -43,14 +52,15 @@ class Section(NamedTuple):
 def section_of(name: str, notebook: NotebookNode) -> Section:
     """Convert a notebook that was run; its ids and its figures' file names begin with `name`.
 
-    The last paragraph before a figure describes it. Headings go down by one level, below the page's own.
+    The last paragraph before a figure describes it. Headings go down by one level, below the page's own. Raises
+    NotebookError for an output that the page cannot show.
     """
     headings = _Headings(name)
     prose = mistune.create_markdown(renderer=headings, plugins=["table"])
     figures: list[Figure] = []
     parts: list[Markup] = []
     words = name
-    for cell in notebook.cells:
+    for index, cell in enumerate(notebook.cells):
         if cell.cell_type == "markdown":
             parts.append(Markup(prose(cell.source)))
             paragraphs = re.findall("<p>.*?</p>", parts[-1], re.DOTALL)
@@ -58,13 +68,14 @@ def section_of(name: str, notebook: NotebookNode) -> Section:
         elif cell.cell_type == "code":
             parts.append(Markup(highlight(cell.source, PythonLexer(), HtmlFormatter())))
             for output in cell.outputs:
-                data = output.get("data", {})
-                mime = next((mime for mime in _PICTURES if mime in data), None)
-                if mime is None:
-                    parts.append(_text_or_table(output))
-                else:
-                    figures.append(_figure(f"{name}-{len(figures) + 1}.{_PICTURES[mime]}", data[mime], words))
-                    parts.append(_embedded(figures[-1], mime))
+                try:
+                    mime, content = _representation(output)
+                    if mime in _PICTURES:
+                        figures.append(_figure(f"{name}-{len(figures) + 1}.{_PICTURES[mime]}", content, words))
+                        content = _embedded(figures[-1], mime)
+                except Exception as error:
+                    raise NotebookError(f"{name}.ipynb, cell {cell_number(notebook, index)}: {error}") from None
+                parts.append(Markup(_AROUND.get(mime, "{}")).format(content))
     return Section(name, headings.title or name, headings.below, Markup("\n").join(parts), figures)
 
 
@@ -86,11 +97,34 @@ class _Headings(mistune.HTMLRenderer):
         return f'<h{min(level + 1, 6)} id="{place}">{text}</h{min(level + 1, 6)}>\n'
 
 
+def _representation(output: NotebookNode) -> tuple[str, str]:
+    """The best of an output's representations: its type and its content."""
+    if output.output_type == "stream":
+        return "text/plain", output.text
+    if output.output_type == "error":  # of a cell that may fail
+        return "text/plain", f"{output.ename}: {output.evalue}"
+    data = output.get("data", {})
+    for mime in _PICTURES:
+        if mime in data:
+            return mime, data[mime]
+    if "text/html" in data:
+        return "text/html", Markup(re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL))
+    if set(data) != {"text/plain"} or data["text/plain"].startswith("<Figure size"):
+        raise ValueError(f"the page cannot show this output: {', '.join(data) or output.output_type}")
+    return "text/plain", data["text/plain"]
+
+
 def _figure(name: str, data: str, alt: str) -> Figure:
     """The figure with its description in it, and without matplotlib's version and the date."""
-    if not name.endswith(".svg"):
-        return Figure(name, base64.b64decode(data), alt)
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", data, flags=re.DOTALL)
+    try:
+        if not name.endswith(".svg"):
+            content = base64.b64decode(data)
+            imread(BytesIO(content), format=name.rpartition(".")[2])
+            return Figure(name, content, alt)
+        svg = re.sub(r"\s*<metadata>.*?</metadata>", "", data, flags=re.DOTALL)
+        ElementTree.fromstring(svg)
+    except Exception as error:
+        raise ValueError(f"the picture cannot be read: {error}") from None
     start, end = svg.index("<svg"), svg.index(">", svg.index("<svg")) + 1
     return Figure(name, f"{svg[start:end]}\n <title>{escape(alt)}</title>{svg[end:]}".encode(), alt)
 
@@ -99,15 +133,6 @@ def _embedded(figure: Figure, mime: str) -> Markup:
     return Markup('<figure class="scroll" tabindex="0"><img alt="{}" src="data:{};base64,{}"></figure>').format(
         figure.alt, mime, base64.b64encode(figure.content).decode()
     )
-
-
-def _text_or_table(output: NotebookNode) -> Markup:
-    data = output.get("data", {})
-    if "text/html" in data:
-        table = re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL)
-        return Markup('<div class="scroll" role="group" aria-label="Table" tabindex="0">{}</div>').format(Markup(table))
-    text = output.text if output.output_type == "stream" else data.get("text/plain", "")
-    return Markup('<pre class="output">{}</pre>').format(text)
 
 
 def page_of(sections: Sequence[Section], sources: Sequence[Source], journal: str) -> str:

@@ -1,6 +1,7 @@
 """Running notebooks the same way everywhere: a fresh kernel in a fixed environment."""
 
 import ast
+import asyncio
 import os
 import sys
 import sysconfig
@@ -8,17 +9,18 @@ import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from giftlib.api import GiftlibError
 
 ENVIRONMENT: Mapping[str, str] = {
+    "GIFTLIB_JOURNAL_DIR": "",
     "GIFTLIB_SANDBOX_SETTINGS": "",
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
@@ -36,6 +38,8 @@ ENVIRONMENT: Mapping[str, str] = {
 _CELL_TIMEOUT_S = 1800
 """With a key, waiting for hundreds of orders takes real minutes."""
 
+_INJECTED = "injected-parameters"
+
 _MODULE_FOLDERS = [f"{folder}{os.sep}" for folder in (sysconfig.get_path("purelib"), Path(__file__).parents[2])]
 """A warning names its module's file, whose folder differs from machine to machine."""
 
@@ -49,8 +53,15 @@ class _OwnKernel(AsyncKernelManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop in which Ctrl-C is Ctrl-C: nbclient, where it can, makes a dead kernel of it."""
+
+    def add_signal_handler(self, *_: object) -> NoReturn:
+        raise RuntimeError
+
+
 class NotebookError(GiftlibError):
-    """A cell failed; the message is one line that names the notebook, the cell and the error."""
+    """A cell failed, or what it shows cannot be shown; one line names the notebook, the cell and the error."""
 
 
 def parameters_of(path: Path) -> dict[str, Any]:
@@ -80,14 +91,14 @@ def run_notebook(
 
     Those of `parameters` that the notebook has are set in a cell of their own, after its defaults. `environment`
     adds to `ENVIRONMENT` and overrides it; `folder` is the working directory, by default the notebook's own. `then` is
-    Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell fails.
+    Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell or a figure fails.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     given = {name: value for name, value in (parameters or {}).items() if name in parameters_of(path)}
-    behind = _parameters_cell(notebook).stop
     if given:
         source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
-        notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": ["injected-parameters"]}))
+        behind = _parameters_cell(notebook).stop
+        notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": [_INJECTED]}))
     if then is not None:
         notebook.cells.append(nbformat.v4.new_code_cell(then))
     started: list[int] = []
@@ -96,16 +107,18 @@ def run_notebook(
         timeout=_CELL_TIMEOUT_S,
         kernel_manager_class=_OwnKernel,
         extra_arguments=["--log-level=ERROR"],
+        shutdown_kernel="immediate",  # all it did is on the disk; asked politely, a busy kernel takes 5 s and complains
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(folder or path.parent)}},
         on_cell_start=lambda cell_index, **_: started.append(cell_index),
+        on_cell_executed=_check_figures,
     )
     try:
         with tempfile.TemporaryDirectory() as profile:  # otherwise the startup files of a user's profile would run
-            runner.execute(env={**os.environ, **ENVIRONMENT, **(environment or {}), "IPYTHONDIR": profile})
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        number = started[-1] + 1 - bool(given and started[-1] > behind) if started else 0
+            _execute(runner, {**os.environ, **ENVIRONMENT, **(environment or {}), "IPYTHONDIR": profile})
+    except (CellExecutionError, CellTimeoutError, RuntimeError) as error:
+        number = cell_number(notebook, started[-1]) if started else 0
         raise NotebookError(f"{path.name}, cell {number}: {_reason(error)}") from None
     if then is not None:
         notebook.cells.pop()
@@ -114,6 +127,29 @@ def run_notebook(
             if output.output_type == "stream":
                 output.text = output.text.replace(module_folder, "")
     return notebook
+
+
+def cell_number(notebook: nbformat.NotebookNode, index: int) -> int:
+    """Count the cells up to this one, as the notebook's file has them."""
+    return sum(_INJECTED not in cell.metadata.get("tags", []) for cell in notebook.cells[: index + 1])
+
+
+def _check_figures(cell: nbformat.NotebookNode, execute_reply: Mapping[str, Any], **_: object) -> None:
+    """Fail for an error that IPython shows, but not as the cell's own: of a figure after the cell's last line."""
+    for output in cell.outputs:
+        if output.output_type == "error" and execute_reply["content"]["status"] == "ok":
+            raise CellExecutionError("", output.ename, output.evalue)
+
+
+def _execute(runner: NotebookClient, environment: Mapping[str, str]) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=_Loop) as loop:
+            # `loop.run` would cancel its task at Ctrl-C, and nbclient takes that for a dead kernel.
+            loop.get_loop().run_until_complete(runner.async_execute(env=environment))
+    else:
+        runner.execute(env=environment)  # in a thread, if this runs in a notebook itself
 
 
 def _parameters_cell(notebook: nbformat.NotebookNode) -> slice:

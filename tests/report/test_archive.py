@@ -1,17 +1,14 @@
 """All journals of a report in one file."""
 
 import json
-import shutil
 import sqlite3
 
 import pandas as pd
 import pytest
 from reporting import write_journal
-from samples import ORDER_ID
 
 from giftlib import Journal
-from giftlib.errors import JournalError
-from giftlib.report.archive import copy_journal, metadata_of, record
+from giftlib.report.archive import metadata_of, record
 
 
 def frames(path):
@@ -97,23 +94,3 @@ def test_reading_changes_nothing(journals, tmp_path):
     before = (tmp_path / "all.sqlite").read_bytes()
     frames(tmp_path / "all.sqlite")
     assert (tmp_path / "all.sqlite").read_bytes() == before
-
-
-def test_copy_after_kill(tmp_path):
-    """A copy has what a killed program left beside the file, and leaves it there."""
-    with Journal(tmp_path / "live.sqlite") as written:
-        written.watch(ORDER_ID)
-        for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
-            shutil.copyfile(tmp_path / f"live.sqlite{suffix}", tmp_path / f"killed.sqlite{suffix}")
-    before = {path.name: path.read_bytes() for path in tmp_path.glob("killed*")}
-    assert len(before) == 2
-    copy_journal(tmp_path / "killed.sqlite", tmp_path / "copy.sqlite")
-    assert frames(tmp_path / "copy.sqlite")[0]["order_id"].tolist() == [ORDER_ID]
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("killed*")} == before
-
-
-def test_no_journal(tmp_path):
-    """A file that is no journal is named."""
-    (tmp_path / "notes.txt").write_text("dear diary, " * 1000)
-    with pytest.raises(JournalError, match=r"notes\.txt is not a journal"):
-        copy_journal(tmp_path / "notes.txt", tmp_path / "copy.sqlite")

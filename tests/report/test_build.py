@@ -1,16 +1,19 @@
 """The report of notebooks: page, data and manifest of one run, which is made twice as if by two people."""
 
+import csv
 import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from html import unescape
+from io import StringIO
 
 import pandas as pd
 import pytest
-from reporting import CELLS, files_of, head_of, manifest_of, page_of, write_notebook
+from reporting import CELLS, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
 from samples import ORDER_ID, PRODUCT
 
 import giftlib.report
@@ -18,6 +21,7 @@ from giftlib import GiftlibError, Journal
 from giftlib.cli import main
 from giftlib.report import choose_notebooks, find_notebooks
 from giftlib.report.archive import metadata_of
+from giftlib.report.build import _csv
 from giftlib.report.provenance import sources_of
 from giftlib.sandbox import Sandbox
 
@@ -145,6 +149,31 @@ def test_frames(report):
     orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))
     assert orders["refunded_amount"].tolist() == ["0", "1960", "980"]
     assert set(polls["order_id"]) == set(orders["order_id"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'quoted", "'=1", "\uff1d1", "a=1", 'x",=1',
+     "a\r=1", "a\n=1"],
+    ids=repr,
+)  # fmt: skip
+def test_formulas(tmp_path, text):
+    """A text that a spreadsheet would run begins with an apostrophe; without that one it is what it was."""
+    path = write_journal(tmp_path / "own.sqlite", types=["type_001"])
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE orders SET type_id = ?, refunded_amount = '-5'", (text,))
+        db.execute("UPDATE polls SET outcome = ?", (text,))
+    db.close()
+    with Journal(path) as journal:
+        orders, polls = (list(csv.reader(StringIO(_csv(frame).decode(), ""))) for frame in
+                         (journal.orders(), journal.polls()))  # fmt: skip
+    for frame, column in ((orders, "type_id"), (polls, "outcome")):
+        cells = [row[frame[0].index(column)] for row in frame[1:]]
+        assert len(cells) > 0
+        for cell in cells:
+            assert cell[0] not in "=+-@\t\r\n\uff1d"
+            assert cell.removeprefix("'") == text
+    assert orders[1][orders[0].index("refunded_amount")] == "-5"
 
 
 def test_manifest(report, folder):

@@ -8,6 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from giftlib.report.html import section_of
+from giftlib.report.notebooks import NotebookError
 
 SVG = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
@@ -18,6 +19,8 @@ SVG = """<?xml version="1.0" encoding="utf-8"?>
  <path id="p1" d="M 0 0"/>
 </svg>
 """
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 def section(*cells):
@@ -58,8 +61,7 @@ def test_no_repr():
 
 def test_embedded():
     """The page embeds exactly the files of the figures."""
-    png = base64.b64encode(b"\x89PNG").decode()
-    made = section(picture(), shows(**{"image/png": png}))
+    made = section(picture(), shows(**{"image/png": PNG}))
     assert [figure.name for figure in made.figures] == ["7_name-1.svg", "7_name-2.png"]
     embedded = re.findall(r'src="data:(image/[a-z+]+);base64,([^"]+)"', made.body)
     assert [mime for mime, _ in embedded] == ["image/svg+xml", "image/png"]
@@ -121,3 +123,34 @@ def test_table():
     body = section(shows(**{"text/html": table, "text/plain": "1"})).body
     assert re.search('<div class="scroll" [^>]*tabindex="0"><div><table>', body)
     assert "<style" not in body
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        new_output("display_data", {"text/plain": "<Figure size 900x240 with 1 Axes>"}),
+        new_output("display_data", {"text/plain": "<IPython.core.display.Image object>", "image/webp": "UklGRg=="}),
+        new_output("display_data", {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "*a*"}),
+        new_output("display_data", {}),
+        new_output("display_data", {"image/png": "not base64!"}),
+        new_output("display_data", {"image/png": PNG[:70]}),
+        new_output("display_data", {"image/jpeg": PNG[:40]}),
+        new_output("display_data", {"image/svg+xml": "<svg><path></svg>"}),
+        new_output("display_data", {"image/svg+xml": "<p/>"}),
+        nbformat.NotebookNode(output_type="hologram"),
+    ],
+    ids=lambda output: "-".join(output.get("data", ["hologram"])) or "nothing",
+)
+def test_not_shown(output):
+    """An output that the page cannot show is an error that names notebook and cell, and is not left out."""
+    injected = new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]})
+    notebook = new_notebook(cells=[new_markdown_cell("# T"), injected, new_code_cell("x")])
+    notebook.cells[-1].outputs = [output]
+    with pytest.raises(NotebookError, match=r"^7_name\.ipynb, cell 2: .+$"):
+        section_of("7_name", notebook)
+
+
+def test_allowed_error():
+    """The error of a cell that may fail is shown."""
+    output = new_output("error", ename="ValueError", evalue="a < b", traceback=[])
+    assert "ValueError: a &lt; b" in section(new_code_cell("x", outputs=[output])).body
