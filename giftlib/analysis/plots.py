@@ -46,11 +46,12 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
         require_columns("orders", orders, ["order_id", "not_done_by_s", "done_by_s"])
     if polls.empty:
         raise ValueError("polls must have at least one row, got an empty frame")
-    rows, ids = pd.factorize(polls["order_id"])
+    key = [name for name in ("source", "order_id") if name in polls and (orders is None or name in orders)]
+    rows, ids = pd.factorize(pd.MultiIndex.from_frame(polls[key]))
     ax = ax or draw.new_axes(height=min(1.2 + 0.2 * len(ids), 10))
     right = polls["elapsed_s"].max() * 1.05 + 0.5
     if orders is not None:
-        seen = orders.assign(row=ids.get_indexer(pd.Index(orders["order_id"]))).query("row >= 0")
+        seen = orders.assign(row=ids.get_indexer(pd.MultiIndex.from_frame(orders[key]))).query("row >= 0")
         is_open = np.isinf(seen["done_by_s"])
         right = max(right, seen["done_by_s"][~is_open].max() * 1.05) if not is_open.all() else right
         styles: list[tuple[Any, float, str, pd.DataFrame]] = [
@@ -67,7 +68,10 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
             ax.scatter(polls["elapsed_s"][shown], rows[shown], s=size, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), ceil(len(ids) / 40))
-    labels = [draw.plain(order if len(order) <= 12 else f"…{order[-6:]}") for order in ids[list(ticks)].astype(str)]
+    labels = [
+        draw.plain(order if len(order) <= 12 else f"…{order[-6:]}")
+        for order in ids.get_level_values("order_id")[list(ticks)].astype(str)
+    ]
     ax.set_yticks(ticks, labels, fontsize=8)
     ax.set(xlabel="seconds since placement", ylabel="order", xlim=(-0.02 * right, right), ylim=(len(ids) - 0.4, -0.6))
     return draw.finish(ax, grid="x")

@@ -47,8 +47,9 @@ class Journal(JournalWriter):
 
     def __repr__(self) -> str:
         sources = self.sources()
-        names = f"; {', '.join(sources['name'])}" if len(sources) else ""
-        return f"Journal({sources['orders'].sum()} orders, {sources['final'].sum()} final{names})"
+        names = [*sources["name"][:3], *["…"] * (len(sources) > 3)]
+        origin = f"; {', '.join(names)}" if names else ""
+        return f"Journal({sources['orders'].sum()} orders, {sources['final'].sum()} final{origin})"
 
     def __enter__(self) -> "Journal":
         return self

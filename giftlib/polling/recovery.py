@@ -107,7 +107,11 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
                     journal.not_placed(intent, Timestamp.now(client.clock))
     intents = journal.intents()
     intents = intents[intents["intent"].isin(list(candidates))].reset_index(drop=True)
-    return intents.assign(candidates=intents["intent"].map(candidates), reason=intents["intent"].map(reasons))
+    numbers = intents["intent"].tolist()
+    return intents.assign(
+        candidates=pd.Series([candidates[number] for number in numbers], dtype=object),
+        reason=pd.Series([reasons[number] for number in numbers], dtype=object),
+    )
 
 
 class _Period(NamedTuple):

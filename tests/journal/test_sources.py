@@ -16,8 +16,10 @@ from giftlib import (
     Sandbox,
     SystemClock,
     place_order,
+    plot_poll_timelines,
     poll_order_until_complete,
     process_orders,
+    reconcile_refunds,
     recover_orders,
     refund_totals,
     time_to_fulfilment,
@@ -192,3 +194,13 @@ def test_merge_of_clashing_refs(tmp_path, sandbox, journal):
     assert len(journal.orders()) == 1
     with pytest.raises(JournalError, match="cannot be read"):
         journal.merge(tmp_path / "none")
+
+
+def test_sources_apart(journal):
+    """Orders of two emulators that have the same ids are two rows of a plot, and not reconciled with one account."""
+    for item in (PARTIAL, FULL):
+        batch(journal, item)
+    orders = journal.orders()
+    assert len(plot_poll_timelines(journal.polls(), orders).get_yticks()) == 20
+    with pytest.raises(ValueError, match="orders must be of one source, .* got emulator, emulator 2"):
+        reconcile_refunds(orders, [])
