@@ -68,10 +68,8 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
             ax.scatter(polls["elapsed_s"][shown], rows[shown], s=size, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), ceil(len(ids) / 40))
-    labels = [
-        draw.plain(order if len(order) <= 12 else f"…{order[-6:]}")
-        for order in ids.get_level_values("order_id")[list(ticks)].astype(str)
-    ]
+    shown_ids = [str(order_id) for *_, order_id in ids[list(ticks)]]
+    labels = [draw.plain(order_id if len(order_id) <= 12 else f"…{order_id[-6:]}") for order_id in shown_ids]
     ax.set_yticks(ticks, labels, fontsize=8)
     ax.set(xlabel="seconds since placement", ylabel="order", xlim=(-0.02 * right, right), ylim=(len(ids) - 0.4, -0.6))
     return draw.finish(ax, grid="x")

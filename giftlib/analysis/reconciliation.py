@@ -46,7 +46,7 @@ def reconcile_refunds(orders: pd.DataFrame, transactions: "Iterable[Transaction]
     0  refund missing      980  None
     """
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
-    if "source" in orders and len(sources := orders["source"].unique()) > 1:
+    if "source" in orders and len(sources := orders["source"].dropna().unique()) > 1:
         raise ValueError(f"orders must be of one source, as the transactions are, got {', '.join(map(str, sources))}")
     rows = _rows(transactions)
     mismatches = [*_of_orders(orders, rows), *_without_order(set(orders["order_id"]), rows), *_of_the_balance(rows)]
