@@ -129,7 +129,7 @@ class _Run:
         self._orders = OpenOrders(self._client.clock)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
-        self._times = RoundTimes(self._client.clock, schedule)
+        self._times = RoundTimes(self._client.clock, schedule, None)
         self._placer = Placer(requests, self._client, self._journal)
         self._expired: list[str] = []
 
@@ -153,7 +153,7 @@ class _Run:
         """Place one more order if the polls leave room for it: they get as many requests as in the last minute."""
         first_minute = self._client.clock.monotonic() < self._times.started + 60
         expected = self._rounds.requests * ceil(60 / max(self._times.pause_s, 1.0))
-        ready_at = self._placer.ready_at(expected if first_minute else None)
+        ready_at = max(self._placer.ready_at(expected if first_minute else None), self._times.held_until)
         if ready_at > self._client.clock.monotonic():
             return ready_at
         if placed := self._placer.place_next():
@@ -196,14 +196,18 @@ class _Run:
             self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
 
     def _next_round_at(self) -> float:
-        return self._times.next_at(self._orders, self._poller.slowest_s)
+        return self._times.next_at(self._orders, self._response_s())
+
+    def _response_s(self) -> float:
+        """Return the longest that a response took, or may take if none has come yet."""
+        return self._poller.slowest_s or self._client.request_timeout
 
     def _poll(self) -> None:
         began = self._client.clock.monotonic()
         limit = self._client.rate_limit.per_minute or 0
-        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.pause_s / 60)
-        self._expired += self._orders.expire(self._poller.slowest_s)
-        self._times.record(began, self._orders, self._poller.retry_delay_s)
+        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.share_s(began) / 60)
+        self._expired += self._orders.expire(min(self._response_s(), 1.0))
+        self._times.record(began, self._orders, self._poller.retry_delay_s, self._rounds.unfinished)
 
     def _find_lost(self) -> None:
         known = set(self._journal.unfinished())

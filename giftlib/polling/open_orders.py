@@ -1,11 +1,14 @@
 """The orders that are waited for: since when, until when, and which are final."""
 
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
+from typing import TypeVar
 
 from giftlib.api import GiftlibError
 from giftlib.clock import Clock, Timestamp
 
+Name = TypeVar("Name", bound=Hashable)
 CLOCK_SKEW = timedelta(minutes=2)
 """The most by which the API's clock and the one here are taken to differ."""
 
@@ -14,7 +17,7 @@ class OpenOrders:
     """Keep the orders that are waited for.
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
-    cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`.
+    cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`. A request may take `patience_s`.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -23,6 +26,7 @@ class OpenOrders:
         self.unavailable: dict[str, GiftlibError] = {}
         self.placed: dict[str, Timestamp] = {}
         self.newest = datetime.min.replace(tzinfo=UTC)
+        self.patience_s = 1e9
         self._clock = clock
 
     def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
@@ -55,6 +59,11 @@ class OpenOrders:
             return None
         return max(max(self.deadlines.values()) - self._clock.monotonic(), 0.0)
 
+    def request_timeout(self) -> float | None:
+        """Return the seconds that one request may take: `patience_s`, and no longer than until the last deadline."""
+        left = self.time_left()
+        return None if left is None else min(left, self.patience_s)
+
     def finish(self, order_id: str) -> None:
         """Stop waiting for an order that is final."""
         self.final.add(order_id)
@@ -72,6 +81,29 @@ class OpenOrders:
         for order_id in expired:
             del self.deadlines[order_id]
         return expired
+
+
+class Turns:
+    """Say whose turn it is: of pages or orders the one served longest ago, a failed one again soon."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._served: dict[Hashable, float] = {}
+        self._clock = clock
+
+    def in_order(self, names: Iterable[Name]) -> list[Name]:
+        """Return them sorted; one that is new has waited since now."""
+        now = self._clock.monotonic()
+        return sorted(names, key=lambda name: self._served.setdefault(name, now))
+
+    def served(self, name: Hashable) -> None:
+        """Put it behind all others."""
+        self._served[name] = self._clock.monotonic()
+
+    def failed(self, name: Hashable) -> None:
+        """Take an eighth of its wait away, so that one that always fails takes few turns from the others."""
+        now = self._clock.monotonic()
+        served = self._served.get(name, now)
+        self._served[name] = served + (now - served) / 8
 
 
 def _time_in(order_id: str) -> datetime | None:
