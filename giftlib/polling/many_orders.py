@@ -11,11 +11,12 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.api import Client, OrderRequest, check_callable, check_seconds, check_type, errors
+from giftlib.api import Client, OrderRequest, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .one_order import check_waiting
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
 from .poller import OnPoll, Poller
@@ -30,6 +31,7 @@ _TRIES_TO_FIND = 10
 def track_orders(
     order_ids: "Iterable[str] | Queue[str]",
     *,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     client: Client | None = None,
@@ -43,8 +45,9 @@ def track_orders(
     between the polls. It ends when no order is open and no further id is there.
 
     A round of polls begins 5 s after the one before, 10 s once all open orders are older than 40 s, and the first one
-    when an order is 5 s old; or as `schedule` says. An order that is not final `timeout` seconds after it was added is
-    given up, one that does not exist is dropped at once; both are warned of at the end, and
+    when an order is 5 s old; or every `interval` seconds, or as `schedule` says. Where the rate limit is too low for a
+    whole round, pages of the list and single orders take turns. An order that is not final `timeout` seconds after it
+    was added is given up, one that does not exist is dropped at once; both are warned of at the end, and
     `track_orders(journal.unfinished(), journal=journal)` continues. Failed polls, `on_poll` and `progress` are as with
     `poll_order_until_complete`.
 
@@ -56,7 +59,7 @@ def track_orders(
     ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
     Journal(3 orders, 3 final)
     """
-    run = _Run(deque(), timeout, schedule, client, journal, on_poll)
+    run = _Run(deque(), interval, timeout, schedule, client, journal, on_poll)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     if not isinstance(order_ids, Iterator | Queue):
@@ -68,6 +71,7 @@ def track_orders(
 def process_orders(
     items: Iterable[tuple[str, str, int] | OrderRequest],
     *,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     client: Client | None = None,
@@ -90,7 +94,7 @@ def process_orders(
     Journal(3 orders, 3 final)
     """
     requests = deque(map(_checked_request, check_type("items", items, Iterable)))
-    run = _Run(requests, timeout, schedule, client, journal, on_poll)
+    run = _Run(requests, interval, timeout, schedule, client, journal, on_poll)
     return run.to_the_end(run.place_next, len(requests), progress)
 
 
@@ -114,22 +118,22 @@ class _Run:
     def __init__(
         self,
         requests: deque[OrderRequest],
+        interval: float | None,
         timeout: float,
         schedule: Schedule | None,
         client: Client | None,
         journal: Journal | None,
         on_poll: OnPoll | None,
     ) -> None:
-        self._timeout = check_seconds("timeout", timeout)
-        check_callable("schedule", schedule)
-        check_callable("on_poll", on_poll)
+        check_waiting(interval, timeout, schedule, on_poll, journal)
+        self._timeout = timeout
         self._client = current_client(client)
-        self._journal = Journal() if journal is None else check_type("journal", journal, Journal)
+        self._journal = Journal() if journal is None else journal
         self._client.limit_rate()
         self._orders = OpenOrders(self._client.clock)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
-        self._times = RoundTimes(self._client.clock, schedule, None)
+        self._times = RoundTimes(self._client.clock, schedule, interval)
         self._placer = Placer(requests, self._client, self._journal)
         self._expired: list[str] = []
 
@@ -196,17 +200,13 @@ class _Run:
             self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
 
     def _next_round_at(self) -> float:
-        return self._times.next_at(self._orders, self._response_s())
-
-    def _response_s(self) -> float:
-        """Return the longest that a response took, or may take if none has come yet."""
-        return self._poller.slowest_s or self._client.request_timeout
+        return self._times.next_at(self._orders, self._poller.response_s)
 
     def _poll(self) -> None:
         began = self._client.clock.monotonic()
         limit = self._client.rate_limit.per_minute or 0
         self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.share_s(began) / 60)
-        self._expired += self._orders.expire(min(self._response_s(), 1.0))
+        self._expired += self._orders.expire(min(self._poller.response_s, 1.0))
         self._times.record(began, self._orders, self._poller.retry_delay_s, self._rounds.unfinished)
 
     def _find_lost(self) -> None:

@@ -17,7 +17,8 @@ class OpenOrders:
     """Keep the orders that are waited for.
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
-    cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`. A request may take `patience_s`.
+    cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`.
+    `patience_s` is how long one request may take.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -26,7 +27,7 @@ class OpenOrders:
         self.unavailable: dict[str, GiftlibError] = {}
         self.placed: dict[str, Timestamp] = {}
         self.newest = datetime.min.replace(tzinfo=UTC)
-        self.patience_s = 1e9
+        self.patience_s = 1e9  # the client's own time-out is shorter
         self._clock = clock
 
     def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
@@ -53,16 +54,13 @@ class OpenOrders:
         placed = self.placed.get(order_id)
         return inf if placed is None else self._clock.monotonic() - placed.monotonic
 
-    def time_left(self) -> float | None:
-        """Return the seconds until the last deadline; None if no order is open."""
-        if not self.deadlines:
-            return None
-        return max(max(self.deadlines.values()) - self._clock.monotonic(), 0.0)
+    def time_left(self) -> float:
+        """Return the seconds until the last deadline; infinity if no order is open."""
+        return max(max(self.deadlines.values(), default=inf) - self._clock.monotonic(), 0.0)
 
-    def request_timeout(self) -> float | None:
-        """Return the seconds that one request may take: `patience_s`, and no longer than until the last deadline."""
-        left = self.time_left()
-        return None if left is None else min(left, self.patience_s)
+    def request_timeout(self) -> float:
+        """Return the seconds that one request may take."""
+        return min(self.time_left(), self.patience_s)
 
     def finish(self, order_id: str) -> None:
         """Stop waiting for an order that is final."""

@@ -44,7 +44,7 @@ class OrderList:
         Orders that are on no remembered page are searched only where that takes fewer requests than polling each of
         them; so the cost grows with pages, not with orders.
         """
-        pages, unknown = defaultdict(list), []
+        pages, unknown = defaultdict[PageKey, list[str]](list), list[str]()
         for order_id in wanted:
             key = self._page_of.get(order_id)
             (unknown if key is None else pages[key]).append(order_id)

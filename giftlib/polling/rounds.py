@@ -19,14 +19,13 @@ _PROBES = 2
 """Single polls per wait that test whether its lists are late; more would cost more than they find."""
 _OVERDUE_S = 60.0
 """An order that a list shows open at this age is polled singly too: the list may be stuck."""
+_SHORTEST_PATIENCE_S = 5.0
 _TRIES = 2
 """How often a page is read in a round if it fails."""
 _PAGES_PER_SINGLE = 8
 """While pages wait to be read, one of so many requests polls an order singly."""
-_MOST_SAVED = 30
-"""How many requests that a round could not send the next one sends, so that the rate limit does not then stop all."""
-_LONGEST_SHARE_S = 30.0
-"""A round that begins late has more requests, but never so many that the rate limit then stops all for long."""
+_MOST_SAVED = 30.0
+"""A late round sends the requests that it or the one before missed, but at most so many: then the limit stops all."""
 
 
 class Rounds:
@@ -71,8 +70,7 @@ class Rounds:
                 shown |= self._list.read(unread[0], pages[unread[0]], wanted)
             else:
                 last = 0.0
-            took = self._poller.client.clock.monotonic() - sent
-            self._orders.patience_s = 2 * self._orders.patience_s if took > 0.99 * self._orders.patience_s else max(5.0, 10 * self._poller.slowest_s) if self._poller.slowest_s else 1e9
+            self._set_patience(self._poller.client.clock.monotonic() - sent)
         self.unfinished = last > 0
         self._saved = min(max(last - self._poller.requests, 0.0), _MOST_SAVED)
         self._probe_list()
@@ -89,10 +87,17 @@ class Rounds:
     def _has_time(self) -> bool:
         """Wait until the rate limit has room; return whether a request may be sent then."""
         client, left = self._poller.client, self._orders.time_left()
-        if not left or self._poller.retry_delay_s:
+        if not self._orders.deadlines or self._poller.retry_delay_s:
             return False
         client.clock.sleep(min(client.rate_limit.delay_s(), left))
-        return bool(self._orders.time_left())
+        return self._orders.time_left() > 0
+
+    def _set_patience(self, took_s: float) -> None:
+        """Let a request take ten times as long as any response did, and longer after one that ran out of time."""
+        if took_s > 0.99 * self._orders.patience_s:
+            self._orders.patience_s *= 2
+        elif self._poller.slowest_s >= 0:
+            self._orders.patience_s = max(10 * self._poller.slowest_s, _SHORTEST_PATIENCE_S)
 
     def _doubtful(self, excluded: set[str], listed: set[str]) -> list[str]:
         """Return the orders to poll singly, the one whose turn it is first."""
@@ -148,7 +153,8 @@ class RoundTimes:
         """Return when the next round begins: as planned, or in time for the responses before a deadline."""
         planned = self._planned
         if self._schedule is None:
-            planned = max(planned, self._clock.monotonic() + self.pause_s - max(map(orders.age, orders.deadlines)))
+            oldest = max(map(orders.age, orders.deadlines))
+            planned = max(planned, self._clock.monotonic() + (self._interval or ROUND_S) - oldest)
         first, last = min(orders.deadlines.values()), max(orders.deadlines.values())
         if not self._rounds:
             return min(planned, first - response_s)
@@ -159,9 +165,9 @@ class RoundTimes:
         return min(planned, max(first, min(second_later, last)))
 
     def share_s(self, began: float) -> float:
-        """Return for how many seconds' share of the rate limit a round that begins then may send requests."""
+        """Return for how many seconds the round that begins then may use the rate limit."""
         since_last = began - self.started - self._rounds[-1].sent if self._rounds else 0.0
-        return max(self.pause_s, min(since_last, _LONGEST_SHARE_S))
+        return max(self.pause_s, min(since_last, _MOST_SAVED))
 
     def record(self, began: float, orders: OpenOrders, retry_delay_s: float, unfinished: bool) -> None:
         """Plan the next round after one that began then and has just ended."""
@@ -172,7 +178,7 @@ class RoundTimes:
             planned = elapsed + self.pause_s
         else:
             youngest = min(map(orders.age, orders.deadlines), default=0.0)
-            self.pause_s = self._interval or (_LATE_ROUND_S if _LATE_S < youngest < inf and not unfinished else ROUND_S)
+            self.pause_s = self._interval or (ROUND_S if unfinished or not _LATE_S < youngest < inf else _LATE_ROUND_S)
             planned = sent + self.pause_s
         self.held_until = self.started + elapsed + retry_delay_s
         self._planned = max(self.started + planned, self.held_until)

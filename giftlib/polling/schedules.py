@@ -142,9 +142,9 @@ def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: 
         pause: Any = schedule(elapsed, polls)
     except Exception as error:
         raise ValueError(f"schedule {schedule!r} raised {type(error).__name__}: {error}; {accepted}") from error
-    if isinstance(pause, bool) or not isinstance(pause, Real) or not 0 <= pause < inf:
-        raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
-    return float(pause)
+    if isinstance(pause, Real) and not isinstance(pause, bool) and 0 <= float(pause) < inf:
+        return float(pause)
+    raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
 
 
 def latest_pause(left_s: float, response_s: float) -> float:
