@@ -67,7 +67,7 @@ def process_order(
     client: Client | None = None,
     journal: Journal | None = None,
     deliver: Callable[[Card], object] | None = None,
-    interval: float = 5.0,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     on_poll: OnPoll | None = None,
@@ -82,7 +82,7 @@ def process_order(
     Waiting for fulfillment...
     ❌ Order failed - full refund issued
     """
-    check_waiting(max_attempts, interval, timeout, schedule, on_poll, journal)
+    check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
     check_callable("deliver", deliver)
     _print("Placing order...")
     order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)

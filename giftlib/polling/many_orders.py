@@ -11,11 +11,12 @@ from contextlib import suppress
 from math import ceil, inf
 from queue import Empty, Queue
 
-from giftlib.api import Client, OrderRequest, check_callable, check_id, check_seconds, check_type, errors
+from giftlib.api import Client, OrderRequest, check_id, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .one_order import check_waiting
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
 from .poller import OnPoll, Poller, identified
@@ -33,6 +34,7 @@ _SEARCH_EVERY_S = 10.0
 def track_orders(
     order_ids: "Iterable[str] | Queue[str]",
     *,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     client: Client | None = None,
@@ -46,8 +48,9 @@ def track_orders(
     between the polls. It ends when no order is open and no further id is there.
 
     A round of polls begins 5 s after the one before, 10 s once all open orders are older than 40 s, and the first one
-    when an order is 5 s old; or as `schedule` says. An order that is not final `timeout` seconds after it was added is
-    given up, one that does not exist is dropped at once; both are warned of at the end, and
+    when an order is 5 s old; or every `interval` seconds, or as `schedule` says. Where the rate limit is too low for a
+    whole round, pages of the list and single orders take turns. An order that is not final `timeout` seconds after it
+    was added is given up, one that does not exist is dropped at once; both are warned of at the end, and
     `track_orders(journal.unfinished(), journal=journal)` continues. Failed polls, `on_poll` and `progress` are as with
     `poll_order_until_complete`.
 
@@ -59,7 +62,7 @@ def track_orders(
     ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
     Journal(3 orders, 3 final)
     """
-    run = _Run(deque(), timeout, schedule, client, journal, on_poll)
+    run = _Run(deque(), interval, timeout, schedule, client, journal, on_poll)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     if not isinstance(order_ids, Iterator | Queue):
@@ -71,6 +74,7 @@ def track_orders(
 def process_orders(
     items: Iterable[Item],
     *,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     client: Client | None = None,
@@ -101,7 +105,7 @@ def process_orders(
     for request in requests:
         if request.ref is not None and of_ref[request.ref] != request:
             raise ValueError(f"items must have one request for each ref, got {request} and {of_ref[request.ref]}")
-    run = _Run(requests, timeout, schedule, client, journal, on_poll)
+    run = _Run(requests, interval, timeout, schedule, client, journal, on_poll)
     return run.to_the_end(run.place_next, len(requests), progress)
 
 
@@ -123,22 +127,22 @@ class _Run:
     def __init__(
         self,
         requests: deque[OrderRequest],
+        interval: float | None,
         timeout: float,
         schedule: Schedule | None,
         client: Client | None,
         journal: Journal | None,
         on_poll: OnPoll | None,
     ) -> None:
-        self._timeout = check_seconds("timeout", timeout)
-        check_callable("schedule", schedule)
-        check_callable("on_poll", on_poll)
+        check_waiting(interval, timeout, schedule, on_poll, journal)
+        self._timeout = timeout
         self._client = current_client(client)
-        self._journal = Journal() if journal is None else check_type("journal", journal, Journal)
+        self._journal = Journal() if journal is None else journal
         self._client.limit_rate()
         self._orders = OpenOrders(self._client.clock)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
-        self._times = RoundTimes(self._client.clock, schedule)
+        self._times = RoundTimes(self._client.clock, schedule, interval)
         self._placer = Placer(requests, self._client, self._journal)
         self._expired: list[str] = []
         for request in requests:
@@ -166,7 +170,7 @@ class _Run:
         """Place one more order if the polls leave room for it: they get as many requests as in the last minute."""
         first_minute = self._client.clock.monotonic() < self._times.started + 60
         expected = self._rounds.requests * ceil(60 / max(self._times.pause_s, 1.0))
-        ready_at = self._placer.ready_at(expected if first_minute else None)
+        ready_at = max(self._placer.ready_at(expected if first_minute else None), self._times.held_until)
         if ready_at > self._client.clock.monotonic():
             return ready_at
         placed = self._placer.place_next()
@@ -223,15 +227,15 @@ class _Run:
             self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
 
     def _next_round_at(self) -> float:
-        return self._times.next_at(self._orders, self._poller.slowest_s)
+        return self._times.next_at(self._orders, self._poller.response_s)
 
     def _poll(self) -> None:
         began = self._client.clock.monotonic()
         self._poller.deadline = max(self._orders.deadlines.values())
         limit = self._client.rate_limit.per_minute or 0
-        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.pause_s / 60)
-        self._expired += self._orders.expire(self._poller.slowest_s)
-        self._times.record(began, self._orders, self._poller.retry_delay_s)
+        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.share_s(began) / 60)
+        self._expired += self._orders.expire(min(self._poller.response_s, 1.0))
+        self._times.record(began, self._orders, self._poller.retry_delay_s, self._rounds.unfinished)
 
     def _searching(self) -> _Source:
         """Search for the orders whose responses were lost; place again what has a ref and was not placed."""

@@ -6,7 +6,9 @@ from giftlib.journal import Journal
 
 from .poller import OnPoll, Poller, identified
 from .progress import progress_bar
-from .schedules import PollTime, Schedule, every
+from .schedules import PollTime, Schedule, every, latest_pause, next_pause
+
+_SHORTEST_PAUSE_S = 1.0
 
 
 def check_order_status(order_id: str, *, client: Client | None = None) -> Order:
@@ -24,7 +26,7 @@ def poll_order_until_complete(
     order_id: str,
     max_attempts: int = 60,
     *,
-    interval: float = 5.0,
+    interval: float | None = None,
     timeout: float = 300.0,
     schedule: Schedule | None = None,
     client: Client | None = None,
@@ -34,9 +36,9 @@ def poll_order_until_complete(
 ) -> Order:
     """Poll an order until it is final, and return it as it then is; a `REFUNDED` order is a result too.
 
-    The first poll is sent immediately, each further one `interval` seconds after the response to the one before, or as
-    `schedule` says, and the last one early enough for its response to come within `timeout` seconds. Neither a pause
-    nor a request lasts longer than that.
+    The first poll is sent immediately, each further one `interval` (5) seconds after the response to the one before,
+    or as `schedule` says, and the last one early enough for its response to come within `timeout` seconds. Neither a
+    pause nor a request lasts longer than that.
 
     A poll that fails (no response, 429, 5xx) does not end the wait; the wait that `Retry-After` asks for is kept, up to
     60 s. 400, 401, 403 and 404 end it at once with their ApiError. PollTimeoutError when attempts or time run out: the
@@ -51,8 +53,8 @@ def poll_order_until_complete(
     2
     """
     check_id("order_id", order_id)
-    check_waiting(max_attempts, interval, timeout, schedule, on_poll, journal)
-    schedule = every(interval) if schedule is None else schedule
+    check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
+    schedule = schedule or every(interval or 5.0)
     client = current_client(client)
     poller = Poller(client, journal, on_poll)
     now = client.clock.monotonic
@@ -66,15 +68,18 @@ def poll_order_until_complete(
         journal.watch(order_id, source=source, timeout=timeout)
 
     polls: list[PollTime] = []
-    last_status, last_error, slowest = None, None, 0.0
+    last_status, last_error = None, None
     with progress_bar(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:
         for _ in range(max_attempts):
-            pause = max(schedule(now() - started, polls), poller.retry_delay_s)
+            pause = max(next_pause(schedule, now() - started if polls else 0.0, polls), poller.retry_delay_s)
             left = started + timeout - now()
-            # The last poll leaves time for its response: as much as the slowest so far took.
-            last_pause = left - min(slowest, pause / 2)
-            is_last = pause >= last_pause
-            client.clock.sleep(max(min(pause, last_pause), 0.0))
+            last_pause = latest_pause(left, poller.response_s) if polls else max(left - poller.response_s, 0.0)
+            # Before it is known how long a response takes, a poll that leaves time for it need not be the last one.
+            is_last = pause >= last_pause and (
+                (poller.slowest_s >= 0 and poller.response_s < left) or (bool(polls) and last_pause < _SHORTEST_PAUSE_S)
+            )
+            client.clock.sleep(min(pause, last_pause))
+            client.clock.sleep(min(client.rate_limit.delay_s(), max(started + timeout - now(), 0.0)))
 
             poller.retry_delay_s = 0.0
             poll = poller.check(order_id, timeout=max(started + timeout - now(), 0.0))
@@ -86,28 +91,28 @@ def poll_order_until_complete(
             else:
                 last_error = poll.error
             polls.append(PollTime(poll.sent.monotonic - started, poll.received.monotonic - started))
-            slowest = max(slowest, poll.latency_s)
-            if is_last:
+            if is_last or now() >= started + timeout:
                 client.clock.sleep(max(started + timeout - now(), 0.0))
                 break
     raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - started) from last_error
 
 
 def check_waiting(
-    max_attempts: int,
-    interval: float,
+    interval: float | None,
     timeout: float,
     schedule: Schedule | None,
     on_poll: OnPoll | None,
     journal: Journal | None,
+    max_attempts: int = 1,
 ) -> None:
     """Raise ValueError for arguments with which no order can be waited for."""
     check_count("max_attempts", max_attempts)
-    check_seconds("interval", interval)
     check_seconds("timeout", timeout)
     check_callable("schedule", schedule)
     check_callable("on_poll", on_poll)
     if journal is not None:
         check_type("journal", journal, Journal)
-    if schedule is not None and interval != 5.0:
-        raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")
+    if interval is not None:
+        check_seconds("interval", interval)
+        if schedule is not None:
+            raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")

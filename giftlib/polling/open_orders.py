@@ -1,11 +1,14 @@
 """The orders that are waited for: since when, until when, and which are final."""
 
+from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
+from typing import TypeVar
 
 from giftlib.api import GiftlibError
 from giftlib.clock import Clock, Timestamp
 
+Name = TypeVar("Name", bound=Hashable)
 CLOCK_SKEW = timedelta(minutes=2)
 """The most by which the API's clock and the one here are taken to differ."""
 
@@ -15,6 +18,7 @@ class OpenOrders:
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
     cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`.
+    `patience_s` is how long one request may take.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -23,6 +27,7 @@ class OpenOrders:
         self.unavailable: dict[str, GiftlibError] = {}
         self.placed: dict[str, Timestamp] = {}
         self.newest = datetime.min.replace(tzinfo=UTC)
+        self.patience_s = 1e9  # the client's own time-out is shorter
         self._clock = clock
 
     def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
@@ -49,11 +54,13 @@ class OpenOrders:
         placed = self.placed.get(order_id)
         return inf if placed is None else self._clock.monotonic() - placed.monotonic
 
-    def time_left(self) -> float | None:
-        """Return the seconds until the last deadline; None if no order is open."""
-        if not self.deadlines:
-            return None
-        return max(max(self.deadlines.values()) - self._clock.monotonic(), 0.0)
+    def time_left(self) -> float:
+        """Return the seconds until the last deadline; infinity if no order is open."""
+        return max(max(self.deadlines.values(), default=inf) - self._clock.monotonic(), 0.0)
+
+    def request_timeout(self) -> float:
+        """Return the seconds that one request may take."""
+        return min(self.time_left(), self.patience_s)
 
     def finish(self, order_id: str) -> None:
         """Stop waiting for an order that is final."""
@@ -72,6 +79,29 @@ class OpenOrders:
         for order_id in expired:
             del self.deadlines[order_id]
         return expired
+
+
+class Turns:
+    """Say whose turn it is: of pages or orders the one served longest ago, a failed one again soon."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._served: dict[Hashable, float] = {}
+        self._clock = clock
+
+    def in_order(self, names: Iterable[Name]) -> list[Name]:
+        """Return them sorted; one that is new has waited since now."""
+        now = self._clock.monotonic()
+        return sorted(names, key=lambda name: self._served.setdefault(name, now))
+
+    def served(self, name: Hashable) -> None:
+        """Put it behind all others."""
+        self._served[name] = self._clock.monotonic()
+
+    def failed(self, name: Hashable) -> None:
+        """Take an eighth of its wait away, so that one that always fails takes few turns from the others."""
+        now = self._clock.monotonic()
+        served = self._served.get(name, now)
+        self._served[name] = served + (now - served) / 8
 
 
 def _time_in(order_id: str) -> datetime | None:

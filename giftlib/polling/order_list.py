@@ -1,19 +1,28 @@
 """Poll many orders with few requests: by pages of the order list, as far as the list can be trusted."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from itertools import count
+from typing import NamedTuple
 
 from giftlib.api import LARGEST_PAGE, Order, Page, errors, is_retryable
 from giftlib.clock import Timestamp
 from giftlib.journal import Poll
 
-from .open_orders import CLOCK_SKEW, OpenOrders
+from .open_orders import CLOCK_SKEW, OpenOrders, Turns
 from .poller import Poller
 
 
+class PageKey(NamedTuple):
+    """Name a page of the list of the orders placed in a period: there an order stays on its page."""
+
+    since: datetime
+    until: datetime
+    number: int
+
+
 class OrderList:
-    """Poll orders by the list.
+    """Poll orders by the list, and remember on which page each order stands.
 
     `shown_open` has the orders that it showed open in this round. `is_late` once it has shown an order open that was
     final before; `was_trusted` if it has shown any order open.
@@ -25,31 +34,61 @@ class OrderList:
         self.was_trusted = False
         self._orders = orders
         self._poller = poller
-        self._pages = _PageMemory()
+        self._turns = Turns(poller.client.clock)
+        self._page_of: dict[str, PageKey] = {}
+        self._search = _Search()
 
-    def poll(self, wanted: set[str]) -> set[str]:
-        """Read the pages that show the wanted orders; return the ids that must be polled singly."""
-        missing = set(wanted)
-        if not missing:
-            return missing
-        since = min(self._orders.placed[order_id].utc for order_id in missing)
-        for number in self._pages.pages_to_read(missing, self._orders.newest):
-            sent = Timestamp.now(self._poller.client.clock)
-            self._poller.requests += 1
-            try:
-                page = self._poller.client.list_orders(
-                    number, LARGEST_PAGE, since=since - CLOCK_SKEW, until=self._orders.newest + CLOCK_SKEW,
-                    timeout=self._orders.time_left(),
-                )  # fmt: skip
-            except (errors.ApiError, errors.NoAnswerError) as error:
-                return self._failed(missing, sent, error)
-            self._pages.remember(page)
-            missing -= self._shown(page, missing, sent, Timestamp.now(self._poller.client.clock))
-            if self._orders.time_left() == 0:
-                break
-        return missing
+    def pages(self, wanted: Iterable[str]) -> dict[PageKey, list[str]]:
+        """Return the pages to read, the one whose turn it is first, each with the wanted orders that it may show.
 
-    def _shown(self, page: Page[Order], wanted: set[str], sent: Timestamp, received: Timestamp) -> set[str]:
+        Orders that are on no remembered page are searched only where that takes fewer requests than polling each of
+        them; so the cost grows with pages, not with orders.
+        """
+        pages, unknown = defaultdict[PageKey, list[str]](list), list[str]()
+        for order_id in wanted:
+            key = self._page_of.get(order_id)
+            (unknown if key is None else pages[key]).append(order_id)
+        for key in self._search.pages_left(len(unknown)):
+            pages[key] += unknown
+        return {key: pages[key] for key in self._turns.in_order(sorted(pages))}
+
+    def search(self, wanted: Iterable[str]) -> None:
+        """Begin a search for those that are on no remembered page, unless one is under way."""
+        unknown = [order_id for order_id in wanted if order_id not in self._page_of]
+        if unknown and not self._search.pages_left(len(unknown)):
+            since = min(self._orders.placed[order_id].utc for order_id in unknown)
+            self._search.begin(since - CLOCK_SKEW, self._orders.newest + CLOCK_SKEW)
+
+    def read(self, key: PageKey, expected: list[str], wanted: Collection[str]) -> set[str]:
+        """Read a page that may show the expected orders; return the wanted ones that it shows without contradiction."""
+        client, shown = self._poller.client, set[str]()
+        sent = Timestamp.now(client.clock)
+        self._poller.requests += 1
+        try:
+            page = client.list_orders(
+                key.number, LARGEST_PAGE, since=key.since, until=key.until, timeout=self._orders.request_timeout()
+            )
+        except (errors.ApiError, errors.NoAnswerError) as error:
+            if not self._failed(expected[0], sent, error):
+                self._turns.failed(key)
+                return shown
+            page = Page((), key.number, LARGEST_PAGE, 0, 0)
+        shown = self._shown(page, wanted, sent, Timestamp.now(client.clock))
+        self._turns.served(key)
+        self._search.has_read(key, page)
+        self._page_of |= {order.order_id or "": key for order in page}
+        for order_id in set(expected) - shown:
+            self._page_of.pop(order_id, None)
+        return shown
+
+    def compare(self, order_id: str) -> None:
+        """Read the list for an order that is final, to see whether the list shows that."""
+        self.search([order_id])
+        for key, expected in self.pages([order_id]).items():
+            if self.read(key, expected, expected):
+                return
+
+    def _shown(self, page: Page[Order], wanted: Collection[str], sent: Timestamp, received: Timestamp) -> set[str]:
         """Record the wanted orders of a page; return the ids of those that it shows without contradiction."""
         shown: dict[str, Order] = {}
         for order in page.items[::-1]:
@@ -70,54 +109,39 @@ class OrderList:
                 self.was_trusted = True
         return set(shown)
 
-    def _failed(self, missing: set[str], sent: Timestamp, error: errors.ApiError | errors.NoAnswerError) -> set[str]:
+    def _failed(self, order_id: str, sent: Timestamp, error: errors.ApiError | errors.NoAnswerError) -> bool:
+        """Record a failed request, with one order that it was sent for; return whether there is no such page."""
         received = Timestamp.now(self._poller.client.clock)
-        self._poller.record(*(
-            Poll.of(order_id, self._poller.next_attempt(order_id), "list", sent, received, error)
-            for order_id in self._orders.deadlines if order_id in missing
-        ))  # fmt: skip
+        self._poller.record(Poll.of(order_id, self._poller.next_attempt(order_id), "list", sent, received, error))
+        if is_retryable(error):
+            return False
         if isinstance(error, errors.NotFoundError | errors.InvalidRequestError):
-            return missing
-        if not is_retryable(error):
-            raise error
-        self._poller.delay_for(error)  # also where no order was open whose poll could be recorded
-        return set()
+            return True
+        raise error
 
 
-class _PageMemory:
-    """Remember on which page each order stood when the list was last read up to the same time.
-
-    The list is newest first, and orders placed later would move all others along; so it is read up to the newest
-    wanted order, and then an order stays on its page.
-    """
+class _Search:
+    """Go through the pages of the list for orders that are on no remembered page."""
 
     def __init__(self) -> None:
-        self._until: datetime | None = None
-        self._page_of: dict[str | None, int] = {}
-        self._pages = 1
+        self._period: tuple[datetime, datetime] | None = None
+        self._pages = 0
+        self._read: set[int] = set()
 
-    def pages_to_read(self, missing: set[str], until: datetime) -> Iterator[int]:
-        """Yield page numbers, the newest orders' first, as long as an order is still `missing`.
+    def begin(self, since: datetime, until: datetime) -> None:
+        """Begin again, of the number of pages that the period had last time."""
+        if self._period != (since, until):
+            self._period, self._pages = (since, until), 1
+        self._read.clear()
 
-        Orders that are on no remembered page are searched only where that takes fewer requests than polling each of
-        them; so the cost grows with pages, not with orders.
-        """
-        if until != self._until:
-            self._until, self._pages = until, 1
-            self._page_of.clear()
-        unknown = missing - self._page_of.keys()
-        remembered = {self._page_of[order_id] for order_id in missing - unknown}
-        searching = True
-        for number in count(1):
-            searching = searching and len(unknown & missing) > self._pages - number
-            if not missing or number > self._pages or not (searching or number <= max(remembered, default=0)):
-                break
-            if searching or number in remembered:
-                yield number
-        for order_id in missing:
-            self._page_of.pop(order_id, None)
+    def pages_left(self, orders: int) -> list[PageKey]:
+        """Return the pages not read yet, if they are not more than the orders searched."""
+        if self._period is None or self._pages - len(self._read) > orders:
+            return []
+        return [PageKey(*self._period, number) for number in range(1, self._pages + 1) if number not in self._read]
 
-    def remember(self, page: Page[Order]) -> None:
-        """Keep which orders a page showed; an empty page comes after the last."""
-        self._page_of |= {order.order_id: page.page for order in page}
-        self._pages = page.total_pages if page.items else page.page
+    def has_read(self, key: PageKey, page: Page[Order]) -> None:
+        """Keep that a page was read, and how many there are; an empty page comes after the last."""
+        if self._period == key[:2]:
+            self._pages = page.total_pages if page.items else key.number
+            self._read.add(key.number)

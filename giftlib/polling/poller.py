@@ -39,21 +39,26 @@ def identified(client: Client, timeout: float) -> Source:
 class Poller:
     """Poll orders for one wait; raise only the errors that must end it.
 
-    `requests` counts the requests sent, `slowest_s` is the longest that a response took, `retry_delay_s` the longest
-    wait that a failed poll has asked for since it was last set to 0, `deadline` the clock's monotonic time after which
-    nothing waits for the journal.
+    `requests` counts the requests sent, `slowest_s` is the longest that a response took (-infinity before the first),
+    `retry_delay_s` the longest wait that a failed poll has asked for since it was last set to 0, `deadline` the clock's
+    monotonic time after which nothing waits for the journal.
     """
 
     def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
         self.client = client
         self.requests = 0
-        self.slowest_s = 0.0
+        self.slowest_s = -inf
         self.retry_delay_s = 0.0
         self.deadline = inf
         self._journal = journal
         self._on_poll = on_poll
         self._attempts: dict[str, int] = {}
         self._warned: set[str] = set()
+
+    @property
+    def response_s(self) -> float:
+        """Return how long a response may take: half as long again as any did, or the time-out while none has come."""
+        return 1.5 * self.slowest_s if self.slowest_s >= 0 else self.client.request_timeout
 
     def check(self, order_id: str, *, timeout: float | None = None) -> Poll:
         """Send one checkOrder request; a failure that may pass is a Poll with an `error`."""

@@ -8,8 +8,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import floor, inf, isfinite
+from numbers import Real
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from giftlib.api import check_seconds
 
@@ -132,6 +133,23 @@ def planned_pause(
         return times[-1] + gap * (floor((earliest - times[-1]) / gap) + 1) - elapsed
 
     return pause
+
+
+def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: float, polls: list[PollTime]) -> float:
+    """Return the pause that a schedule gives; raise ValueError if it gives none."""
+    accepted = "it must return the seconds to pause, a finite number from 0 up"
+    try:
+        pause: Any = schedule(elapsed, polls)
+    except Exception as error:
+        raise ValueError(f"schedule {schedule!r} raised {type(error).__name__}: {error}; {accepted}") from error
+    if isinstance(pause, Real) and not isinstance(pause, bool) and 0 <= float(pause) < inf:
+        return float(pause)
+    raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
+
+
+def latest_pause(left_s: float, response_s: float) -> float:
+    """Return the longest pause that leaves time for a response: as much as it takes, or half of what is left."""
+    return left_s - response_s if response_s < left_s else left_s / 2
 
 
 def _check_between(name: str, value: float, most: float) -> float:

@@ -5,7 +5,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from samples import ORDER_ID, PRODUCT
 
@@ -22,7 +22,7 @@ from giftlib import (
     check_order_status,
     poll_order_until_complete,
 )
-from giftlib.polling.schedules import every
+from giftlib.polling.schedules import at_times, every
 from giftlib.sandbox import Fault, Sandbox
 
 
@@ -37,7 +37,7 @@ class SteppingClock(SimulatedClock):
         return super().now_utc() + (self._step if self.monotonic() > 10 else timedelta(0))
 
 
-def wait(sandbox, *, faults=(), journal=None, client=None, timeout=60, interval=5, **more):
+def wait(sandbox, *, faults=(), journal=None, client=None, timeout=60, interval=None, **more):
     """Place an order, wait for it at once, and return the order or the error, with the seconds that it took."""
     client = client or sandbox.client()
     [order_id] = sandbox.add_orders(1)
@@ -118,6 +118,56 @@ def test_any_wait_ends_at_deadline(timeout, interval, latency, fails):
         error, seconds = wait(sandbox, faults=faults, timeout=timeout, interval=interval, max_attempts=10_000)
     assert isinstance(error, PollTimeoutError)
     assert seconds == pytest.approx(timeout, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(
+    timeout=st.floats(1, 320),
+    latency=st.floats(0.01, 14),
+    schedule=st.builds(
+        lambda seconds, first: every(seconds, first=first), st.floats(0.5, 400), st.sampled_from([0, 7, 300, 1000])
+    ),
+    part=st.floats(0, 1),
+)
+def test_last_poll_leaves_time(timeout, latency, schedule, part):
+    """An order that is final three requests before the deadline is found, whenever its polls are due."""
+    assume(timeout > 3 * latency + 0.1)
+    final_at = part * (timeout - 3 * latency - 0.1)
+    with Sandbox(fulfilment_s=final_at, latency_s=latency, rate_limit_per_minute=None) as sandbox:
+        order, seconds = wait(sandbox, timeout=timeout, schedule=schedule, max_attempts=10_000)
+    assert order.status == OrderStatus.FULFILLED
+    assert seconds <= timeout + 1e-6
+
+
+@pytest.mark.parametrize("timeout", [10, 300])
+def test_first_poll_at_deadline(make_sandbox, timeout):
+    """A first poll due at the deadline is sent in time for its response, and once more just before the deadline."""
+    sandbox = make_sandbox(fulfilment_s=timeout - 1, latency_s=0.2)
+    order, seconds = wait(sandbox, schedule=every(5, first=timeout), timeout=timeout)
+    assert order.is_final
+    assert seconds <= timeout
+
+
+def test_retry_after_beyond_deadline(make_sandbox):
+    """A Retry-After that ends after the deadline is kept as long as there is time for a response."""
+    sandbox = make_sandbox(fulfilment_s=20, latency_s=0.2)
+    fault = Fault("checkOrder", status=429, headers={"Retry-After": "3600"})
+    order, seconds = wait(sandbox, faults=[fault], timeout=30)
+    assert order.is_final and seconds <= 30
+    first, second, *_ = [request.when_utc for request in sandbox.requests]
+    assert (second - first).total_seconds() > 14
+
+
+def test_first_time_of_schedule(make_sandbox):
+    """A poll planned at 0 s is sent at once though a real clock has moved on since the wait began."""
+
+    class Moving(SimulatedClock):
+        def monotonic(self):
+            self.sleep(1e-6)
+            return super().monotonic()
+
+    sandbox = make_sandbox(fulfilment_s=0, clock=Moving(), latency_s=0)
+    assert wait(sandbox, schedule=at_times([0, 40]))[1] < 1
 
 
 def test_poll_times(make_sandbox, journal):

@@ -125,5 +125,5 @@ def test_retry_after_on_comparison(make_sandbox):
     orders, poller = OpenOrders(client.clock), Poller(client, None, None)
     orders.add(order_id, deadline=300.0)
     orders.finish(order_id)
-    OrderList(orders, poller).poll({order_id})
+    OrderList(orders, poller).compare(order_id)
     assert poller.retry_delay_s == 20
