@@ -1,37 +1,28 @@
 """The API's endpoints, one method each. Nothing here sends a request twice."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
-from giftlib.clock import Clock, SystemClock
-
 from . import errors
-from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError, ProductionKeyError
-from .key import Key
-from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
+from .access import Access
+from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError
+from .models import CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
-from .parsing import as_amount, as_dict, as_dicts, as_text
-from .rate_limit import RateLimit
+from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
-from .session import ApiSession
-from .source import DEFAULT_BASE_URL, Source
-from .transport import is_loopback
-from .validation import check_id, check_seconds
+from .validation import check_id
 
 Time = datetime | None
 Seconds = float | None
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
-_PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
-"""The published rate limits, by type of key."""
 
 
-class Client:
+class Client(Access):
     """Call the API with one key.
 
     `base_url` is without `/v3`; plain http is accepted for this machine alone. `request_timeout` bounds each request in
@@ -45,71 +36,6 @@ class Client:
     ...     client.check_order_status(order_id).status.value
     'HANDLING'
     """
-
-    def __init__(
-        self,
-        api_key: str,
-        base_url: str = DEFAULT_BASE_URL,
-        *,
-        clock: Clock | None = None,
-        request_timeout: float = 15.0,
-        allow_production: bool = False,
-    ) -> None:
-        try:
-            key = Key(api_key)
-        finally:
-            del api_key  # whatever fails from here on, no listing of variables shows it
-        if not isinstance(allow_production, bool):
-            raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
-        self.base_url = _checked_url(base_url)
-        self.clock = SystemClock() if clock is None else clock
-        self.request_timeout = check_seconds("request_timeout", request_timeout)
-        self.allow_production = allow_production
-        self.key_type: str | None = None
-        self._validated: ApiKey | None = None
-        self.rate_limit = RateLimit(self.clock)
-        self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
-
-    def __repr__(self) -> str:
-        return (
-            f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
-        )
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Client holds a key and is not pickled; make a new one")
-
-    def limit_rate(self) -> None:
-        """Keep to the key's rate limit from now on, or to the lowest published one while the key's type is unknown."""
-        if self.rate_limit.per_minute is None:
-            self.rate_limit.per_minute = _PER_MINUTE.get(self.key_type or "", min(_PER_MINUTE.values()))
-
-    def validate(self, *, timeout: Seconds = None) -> ApiKey:
-        """Return what the API knows of the key. The key itself, which the response repeats, is dropped."""
-        data = self._session.get("validate", timeout=timeout).data
-        shown = as_dict(data.get("apiKey") or data.get("key"))
-        key = ApiKey.from_response(shown, username=as_text(data.get("username")))
-        self._validated, self.key_type = key, key.type
-        self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
-        return key
-
-    @property
-    def source(self) -> Source:
-        """Return which API this is; the key is validated first, if it was not yet."""
-        return self.identify()
-
-    def identify(self, *, timeout: Seconds = None) -> Source:
-        """Return `source`, taking at most `timeout` seconds."""
-        if self._validated is None:
-            try:
-                self.validate(timeout=timeout)
-            except errors.NotFoundError:
-                self._validated = ApiKey.from_response({})  # a server without that endpoint
-        assert self._validated is not None
-        return Source.of(self.base_url, self._session.instance, self._validated.username, self._validated.type)
-
-    def api_time(self) -> tuple[Time, Time]:
-        """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
-        return self._session.api_clock.now() or (None, None)
 
     def balance(self) -> Decimal:
         """Return the account's balance in dinars."""
@@ -164,18 +90,6 @@ class Client:
         latest = self.api_time()[1]
         raise OrderOutcomeUnknownError(*wanted, sent_at, self.clock.now_utc(), earliest, latest) from cause
 
-    def require_sandbox_key(self) -> None:
-        """Raise ProductionKeyError unless the key is a sandbox key or orders with real money were allowed."""
-        if self.allow_production:
-            return
-        if self.key_type is None:
-            self.validate()
-        if self.key_type != "SANDBOX":
-            raise ProductionKeyError(
-                f"the key's type is {self.key_type or 'unknown'}, not SANDBOX: an order would cost real money; "
-                f"pass allow_production=True to place it all the same"
-            )
-
     def request(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Response:
@@ -213,21 +127,6 @@ def _nothing_was_placed(error: ApiError | NoAnswerError) -> bool:
         return not error.sent
     rejected = isinstance(error, errors.InsufficientBalanceError | errors.OutOfStockError) and 400 <= error.status < 500
     return rejected or error.status in _NOTHING_WAS_DONE
-
-
-def _checked_url(base_url: str | None) -> str:
-    url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
-    parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
-    if (
-        not parts
-        or int((parts[3] or ":0")[1:]) > 65535
-        or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]")))
-    ):
-        raise ValueError(
-            "base_url must be https:// and a host (plain http only for this machine), without /v3 or anything else "
-            "(value not shown, it may hold a secret)"
-        )
-    return url
 
 
 def _path_part(name: str, value: str) -> str:

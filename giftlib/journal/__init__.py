@@ -2,12 +2,12 @@
 
 An *intent* is the record of an order request, written before the request is sent.
 
-Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `poll` (the record of one
-poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `copying`, `merging`
-and `parquet`.
+Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `rows` (parts of that),
+`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `copying`,
+`merging` and `parquet`.
 """
 
 from .copying import copy_journal
 from .poll import Poll
+from .rows import LostOrder
 from .store import Journal
-from .writer import LostOrder

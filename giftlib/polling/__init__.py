@@ -1,8 +1,8 @@
 """When to poll, one order, many orders, placing, and the recovery of lost orders.
 
 Read `schedules` first (when to poll), then `poller` (one poll), `one_order` (wait for one), `placing` and `handling`
-(place an order, handle its result), `many_orders` with its parts `open_orders`, `order_list` and `rounds`, and
-`recovery` (search for orders whose response was lost).
+(place an order, handle its result), `many_orders` with its parts `run`, `open_orders`, `order_list`, `rounds` and
+`lost`, and `recovery` (search for orders whose response was lost).
 """
 
 from .handling import handle_order_result, process_order

@@ -126,8 +126,8 @@ class Placer:
         self.rejected: list[str] = []
         self.lost: dict[int, OrderRequest] = {}
         self.failure: errors.GiftlibError | None = None
-        self._client = client
-        self._journal = journal
+        self.client = client
+        self.journal = journal
         self._sent = RateLimit(client.clock)
         self._paused_until = 0.0
 
@@ -139,11 +139,11 @@ class Placer:
         if not self.queue:
             return inf
         if polls_per_minute is None:
-            polls_per_minute = self._client.rate_limit.recent() - self._sent.recent()
-        limit = self._client.rate_limit.per_minute
+            polls_per_minute = self.client.rate_limit.recent() - self._sent.recent()
+        limit = self.client.rate_limit.per_minute
         assert limit is not None
         left = limit - min(polls_per_minute + 1, int(MOST_FOR_POLLS * limit))
-        return max(self._client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
+        return max(self.client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
 
     def reject(self, request: OrderRequest, reason: object) -> None:
         """Keep for the warning at the end that a request placed nothing."""
@@ -153,13 +153,13 @@ class Placer:
         """Place the next order; return it, or None if it was not placed."""
         request = self.queue.popleft()
         try:
-            self._client.require_sandbox_key()
-            placed = place_recorded(request, self._client, self._journal)
+            self.client.require_sandbox_key()
+            placed = place_recorded(request, self.client, self.journal)
         except errors.OrderOutcomeUnknownError as error:
             self.lost[error.intent or 0] = request
         except _REJECTED as error:
             self.reject(request, error)
-            self._paused_until = self._client.clock.monotonic() + retry_delay(error)
+            self._paused_until = self.client.clock.monotonic() + retry_delay(error)
         except (errors.AuthenticationError, errors.PermissionDeniedError):
             raise
         except errors.GiftlibError as error:

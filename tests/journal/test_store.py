@@ -196,7 +196,10 @@ def test_file_that_is_gone(tmp_path, replaced):
 def test_interrupted_write(tmp_path):
     """An interrupt inside a write leaves no open transaction, here or for others."""
     with Journal(tmp_path / "j") as journal, Journal(tmp_path / "j") as other:
-        with mock.patch("giftlib.journal.writer._add", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        with (
+            mock.patch("giftlib.journal.writer.add_orders", side_effect=KeyboardInterrupt),
+            pytest.raises(KeyboardInterrupt),
+        ):
             journal.watch("a")
         other.watch("b")
         journal.watch("c")

@@ -1,0 +1,126 @@
+"""Statements about rows of the journal's tables, each a part of one transaction."""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from giftlib.api import JournalError, Order, OrderOutcomeUnknownError, OrderRequest, Source
+from giftlib.clock import Timestamp
+
+from .tables import to_us
+
+_OF_REF = """
+SELECT intent, state, i.product_id, i.type_id, i.quantity, kind, host, account, key_type, instance, order_id, is_final
+FROM intents AS i JOIN sources USING (source) LEFT JOIN orders ON number = placed WHERE ref = ?
+"""
+_ADOPT = """
+UPDATE OR IGNORE orders SET source = :source
+WHERE order_id = :order_id AND source IN (SELECT source FROM sources WHERE kind = 'unknown')
+AND IFNULL(product_id = :product_id, TRUE) AND IFNULL(type_id = :type_id, TRUE)
+"""
+
+
+class LostOrder(NamedTuple):
+    """Describe an order request whose outcome is not known; `received_at` is None if its process was killed.
+
+    `earliest` and `latest` bound, by the API's clock, when it can have been carried out; None if that is not known.
+    """
+
+    intent: int
+    product_id: str
+    type_id: str
+    quantity: int
+    ref: str | None
+    sent_at: datetime
+    received_at: datetime | None
+    earliest: datetime | None
+    latest: datetime | None
+
+    @property
+    def error(self) -> OrderOutcomeUnknownError:
+        """Return the error that says so."""
+        gave_up_at = self.received_at or self.sent_at
+        error = OrderOutcomeUnknownError(*self[1:4], self.sent_at, gave_up_at, self.earliest, self.latest)
+        error.intent = self.intent
+        return error
+
+
+class Begun(NamedTuple):
+    """Say what the journal has of an order request: `is_new` if it is to be sent now, `order_id` if it was placed."""
+
+    intent: int
+    is_new: bool = True
+    order_id: str | None = None
+    is_final: bool = False
+
+
+def row_of_ref(db: sqlite3.Connection, request: OrderRequest) -> Any:
+    return request.ref and db.execute(_OF_REF, (request.ref,)).fetchone()
+
+
+def held(row: Any, request: OrderRequest, source: Source) -> Begun | None:
+    """Return what the journal has for a ref, None if nothing; raise as `check_ref` does."""
+    if not row:
+        return None
+    (intent, state, *goods), place, (order_id, is_final) = row[:5], Source(*row[5:10]), row[10:]
+    if goods != [request.product_id, request.type_id, request.quantity]:
+        raise ValueError(
+            f"ref {request.ref!r} stands for {goods[2]} x {goods[1]} of product {goods[0]} in this journal, "
+            f"got {request.quantity} x {request.type_id} of product {request.product_id}"
+        )
+    if place != source:
+        raise of_another_source(f"the order with ref {request.ref!r}", place, source)
+    return Begun(intent, state == "not placed", order_id, bool(is_final))
+
+
+def number_of(db: sqlite3.Connection, source: Source, *, add: bool = True) -> int | None:
+    """Return the number of the source; a new one is added, named after its kind and numbered from the second on."""
+    identity = (source.kind, source.account, source.key_type, source.instance)
+    row = db.execute(
+        "SELECT source FROM sources WHERE kind = ? AND account IS ? AND key_type IS ? AND instance IS ?", identity
+    ).fetchone()
+    if row or not add:
+        return row[0] if row else None
+    (like,) = db.execute("SELECT COUNT(*) FROM sources WHERE kind = ?", (source.kind,)).fetchone()
+    name = f"{source.kind} {like + 1}" if like else source.kind
+    return db.execute(
+        "INSERT INTO sources (name, kind, account, key_type, instance, host) VALUES (?, ?, ?, ?, ?, ?)",
+        (name, *identity, source.host),
+    ).lastrowid
+
+
+def of_another_source(what: str, place: Source, here: Source) -> JournalError:
+    return JournalError(f"{what} belongs to another source ({place}) than this client ({here}): {place.way_back}")
+
+
+def add_orders(db: sqlite3.Connection, source: int | None, order_ids: Iterable[str]) -> None:
+    db.executemany(
+        "INSERT OR IGNORE INTO orders (source, order_id) VALUES (?, ?)", ((source, order_id) for order_id in order_ids)
+    )
+
+
+def adopt(db: sqlite3.Connection, source: int | None, seen: Iterable[tuple[str, Order]]) -> None:
+    """Let orders of a source that is not known belong to the one that has just shown them."""
+    db.executemany(_ADOPT, [
+        {"source": source, "order_id": order_id, "product_id": order.product_id, "type_id": order.type_id}
+        for order_id, order in seen
+    ])  # fmt: skip
+
+
+def name_goods(db: sqlite3.Connection, intent: int) -> None:
+    """Let the order that an intent became have its product, type and quantity, as far as they are not known."""
+    db.execute(
+        "UPDATE orders SET product_id = COALESCE(orders.product_id, i.product_id),"
+        " type_id = COALESCE(orders.type_id, i.type_id), quantity = COALESCE(orders.quantity, i.quantity)"
+        " FROM intents AS i WHERE i.intent = ? AND i.placed = number",
+        (intent,),
+    )
+
+
+def end_intent(db: sqlite3.Connection, intent: int, state: str, received: Timestamp) -> None:
+    db.execute(
+        "UPDATE intents SET state = ?, received_us = ?, received_s = ? WHERE intent = ?"
+        " AND (state != 'placed' OR ? = 'placed')",
+        (state, to_us(received.utc), received.monotonic, intent, state),
+    )
