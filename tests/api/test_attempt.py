@@ -116,7 +116,7 @@ def test_slow_sending():
     """A server that takes nothing of a large request."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client = Client(KEY, f"http://127.0.0.1:{silent.getsockname()[1]}", allow_production=True, request_timeout=0.1)
+        client = Client(KEY, f"http://127.0.0.1:{silent.getsockname()[1]}", allow_production=True, request_timeout=0.5)
         error = outcome_of(lambda: client.request("POST", "gift-cards/placeOrder", body={"x": "y" * 20_000_000}))
     assert isinstance(error, NoAnswerError) and error.sent
 
