@@ -33,6 +33,7 @@ from giftlib.clock import Clock
 
 _LARGEST = 10 * 2**20
 """Bytes: a card takes about 75, so each of the 100 orders on a page may have 1,400 cards."""
+_USER_AGENT = f"giftlib/{version('giftlib')} {default_user_agent()}"
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
 
 
@@ -177,11 +178,6 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         self._tls = create_urllib3_context()
         self._tls.sslsocket_class = _TLSSocket
-        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-        try:
-            self._tls.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
-        except OSError:
-            raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
         super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
@@ -189,6 +185,12 @@ class _Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def trust(self, bundle: str) -> None:
+        try:
+            self._tls.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
+        except OSError:
+            raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
 
     def cert_verify(self, *args: Any) -> None:
         """Leave it to the context: `requests` would read the certificates again for each connection."""
@@ -216,10 +218,11 @@ def new_session(base_url: str) -> Session:
     """
     session = Session()
     session.trust_env = False
-    agent = f"giftlib/{version('giftlib')} {default_user_agent()}"
-    session.headers.update({"User-Agent": agent, "Accept-Encoding": "identity"})
+    session.headers.update({"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"})
     session.adapters.clear()
-    session.mount("http", _Adapter())
+    session.mount("http", adapter := _Adapter())
+    if base_url.lower().startswith("https"):
+        adapter.trust(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
     proxy = select_proxy(base_url, get_environ_proxies(base_url))
     if proxy and not is_loopback(urlsplit(base_url).hostname or ""):
         session.proxies["all"] = _checked_proxy(proxy)
