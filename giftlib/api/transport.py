@@ -1,90 +1,121 @@
-"""Make connections that one deadline bounds, from the host's name to the end of the body.
+"""Let one deadline bound a whole request of `requests`, from the host's name to the end of the body.
 
-The time-outs of urllib3 bound each read from the socket, so a response that drips one byte per second never ends. Here
-every wait asks the `Attempt` that it belongs to.
+The time-outs of `requests` bound each read from the socket, so a response that drips one byte per second never ends.
+Here every request has an `Attempt`, which knows when it ends. Whatever the request waits for, its connection waits in
+short steps, for a clock of the caller may run at any speed, and asks the attempt before each whether any time is left.
 """
 
 import errno
 import logging
 import os
-import re
 import socket
 import ssl
-from http import HTTPStatus
-from http.client import HTTPException
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from contextvars import ContextVar
+from importlib.metadata import version
 from ipaddress import ip_address
 from threading import Thread
+from time import monotonic
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
-from urllib3 import PoolManager, ProxyManager
+from requests import Session
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_user_agent, get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util import make_headers, parse_url
+from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
-from urllib3.util.wait import wait_for_write
 
-from .attempt import current
+from giftlib.clock import Clock
+
+_LARGEST = 10 * 2**20
+"""Bytes: a card takes about 75, so each of the 100 orders on a page may have 1,400 cards."""
+_USER_AGENT = f"giftlib/{version('giftlib')} {default_user_agent()}"
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
+
+
+class Attempt:
+    """Bound a request by `allowed` seconds of its clock and by `longest` real ones, whichever end first.
+
+    `peer` is the host that it is connecting to, `sent` whether any of it may have left, `status` the response's,
+    `unread` how many bytes of the response it may still read.
+    """
+
+    def __init__(self, clock: Clock, allowed: float, longest: float) -> None:
+        self.peer, self.sent, self.unread = "", False, _LARGEST
+        self.status: int | None = None
+        self._clock = clock
+        self._ends, self._ends_by_clock = monotonic() + longest, clock.monotonic() + max(allowed, _SHORTEST_WAIT_S)
+
+    def left_s(self) -> float:
+        """Return how many seconds are left, by whichever measure has fewer."""
+        return min(self._ends - monotonic(), self._ends_by_clock - self._clock.monotonic())
+
+    def wait_s(self) -> float:
+        """Return for how long to wait before asking again, which is short; raise TimeoutError if no time is left."""
+        left = self.left_s()
+        if left < 0:
+            raise TimeoutError("timed out")
+        return min(max(left, _SHORTEST_WAIT_S), _LONGEST_WAIT_S)
+
+
+current: ContextVar[Attempt] = ContextVar("current")
+"""The request that the thread is making: the connections below several libraries have no other way to it."""
 
 
 class _Socket(socket.socket):
     """Wait no longer and read no more than the current attempt may."""
 
-    def reach(self, address: Any, until: float) -> None:
-        """Connect while more than the share `until` of the time is left."""
-        self.setblocking(False)
-        failed = self.connect_ex(address)
-        if failed in (errno.EINPROGRESS, errno.EWOULDBLOCK):
-            while not wait_for_write(self, current.get().wait_s(until)):
-                pass
-            failed = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
-            raise OSError(failed, os.strerror(failed))
-        self.getpeername()
-        self.setblocking(True)  # each operation sets its own time-out
+    def _repeat(self, operation: Callable[..., Any], *args: Any) -> Any:
+        """Return what an operation returns; it is repeated while it only times out."""
+        while True:
+            self.settimeout(current.get().wait_s())
+            try:
+                return operation(*args)
+            except TimeoutError as error:
+                if error.errno is not None:
+                    raise  # the connection's own
 
     def recv_into(self, *args: Any) -> int:
-        attempt = current.get()
-        return attempt.count(attempt.repeat(self, super().recv_into, *args))
+        size: int = self._repeat(super().recv_into, *args)
+        current.get().unread -= size
+        if current.get().unread < 0:
+            raise OSError(errno.EMSGSIZE, "a response of more than 10 MiB")
+        return size
 
-    def recv(self, *args: Any) -> bytes:
-        attempt = current.get()
-        read = attempt.repeat(self, super().recv, *args)
-        attempt.count(len(read))
-        return read
-
-    def send(self, *args: Any) -> int:
-        return current.get().repeat(self, super().send, *args)
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        buffer = bytearray(buflen)
+        return bytes(buffer[: self.recv_into(buffer, buflen, flags)])
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         unsent = memoryview(data).cast("B")
         while unsent:
-            unsent = unsent[self.send(unsent, flags) :]
+            unsent = unsent[self._repeat(super().send, unsent, flags) :]
 
 
 class _TLSSocket(_Socket, ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
-        current.get().repeat(self, super().do_handshake, block)
+        self._repeat(super().do_handshake, block)
 
 
-def _addresses(host: str, port: int | None) -> list[Any]:
-    """Return the host's addresses. The system's search cannot be interrupted: if it takes too long it is left alone."""
-    found: list[Any] = []
-
-    def search() -> None:
+def _connected(host: str, port: int | None, options: Any, seconds: float) -> _Socket:
+    """Connect to the first of the host's addresses that accepts; they share the seconds evenly."""
+    ends, failure = monotonic() + seconds, OSError(errno.EADDRNOTAVAIL, "no address")
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for untried, (family, kind, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:
-            found.append(error)
-
-    thread = Thread(target=search, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(current.get().wait_s())
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return list(found[0])
+            with _Socket(family, kind, protocol) as trial:
+                for option in options or ():
+                    trial.setsockopt(*option)
+                trial.settimeout(max((ends - monotonic()) / untried, _SHORTEST_WAIT_S))
+                trial.connect(address)
+                return _Socket(family, kind, protocol, trial.detach())
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 class _Connection(HTTPConnection):
@@ -94,37 +125,25 @@ class _Connection(HTTPConnection):
     """Whatever is set for the standard library: that would print the key."""
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first of the host's addresses that accepts; they share the time that is left evenly."""
-        attempt = current.get()
+        """Connect in a thread, which is left alone if it takes too long: nothing interrupts the search for a name."""
+        attempt, outcome = current.get(), Future[_Socket]()
         attempt.peer = f"the proxy {self.host}" if self.proxy else self.host
-        failure, found = OSError(errno.EADDRNOTAVAIL, "no address"), _addresses(self._dns_host.strip("[]"), self.port)
-        for untried, (family, type_, protocol, _, address) in zip(range(len(found), 0, -1), found, strict=True):
-            bounded = None
+        wanted = (self._dns_host.strip("[]"), self.port, self.socket_options, attempt.left_s())
+
+        def connect() -> None:
             try:
-                bounded = _Socket(family, type_, protocol)
-                for option in self.socket_options or ():
-                    bounded.setsockopt(*option)
-                bounded.reach(address, until=attempt.share_left() * (untried - 1) / untried)
-            except OSError as error:
-                failure = error
-                if bounded is not None:
-                    bounded.close()
-            else:
-                return bounded
-        raise failure
+                outcome.set_result(_connected(*wanted))
+            except Exception as error:
+                outcome.set_exception(error)
+
+        Thread(target=connect, daemon=True).start()
+        while not outcome.done():
+            wait([outcome], attempt.wait_s())
+        return outcome.result()
 
     def _tunnel(self) -> None:
-        host, status = str(self._tunnel_host), None
-        try:
-            super()._tunnel()
-            current.get().peer = host
-        except OSError as error:
-            status = re.search(r"failed: ([0-9]{3})\b", str(error))
-            if not status:
-                raise
-        if status:
-            phrases = {code.value: f" {code.phrase}" for code in HTTPStatus}
-            raise OSError(errno.ECONNREFUSED, status[1] + phrases.get(int(status[1]), ""))
+        super()._tunnel()
+        current.get().peer = str(self._tunnel_host)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Connect first: whatever fails before this point proves that nothing was sent."""
@@ -134,10 +153,10 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
     def getresponse(self) -> Any:
-        response = super().getresponse()
-        if response.status < 200:
-            # The real response follows; on a connection that is kept it would be taken for the next request's.
-            raise HTTPException("an interim response")
+        """Return the response without what `requests` would act on within no time-out: cookies and redirects."""
+        response: Any = super().getresponse()
+        del response._original_response.msg["Set-Cookie"]
+        response.headers.discard("Location")
         return response
 
 
@@ -153,47 +172,58 @@ _POOLS = {
 logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 
+class _Adapter(HTTPAdapter):
+    """Make the connections above; certificates are read once, and always checked."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self._tls = create_urllib3_context()
+        self._tls.sslsocket_class = _TLSSocket
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def trust(self, bundle: str) -> None:
+        try:
+            self._tls.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
+        except OSError:
+            raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
+
+    def cert_verify(self, *args: Any) -> None:
+        """Leave it to the context: `requests` would read the certificates again for each connection."""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether the host is this machine, by its name alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    with suppress(ValueError):
+        return host == "localhost" or ip_address(host).is_loopback
+    return False
 
 
-def new_pools(base_url: str) -> PoolManager:
-    """Return the connections to one host: certificates always checked, proxy and CA file taken from the environment.
+def _checked_proxy(address: str) -> str:
+    with suppress(ValueError):
+        url = parse_url(address if "://" in address else f"http://{address}")
+        if url.scheme in ("http", "https") and url.host:
+            return address
+    raise ValueError("the proxy must be http:// or https:// and a host (value not shown, it may hold a password)")
+
+
+def new_session(base_url: str) -> Session:
+    """Return a session for one host, which takes from the environment the proxy and the CA file, and only now.
 
     This machine's own addresses are never reached through a proxy.
     """
-    tls = _checking_certificates() if base_url.lower().startswith("https") else None
-    is_local = is_loopback(urlsplit(base_url).hostname or "")
-    proxy = None if is_local else select_proxy(base_url, get_environ_proxies(base_url))
-    pools = _through(proxy, tls) if proxy else PoolManager(ssl_context=tls)
-    if pools is None:
-        raise ValueError("the proxy must be http:// or https:// and a host (value not shown, it may hold a password)")
-    pools.pool_classes_by_scheme = _POOLS
-    return pools
-
-
-def _through(proxy: str, tls: ssl.SSLContext | None) -> PoolManager | None:
-    try:
-        url = parse_url(proxy if "://" in proxy else f"http://{proxy}")
-        password = make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else None
-        bare = url._replace(auth=None).url
-        return ProxyManager(bare, ssl_context=tls, proxy_ssl_context=tls, proxy_headers=password) if url.host else None
-    except ValueError:
-        return None
-
-
-def _checking_certificates() -> ssl.SSLContext:
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
-    context = create_urllib3_context()
-    context.sslsocket_class = _TLSSocket
-    try:
-        context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
-    except OSError:
-        raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
-    return context
+    session = Session()
+    session.trust_env = False
+    session.headers.update({"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"})
+    session.adapters.clear()
+    session.mount("http", adapter := _Adapter())
+    if base_url.lower().startswith("https"):
+        adapter.trust(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
+    proxy = select_proxy(base_url, get_environ_proxies(base_url))
+    if proxy and not is_loopback(urlsplit(base_url).hostname or ""):
+        session.proxies["all"] = _checked_proxy(proxy)
+    return session

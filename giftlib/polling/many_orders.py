@@ -47,7 +47,7 @@ def track_orders(
     >>> from giftlib import Sandbox, track_orders
     >>> with Sandbox(seed=1) as sandbox:
     ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
-    Journal(3 orders, 3 final)
+    Journal(3 orders, 3 final; emulator)
     """
     run = Run(deque(), interval, timeout, schedule, client, journal, on_poll)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
@@ -85,7 +85,7 @@ def process_orders(
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox:
     ...     process_orders([("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)] * 3, client=sandbox.client())
-    Journal(3 orders, 3 final)
+    Journal(3 orders, 3 final; emulator)
     """
     requests = deque(map(_checked_request, check_type("items", items, Iterable)))
     of_ref = {request.ref: request for request in requests}

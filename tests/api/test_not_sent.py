@@ -151,6 +151,15 @@ def test_no_thread(monkeypatch):
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize(("host", "body"), [("127.0.0.1", {"x": float("nan")}), (".test", {})])
+def test_invalid_request(host, body):
+    """A request that cannot be written down."""
+    client = Client(KEY, f"https://{host}", allow_production=True)
+    with pytest.raises(NoAnswerError, match=f"not sent, https://{host}: the request is not valid") as caught:
+        client.request("POST", "gift-cards/placeOrder", body=body)
+    assert not caught.value.sent
+
+
 def test_family_without_support(monkeypatch):
     """An address of a family that this machine does not have leaves the others."""
     with ScriptedServer(BALANCE) as server:

@@ -8,7 +8,7 @@ import sys
 from unittest import mock
 
 import pytest
-from exposure import secrets_in, secrets_shown
+from exposure import reachable, secrets_in, secrets_shown
 from samples import CODE, KEY, ORDER_ID, PRODUCT, SANDBOX_KEY, SERIAL, listing
 from scripted_server import Do, outcome_of, reply, success
 
@@ -166,6 +166,7 @@ def test_hidden_key(client):
     """A client does not show its key, and cannot be copied or pickled."""
     for text in (repr(client), str(client), f"{client}", repr(vars(client)), repr([client])):
         assert KEY not in text
+    assert not secrets_in(" ".join(reachable(client)))
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError) as caught:
             copied(client)

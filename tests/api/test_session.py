@@ -1,12 +1,15 @@
 """What a request takes along and leaves behind, and what its error says of a connection that failed."""
 
 import socket
+import time
 
 import pytest
+import requests
 from samples import BALANCE, KEY
 from scripted_server import Do, ScriptedServer, outcome_of, reply
 from urllib3.exceptions import NewConnectionError
 
+import giftlib
 from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError
 
 
@@ -82,6 +85,28 @@ def test_cookies(server, client):
     client.balance()
     client.balance()
     assert "cookie" not in server.requests[1].headers
+
+
+def test_large_cookies(server, client):
+    """Cookies are not read: of this size they would take many seconds, after the time-out too."""
+    cookie = b"Set-Cookie: a=b;" + b"x;" * 30_000 + b"\r\n"
+    server.replies = [[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + cookie * 90 + b"\r\n{}"]]
+    started = time.process_time()
+    assert isinstance(outcome_of(client.balance), NoAnswerError)
+    assert time.process_time() - started < 5
+
+
+def test_missing_parameter(server, client):
+    """A parameter that is None is left out."""
+    client.request("GET", "gift-cards/list", params={"page": 1, "from": None})
+    assert server.requests[0].target == "/v3/gift-cards/list?page=1"
+
+
+def test_user_agent(server, client):
+    """A request says by what it was made, down to the HTTP library."""
+    client.request("GET", "account/balance")
+    agent = f"giftlib/{giftlib.__version__} python-requests/{requests.__version__}"
+    assert server.requests[0].headers["user-agent"] == agent
 
 
 def test_request_after_timeout():

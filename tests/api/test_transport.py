@@ -2,12 +2,15 @@
 
 import gzip
 import socket
+import ssl
+import threading
 import tracemalloc
+from contextlib import suppress
 from itertools import chain, repeat
 
 import pytest
 from samples import BALANCE, KEY
-from scripted_server import Do, ScriptedServer, outcome_of, reply, success
+from scripted_server import CERTIFICATE, Do, ScriptedServer, outcome_of, reply, success
 
 from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError, ServerError
 
@@ -238,6 +241,47 @@ def test_proxy(through_proxy):
     tunnel, request = proxy.requests
     assert (tunnel.method, tunnel.target) == ("CONNECT", "api.test:443") and KEY not in str(tunnel)
     assert request.headers["x-access-token"] == KEY
+
+
+@pytest.fixture
+def relay():
+    """The address of a proxy that is reached with TLS itself, and passes on all bytes between a client and `server`."""
+
+    def carry(source, target):
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+
+    def serve(server):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(CERTIFICATE)
+        with suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as outer:
+            assert outer.recv(65536).startswith(b"CONNECT api.test:443 ")
+            outer.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", server.port)) as inner:
+                threading.Thread(target=carry, args=(inner, outer), daemon=True).start()
+                carry(outer, inner)
+
+    def start(server):
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield start
+
+
+def test_proxy_with_tls(through_proxy, relay):
+    """A tunnel through a proxy that is reached with TLS itself."""
+    with ScriptedServer(BALANCE, tls=True) as server:
+        assert outcome_of(through_proxy(None, address=relay(server)).balance) == 1
+
+
+def test_timeout_of_proxy_with_tls(through_proxy, relay):
+    """The time-out ends a request through it too."""
+    with ScriptedServer(NEVER_ENDING["dripped body"](), tls=True) as server:
+        client = through_proxy(None, address=relay(server), request_timeout=4 * TIMEOUT_S)
+        error = outcome_of(client.balance)
+        assert isinstance(error, NoAnswerError) and error.sent and "no response within" in str(error)
 
 
 @pytest.mark.parametrize("name", ["no response", "dripped header lines", "dripped body"])
