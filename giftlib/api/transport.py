@@ -19,7 +19,6 @@ from ipaddress import ip_address
 from threading import Thread
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
 
 from requests import Session
 from requests.adapters import HTTPAdapter
@@ -121,8 +120,7 @@ def _connected(host: str, port: int | None, options: Any, seconds: float) -> _So
 class _Connection(HTTPConnection):
     """Note in the current attempt whom it is connecting to, and whether it was sent."""
 
-    debuglevel = 0
-    """Whatever is set for the standard library: that would print the key."""
+    debuglevel = 0  # whatever is set for the standard library: that would print the key
 
     def _new_conn(self) -> socket.socket:
         """Connect in a thread, which is left alone if it takes too long: nothing interrupts the search for a name."""
@@ -160,8 +158,7 @@ class _Connection(HTTPConnection):
         return response
 
 
-class _TLSConnection(_Connection, HTTPSConnection):
-    pass
+class _TLSConnection(_Connection, HTTPSConnection): ...
 
 
 _POOLS = {
@@ -224,6 +221,6 @@ def new_session(base_url: str) -> Session:
     if base_url.lower().startswith("https"):
         adapter.trust(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
     proxy = select_proxy(base_url, get_environ_proxies(base_url))
-    if proxy and not is_loopback(urlsplit(base_url).hostname or ""):
+    if proxy and not is_loopback(str(parse_url(base_url).host).strip("[]")):
         session.proxies["all"] = _checked_proxy(proxy)
     return session
