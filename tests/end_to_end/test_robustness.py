@@ -67,10 +67,10 @@ def test_no_server_meanwhile(make_sandbox, journal):
     sandbox = make_sandbox(fulfilment_s=1)
     client = sandbox.client()
     [order_id] = sandbox.add_orders(1)
+    client.validate()
     with sandbox.refusing():
         with pytest.raises(NoAnswerError):
             client.check_order_status(order_id)
-        client.key_type = "SANDBOX"
         with pytest.raises(NoAnswerError):
             place_order(PRODUCT, "type_001", 1, client=client, journal=journal)
     assert journal.intents()["state"].tolist() == ["not placed"]
