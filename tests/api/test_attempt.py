@@ -31,17 +31,17 @@ class OwnClock:
 
 
 CLOCKS = {
-    "a clock of the caller": (lambda: OwnClock(), 0.05, 30),
-    "a fast clock": (lambda: OwnClock(speed=100), 5, 30),
-    "a slow clock": (lambda: OwnClock(speed=0.001), 5, 0.05),
-    "a clock that stands still": (SimulatedClock, 5, 0.05),
-    "the system's clock": (lambda: None, 0.05, 30),
+    "a clock of the caller": (lambda: OwnClock(), 0.2, 30),
+    "a fast clock": (lambda: OwnClock(speed=100), 20, 30),
+    "a slow clock": (lambda: OwnClock(speed=0.001), 5, 0.2),
+    "a clock that stands still": (SimulatedClock, 5, 0.2),
+    "the system's clock": (lambda: None, 0.2, 30),
 }
 
 
 @pytest.fixture(params=CLOCKS)
 def waiting_client(request, trusted):
-    """Makes clients, of a url, that wait 0.05 real seconds for a response, by their own time-out or by their clock."""
+    """Makes clients, of a url, that wait 0.2 real seconds for a response, by their own time-out or by their clock."""
     clock, timeout, request_timeout = CLOCKS[request.param]
 
     def poll(url):
