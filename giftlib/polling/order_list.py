@@ -1,9 +1,8 @@
 """Poll many orders with few requests: by pages of the order list, as far as the list can be trusted."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
 
 from giftlib.api import LARGEST_PAGE, Order, Page, errors, is_retryable
 from giftlib.clock import Timestamp
@@ -12,13 +11,8 @@ from giftlib.journal import Poll
 from .open_orders import CLOCK_SKEW, OpenOrders, Turns
 from .poller import Poller
 
-
-class PageKey(NamedTuple):
-    """Name a page of the list of the orders placed in a period: there an order stays on its page."""
-
-    since: datetime
-    until: datetime
-    number: int
+PageKey = tuple[datetime, datetime, int]
+"""A page's number in the list of the orders placed between two times: there an order stays on its page."""
 
 
 class OrderList:
@@ -59,21 +53,19 @@ class OrderList:
             since = min(self._orders.placed[order_id].utc for order_id in unknown)
             self._search.begin(since - CLOCK_SKEW, self._orders.newest + CLOCK_SKEW)
 
-    def read(self, key: PageKey, expected: list[str], wanted: Collection[str]) -> set[str]:
+    def read(self, key: PageKey, expected: list[str], wanted: list[str]) -> set[str]:
         """Read a page that may show the expected orders; return the wanted ones that it shows without contradiction."""
-        client, shown = self._poller.client, set[str]()
-        sent = Timestamp.now(client.clock)
+        client, (since, until, number) = self._poller.client, key
+        sent, timeout = Timestamp.now(client.clock), self._orders.request_timeout()
         self._poller.requests += 1
         try:
-            page = client.list_orders(
-                key.number, LARGEST_PAGE, since=key.since, until=key.until, timeout=self._orders.request_timeout()
-            )
+            page = client.list_orders(number, LARGEST_PAGE, since=since, until=until, timeout=timeout)
         except (errors.ApiError, errors.NoAnswerError) as error:
             if not self._failed(expected[0], sent, error):
                 self._turns.failed(key)
-                return shown
-            page = Page((), key.number, LARGEST_PAGE, 0, 0)
-        shown = self._shown(page, wanted, sent, Timestamp.now(client.clock))
+                return set()
+            page = Page((), number, LARGEST_PAGE, 0, 0)
+        shown = self._shown(page, set(wanted), sent, Timestamp.now(client.clock))
         self._turns.served(key)
         self._search.has_read(key, page)
         self._page_of |= {order.order_id or "": key for order in page}
@@ -88,7 +80,7 @@ class OrderList:
             if self.read(key, expected, expected):
                 return
 
-    def _shown(self, page: Page[Order], wanted: Collection[str], sent: Timestamp, received: Timestamp) -> set[str]:
+    def _shown(self, page: Page[Order], wanted: set[str], sent: Timestamp, received: Timestamp) -> set[str]:
         """Record the wanted orders of a page; return the ids of those that it shows without contradiction."""
         shown: dict[str, Order] = {}
         for order in page.items[::-1]:
@@ -138,10 +130,10 @@ class _Search:
         """Return the pages not read yet, if they are not more than the orders searched."""
         if self._period is None or self._pages - len(self._read) > orders:
             return []
-        return [PageKey(*self._period, number) for number in range(1, self._pages + 1) if number not in self._read]
+        return [(*self._period, number) for number in range(1, self._pages + 1) if number not in self._read]
 
     def has_read(self, key: PageKey, page: Page[Order]) -> None:
         """Keep that a page was read, and how many there are; an empty page comes after the last."""
         if self._period == key[:2]:
-            self._pages = page.total_pages if page.items else key.number
-            self._read.add(key.number)
+            self._pages = page.total_pages if page.items else page.page
+            self._read.add(page.page)

@@ -31,11 +31,12 @@ _MOST_SAVED = 30.0
 class Rounds:
     """Poll all open orders: by the list where it shows them, singly where it does not or may be wrong.
 
-    `requests` is the number of requests of the last round.
+    `requests` is the number of requests of the last round, `unfinished` whether it left orders to the next one.
     """
 
     def __init__(self, orders: OpenOrders, poller: Poller) -> None:
         self.requests = 1
+        self.unfinished = False
         self._orders = orders
         self._poller = poller
         self._list = OrderList(orders, poller)
@@ -69,7 +70,7 @@ class Rounds:
                 tries[unread[0]] += 1
                 shown |= self._list.read(unread[0], pages[unread[0]], wanted)
             else:
-                last = 0.0
+                last = 0.0  # all is polled
             self._set_patience(self._poller.client.clock.monotonic() - sent)
         self.unfinished = last > 0
         self._saved = min(max(last - self._poller.requests, 0.0), _MOST_SAVED)
@@ -86,10 +87,10 @@ class Rounds:
 
     def _has_time(self) -> bool:
         """Wait until the rate limit has room; return whether a request may be sent then."""
-        client, left = self._poller.client, self._orders.time_left()
+        client = self._poller.client
         if not self._orders.deadlines or self._poller.retry_delay_s:
             return False
-        client.clock.sleep(min(client.rate_limit.delay_s(), left))
+        client.clock.sleep(min(client.rate_limit.delay_s(), self._orders.time_left()))
         return self._orders.time_left() > 0
 
     def _set_patience(self, took_s: float) -> None:

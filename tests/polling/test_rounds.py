@@ -40,7 +40,7 @@ def test_none_starves(seed):
             sandbox.inject(fault)
         journal = track_orders(ids, client=sandbox.client())
         late = delays(journal, sandbox)
-        print(f"{ORDERS} orders: {(late > 50).sum()} unseen for 50 s or more, longest {late.max():.1f} s")
+        print(f"{ORDERS} orders: {(late > 50).sum()} final for 50 s and unseen, the longest for {late.max():.1f} s")
         assert late.max() <= max(50, 1.8 * sweep_s)
         assert (late > 50).mean() <= 0.1
         assert (request_times(sandbox) < 60).sum() >= 0.8 * 60
@@ -72,7 +72,6 @@ def test_failed_page(make_sandbox):
     sandbox = make_sandbox(faults=[Fault("list", status=503)], fulfilment_s=12, latency_s=0)
     journal = track_orders(sandbox.add_orders(300), client=sandbox.client())
     polls = journal.polls()
-    assert polls["outcome"].eq("HTTP_503").sum() + polls["http_status"].eq(503).sum() >= 1
     assert polls["http_status"].eq(503).sum() == 1
     assert polls[polls["outcome"].eq("HANDLING")]["elapsed_s"].min() == pytest.approx(5, abs=0.1)
 
@@ -88,8 +87,7 @@ def test_page_that_always_fails(sandbox, client, monkeypatch):
 
     ids = sandbox.add_orders(220)
     monkeypatch.setattr(Client, "list_orders", list_orders)
-    with pytest.MonkeyPatch.context():
-        journal = track_orders(ids, client=client, timeout=900)
+    journal = track_orders(ids, client=client, timeout=900)
     late = delays(journal, sandbox)
     assert journal.unfinished() == []
     assert late.sort_values().iloc[:110].max() <= 20
@@ -116,6 +114,14 @@ def test_unusual_lists(settings):
         journal = track_orders(ids, client=sandbox.client())
         assert delays(journal, sandbox).max() <= 70
         assert contains_truth(journal.orders(), sandbox.truth())
+
+
+def test_list_turns_slow(make_sandbox):
+    """A list whose responses suddenly take far longer than before is waited for longer."""
+    sandbox = make_sandbox(faults=[Fault("list", call=2, times=999, delay_s=8)], fulfilment_s=30)
+    journal = track_orders(sandbox.add_orders(40), client=sandbox.client(), timeout=100)
+    assert journal.unfinished() == []
+    assert journal.polls()["via"].eq("list").mean() > 0.5
 
 
 def test_retry_after_holds_all(make_sandbox):
