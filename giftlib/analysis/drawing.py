@@ -1,6 +1,5 @@
 """Draw the parts of the plots: axes and legend, texts, the curve of an estimate, the censoring intervals below it."""
 
-import unicodedata
 from typing import Any, Literal
 
 import numpy as np
@@ -38,9 +37,7 @@ def plain(text: Any) -> str:
     >>> plain("two\\nlines"), plain("x" * 99)
     ('two\\\\nlines', 'xxxxxxxxxxxxxxxxxxxx…xxxxxxxxxxx')
     """
-    shown = "".join(
-        char if char.isprintable() or unicodedata.category(char) == "Zs" else repr(char)[1:-1] for char in str(text)
-    )
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
     if len(shown) > 32:
         shown = f"{shown[:20]}…{shown[-11:]}"
     if plt.rcParams["text.parse_math"]:

@@ -143,13 +143,9 @@ class FulfilmentCurve:
         seconds = np.unique([*turnbull["from_s"], *turnbull["to_s"], *still_open])
         seconds = seconds[np.isfinite(seconds)]
         low, high = ([getattr(r, cdf)(seconds) for r in self._replicates] for cdf in ("cdf_low", "cdf_high"))
-        return pd.DataFrame(
-            {
-                "seconds": seconds,
-                "low": np.quantile(low, tail, axis=0, method="lower"),
-                "high": np.quantile(high, 1 - tail, axis=0, method="higher"),
-            }
-        )
+        low = np.quantile(low, tail, axis=0, method="lower")
+        high = np.quantile(high, 1 - tail, axis=0, method="higher")
+        return pd.DataFrame({"seconds": seconds, "low": low, "high": high})
 
     def quantile_band(self, p: float, level: float = 0.95) -> tuple[float, float]:
         """Give confidence limits of the p-quantile, in seconds, from the samples of `band`; the upper one may be inf.
@@ -169,15 +165,9 @@ class FulfilmentCurve:
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
         e = self._estimate
-        return pd.DataFrame(
-            {
-                "from_s": np.where(e.is_exact, e.ends, e.starts),
-                "to_s": e.ends,
-                "mass": e.mass,
-                "cdf_low": e.cumulative[:-1],
-                "cdf_high": e.cumulative[1:],
-            }
-        )
+        starts = np.where(e.is_exact, e.ends, e.starts)
+        frame = pd.DataFrame({"from_s": starts, "to_s": e.ends, "mass": e.mass})
+        return frame.assign(cdf_low=e.cumulative[:-1], cdf_high=e.cumulative[1:])
 
     @cached_property
     def fits(self) -> dict[str, Fit]:

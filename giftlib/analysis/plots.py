@@ -54,14 +54,11 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
         seen = orders.assign(row=ids.get_indexer(pd.MultiIndex.from_frame(orders[key]))).query("row >= 0")
         is_open = np.isinf(seen["done_by_s"])
         right = max(right, seen["done_by_s"][~is_open].max() * 1.05) if not is_open.all() else right
-        styles: list[tuple[Any, float, str, pd.DataFrame]] = [
-            ("-", 5, "interval", seen[~is_open]), (":", 2.5, "still open", seen[is_open])
-        ]  # fmt: skip
-        for line, width, label, bars in styles:
+        for line, width, label, bars in (("-", 5, "interval", seen[~is_open]), (":", 2.5, "still open", seen[is_open])):
             if len(bars):
+                style: dict[str, Any] = {"colors": "0.8", "linewidth": width, "linestyles": line, "label": label}
                 low, high = bars["not_done_by_s"], bars["done_by_s"].clip(upper=right)
-                style = {"colors": "0.8", "linewidth": width, "linestyles": line}
-                ax.hlines(bars["row"], low, high, **style, label=label, zorder=1)
+                ax.hlines(bars["row"], low, high, **style, zorder=1)
     outcomes = polls["outcome"].where(polls["outcome"].isin(_MARKS), "")
     size = 28 if len(ids) <= 60 else 10
     for outcome, mark in _MARKS.items():

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pandas as pd
 
-from giftlib.api import Source
+from giftlib.api import JournalError, Source
 
 from .frames import INTENTS, POLLS, SOURCES, read_frame, read_orders
 from .merging import merge_journals
@@ -62,9 +62,11 @@ class Journal(JournalWriter):
         self._database.close()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a copy to a new file at `path`."""
-        with self._database.reading() as db:
-            db.execute("VACUUM INTO ?", (str(path),))
+        """Write a copy to a new file at `path`; raise JournalError if there is one, or if it cannot be written."""
+        if Path(path).exists():
+            raise JournalError(f"{path} cannot be written: there is something already")
+        with self._database.reading(f"{path} cannot be written") as db:
+            db.execute("VACUUM INTO ?", (str(Path(path).absolute()),))
 
     def merge(self, *paths: str | PathLike[str]) -> None:
         """Add what the journals in these files hold; what both hold stays once, and an order seen final stays final.

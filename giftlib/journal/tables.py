@@ -104,7 +104,7 @@ class Database:
             self._db.close()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, failure: str = "the journal cannot be read") -> Iterator[sqlite3.Connection]:
         """Give the connection to read from; raise JournalError for whatever no journal has."""
         with self._lock:
             try:

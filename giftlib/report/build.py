@@ -14,17 +14,17 @@ from tqdm import tqdm
 from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import Journal, copy_journal
 from giftlib.report.archive import metadata_of, record
-from giftlib.report.html import Section, page_of, section_of
+from giftlib.report.html import Section, head_of, page_of, section_of
 from giftlib.report.keeping import working_folder
 from giftlib.report.notebooks import parameters_of, run_notebook
-from giftlib.report.provenance import Source, provenance, sha256, source_revision, sources_of
+from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
 from giftlib.sandbox import Settings
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 
-_UNREADABLE = (JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
-               ValueError)  # fmt: skip
-
+_UNREADABLE = (
+    JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+)  # fmt: skip
 _FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 
 # Runs in each notebook's own kernel, after its last cell.
@@ -166,7 +166,7 @@ class _Recorded(NamedTuple):
     orders: pd.DataFrame
     polls: pd.DataFrame
     metadata: Any
-    sources: list[Source]
+    sources: list[dict[str, Any]]
 
 
 def _read(path: Path) -> _Recorded:
@@ -175,7 +175,8 @@ def _read(path: Path) -> _Recorded:
     if orders.empty:
         raise GiftlibError("there are no orders to report")
     metadata = metadata_of(path)
-    return _Recorded(path.read_bytes(), orders, polls, metadata, sources_of(metadata or [], orders, known))
+    sources = [head_of(source) for source in sources_of(metadata or [], orders, known)]
+    return _Recorded(path.read_bytes(), orders, polls, metadata, sources)
 
 
 def _write(
@@ -195,7 +196,7 @@ def _write(
     }
     about = {
         "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
-        "environment": " ".join(filter(None, [origin, *(source.description for source in recorded.sources)])),
+        "environment": " ".join(filter(None, [origin, *(source["description"] for source in recorded.sources)])),
         **manifest,
         "source": source_revision(),
         "files": {name: sha256(written) for name, written in content.items()},

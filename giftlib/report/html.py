@@ -135,24 +135,22 @@ def _embedded(figure: Figure, mime: str) -> Markup:
     )
 
 
-def page_of(sections: Sequence[Section], sources: Sequence[Source], journal: str) -> str:
-    """Fill in the page: figures of each source, then the sections. `journal` says which journal it was rebuilt from."""
+def head_of(source: Source) -> dict[str, Any]:
+    """Compute what the head of the page says of a source. Raises ValueError for ill-typed orders."""
+    return {
+        "description": source.description,
+        "orders": len(source.orders),
+        "outcomes": refund_totals(source.orders, by="status")["orders"].to_dict(),
+        "totals": refund_totals(source.orders).iloc[0],
+        "times": quantile_table(time_to_fulfilment(source.orders), [0.5, 0.95]).to_dict("records"),
+    }
+
+
+def page_of(sections: Sequence[Section], sources: Sequence[dict[str, Any]], journal: str) -> str:
+    """Fill in the page: the heads of its sources, then the sections. `journal` says which one it was rebuilt from."""
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("giftlib.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     )
     return template.render(
-        sections=sections,
-        journal=journal,
-        sources=[
-            {
-                "description": source.description,
-                "orders": len(source.orders),
-                "outcomes": refund_totals(source.orders, by="status")["orders"].to_dict(),
-                "totals": refund_totals(source.orders).iloc[0],
-                "times": quantile_table(time_to_fulfilment(source.orders), [0.5, 0.95]).to_dict("records"),
-            }
-            for source in sources
-        ],
-        dinars=dinars,
-        HtmlFormatter=HtmlFormatter,
+        sections=sections, journal=journal, sources=sources, dinars=dinars, HtmlFormatter=HtmlFormatter
     )

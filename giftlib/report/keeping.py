@@ -24,7 +24,7 @@ def working_folder(out: Path) -> Iterator[Path]:
         (work / "journals").mkdir()
         yield work
     except BaseException as error:
-        failed = GiftlibError(str(error)) if isinstance(error, ValueError) else error
+        failed = GiftlibError(str(error)) if isinstance(error, ValueError | ArithmeticError) else error
         for note in _kept_orders(work):
             failed.add_note(note)
         raise failed from None

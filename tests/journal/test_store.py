@@ -250,3 +250,14 @@ def test_locked_journal(sandbox, tmp_path):
         with pytest.raises(JournalError, match="locked"):
             poll_order_until_complete(order_id, client=client, journal=journal, timeout=0.5)
         assert monotonic() - started < 10
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"x" * 5000])
+def test_saved_over_a_file(journal, tmp_path, content):
+    """A copy overwrites nothing, and an error names its path."""
+    (tmp_path / "there").write_bytes(content)
+    with pytest.raises(JournalError, match="there cannot be written: there is something already"):
+        journal.save(tmp_path / "there")
+    assert (tmp_path / "there").read_bytes() == content
+    with pytest.raises(JournalError, match="none/copy cannot be written"):
+        journal.save(tmp_path / "none" / "copy")

@@ -1,8 +1,10 @@
 """The report of a journal, whatever wrote it."""
 
+import os
 import re
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 from reporting import files_of, head_of, manifest_of, write_journal
@@ -77,16 +79,32 @@ def journal(tmp_path_factory):
     return write_journal(tmp_path_factory.mktemp("own") / "own.sqlite", types=["type_001"])
 
 
+DEEP = "replace(hex(zeroblob(50000)), '0', '[') || replace(hex(zeroblob(50000)), '0', ']')"
+
+
 @pytest.mark.parametrize(
     "statements",
     [
         ["ALTER TABLE polls RENAME TO looks"],
-        ["UPDATE orders SET fulfilled_amount = 'abc'"],
+        *(
+            [f"UPDATE orders SET fulfilled_amount = '{amount}'"]
+            for amount in ("abc", "-Infinity", "[", "")
+        ),
+        *(
+            [f"UPDATE orders SET problems = {problems}"]
+            for problems in ("'{'", "'[1]'", "X'ff'", DEEP)
+        ),
+        ["UPDATE orders SET quantity = 'many'"],
+        ["ALTER TABLE polls RENAME TO looks", "CREATE VIEW polls AS SELECT * FROM looks"],
+        ["CREATE TRIGGER sly AFTER INSERT ON polls BEGIN DELETE FROM orders; END"],
+        ["CREATE TABLE report (metadata TEXT)", f"INSERT INTO report VALUES ({DEEP})"],
         ["CREATE TABLE report (other TEXT)", "INSERT INTO report VALUES ('x')"],
         *(
             ["CREATE TABLE report (metadata TEXT)", f"INSERT INTO report VALUES ('{metadata}')"]
             for metadata in ("nonsense", "[1]", '"text"', '{"a": 1}', '[{"environment": "vendor", "orders": 1}]',
                              '[{"environment": "emulator", "name": "1.ipynb", "orders": 7}]',
+                             '[{"environment": "emulator", "name": "1.ipynb", "settings": "x", "orders": 1}]',
+                             '[{"environment": "emulator", "name": "1.ipynb", "settings": {}, "orders": -1}]',
                              '[{"environment": "emulator", "name": "1.ipynb", "settings": {}, "orders": 7}]')
         ),
     ],
@@ -103,11 +121,35 @@ def test_damaged(journal, tmp_path, capsys, statements):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", [None, b"no journal " * 1000], ids=["no order", "no journal"])
-def test_nothing_to_report(tmp_path, capsys, content):
+def other_database(path):
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE orders (id)")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: Journal(path).close(),
+        lambda path: path.write_bytes(b"no journal " * 1000),
+        lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 64),
+        lambda path: path.write_bytes(write_journal(path).read_bytes()[:9000]),
+        other_database,
+    ],
+    ids=["no order", "no journal", "encrypted", "cut off", "other database"],
+)
+def test_nothing_to_report(tmp_path, capsys, write):
     """A journal without orders, and a file that is no journal, are reported in one line."""
     path = tmp_path / "own.sqlite"
-    Journal(path).close() if content is None else path.write_bytes(content)
+    write(path)
     assert main(["report", "--journal", str(path), "--out", str(tmp_path / "out")]) == 1
     assert re.fullmatch(r"giftlib: .+\n", capsys.readouterr().err)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_no_file(tmp_path, make):
+    """A folder, a pipe and a device are no journals, and nobody waits for them."""
+    make(tmp_path / "own.sqlite")
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "--journal", str(tmp_path / "own.sqlite")])
