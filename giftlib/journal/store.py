@@ -141,8 +141,9 @@ class Journal(JournalWriter):
         """Return one row per poll, in the order in which they were made.
 
         Columns: order_id, attempt (from 1 for each order), via ("check" or "list"; one list request gives a row to
-        every order that it shows, one that failed to one of those that it was sent for), sent_at, received_at (UTC), latency_s, elapsed_s (from the response to the order
-        request, or for an order placed elsewhere from the time that the API reports, to the sending of this poll),
-        outcome (a status, an error code, "NO_ANSWER" or "INTERRUPTED"), http_status, retry_after_s, request_id, source.
+        every order that it shows, one that failed to one of those that it was sent for), sent_at, received_at (UTC),
+        latency_s, elapsed_s (from the response to the order request, or for an order placed elsewhere from the time
+        that the API reports, to the sending of this poll), outcome (a status, an error code, "NO_ANSWER" or
+        "INTERRUPTED"), http_status, retry_after_s, request_id, source.
         """
         return read_frame(self._database, POLLS)

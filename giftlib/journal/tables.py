@@ -73,6 +73,7 @@ DROP TABLE polls_1;
 DROP TABLE orders_1;
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNREADABLE = (sqlite3.Error, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
 PATIENCE_S = 30.0
 """How long a write waits for other programs that write to the same file."""
 
@@ -109,16 +110,8 @@ class Database:
         with self._lock:
             try:
                 yield self._db
-            except (
-                sqlite3.Error,
-                ArithmeticError,
-                LookupError,
-                OSError,
-                RecursionError,
-                TypeError,
-                ValueError,
-            ) as error:
-                raise JournalError(f"the journal cannot be read: {error}") from None
+            except _UNREADABLE as error:
+                raise JournalError(f"{failure}: {error}") from None
 
     @contextmanager
     def attached(self, path: Path) -> Iterator[None]:

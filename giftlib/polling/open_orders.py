@@ -98,10 +98,10 @@ class Turns:
         self._served[name] = self._clock.monotonic()
 
     def failed(self, name: Hashable) -> None:
-        """Take an eighth of its wait away, so that one that always fails takes few turns from the others."""
+        """Take a part of its wait away, so that one that always fails takes few turns from the others."""
         now = self._clock.monotonic()
         served = self._served.get(name, now)
-        self._served[name] = served + (now - served) / 8
+        self._served[name] = served + (now - served) / 12
 
 
 def _time_in(order_id: str) -> datetime | None:

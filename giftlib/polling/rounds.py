@@ -20,7 +20,7 @@ _PROBES = 2
 _OVERDUE_S = 60.0
 """An order that a list shows open at this age is polled singly too: the list may be stuck."""
 _SHORTEST_PATIENCE_S = 5.0
-_TRIES = 2
+_TRIES = 3
 """How often a page is read in a round if it fails."""
 _PAGES_PER_SINGLE = 8
 """While pages wait to be read, one of so many requests polls an order singly."""
