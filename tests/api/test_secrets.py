@@ -4,7 +4,6 @@ import copy
 import json
 import logging
 import pickle
-import sys
 from unittest import mock
 
 import pytest
@@ -190,21 +189,3 @@ def test_key_in_large_text(server):
     server.replies = [reply({"error": {"message": f"{key}{'a' * 9 * 2**20}"}}, status=400)]
     error = outcome_of(Client(key, server.url).balance)
     assert str(error) == f"GET /v3/account/balance: 400 HTTP_400: ****{'a' * 196}"
-
-
-@pytest.mark.parametrize("make", [False, True])
-def test_deep_recursion(server, client, make):
-    """No variable of an error leads to a secret, wherever the interpreter's depth of calls ends."""
-
-    def at_depth(calls_left):
-        return at_depth(calls_left - 1) if calls_left else call()
-
-    server.replies = [success(LEAKY_ORDER | {"_id": ORDER_ID})]
-    failures = []
-    call = (lambda: Client(KEY, server.url)) if make else lambda: client.check_order_status(ORDER_ID)
-    for calls in range(sys.getrecursionlimit() - 150, sys.getrecursionlimit(), 3 - 2 * make):
-        try:
-            at_depth(calls)
-        except (GiftlibError, RecursionError) as error:
-            failures.append(error)
-    assert failures and not any(map(secrets_shown, failures))
