@@ -1,4 +1,4 @@
-"""What runs in processes of its own in `test_ref_runs`: an emulator, and a program that places the orders of its list."""
+"""What runs in processes of their own in `test_ref_runs`: an emulator, and a program that places orders."""
 
 import threading
 import time
