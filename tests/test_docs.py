@@ -131,3 +131,21 @@ def test_every_setting_has_a_fact():
     """Every setting is in the table of facts."""
     named = {name for row in ROWS for name in re.findall("`([a-z_0-9]+)`", row[2])}
     assert set(Settings.__dataclass_fields__) <= named
+
+
+ROOMS = sorted(path.parent for path in (ROOT / "giftlib").glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_door(room):
+    """The order of reading in a room's door names modules that are there."""
+    reading = import_module(f"giftlib.{room.name}").__doc__.partition("Read `")[2]
+    named = re.findall("`([a-z_]+)`", f"`{reading}")
+    assert [name for name in named if not (room / f"{name}.py").exists()] == []
+
+
+def test_files_of_the_library():
+    """The files that docs/library.md names are there."""
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    named = re.findall("`([a-z_]+/[a-z_]+[.]py)`", page)
+    assert [name for name in named if not (ROOT / "giftlib" / name).exists() and not (ROOT / name).exists()] == []

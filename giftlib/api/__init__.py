@@ -1,9 +1,9 @@
 """The vendor's HTTP API: send a request once, wait for the rate limit, read the response, hide every secret in it.
 
-Read `client` first (one method per endpoint), then `orders`, `cards` and `models` (what it returns), `errors` (what it
-raises), `responses` and `parsing` (how a response is read), `session`, `key`, `rate_limit` and `retry` (how one is
-sent), `source` (to which API, and what time it is there), and `attempt` and `transport` last (how one deadline bounds a
-whole request).
+Read `client` first (one method per endpoint), then `access` (the key, and what is known of it), `orders`, `cards` and
+`models` (what it returns), `errors` (what it raises), `responses` and `parsing` (how a response is read), `session`,
+`key`, `rate_limit` and `retry` (how one is sent), `source` (to which API, and what time it is there), and `transport`
+last (how one deadline bounds a whole request).
 """
 
 from . import errors

@@ -42,9 +42,8 @@ def _without(raw: Any, key: bytes) -> Any:
     if len(text) < len(key):
         return raw
     content = text.encode("utf-8", "surrogatepass")
-    around = (
-        content.lower().replace(b"_", b"-").split(key)
-    )  # in a time that grows with the text alone, as no expression's would
+    # In a time that grows with the text alone, as no regular expression's would.
+    around = content.lower().replace(b"_", b"-").split(key)
     if len(around) == 1:
         return raw
     kept, start = [], 0

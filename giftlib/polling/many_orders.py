@@ -52,10 +52,10 @@ def track_orders(
     run = Run(deque(), interval, timeout, schedule, client, journal, on_poll)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
-    if not isinstance(order_ids, Iterator | Queue):
-        run.add([check_id("order_ids", order_id) for order_id in order_ids])
-        order_ids = iter(())
-    return run.to_the_end(run.take_from(order_ids), 0, progress)
+    if isinstance(order_ids, Iterator | Queue):
+        return run.to_the_end(run.take_from(order_ids), 0, progress)
+    checked = [check_id("order_ids", order_id) for order_id in order_ids]
+    return run.to_the_end(run.take_all(checked), 0, progress)
 
 
 def process_orders(

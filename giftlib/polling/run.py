@@ -54,10 +54,24 @@ class Run:
                 self._journal.check_ref(request, identified(self._client, self._timeout))
 
     def add(self, order_ids: list[str], placed: Timestamp | None = None) -> None:
+        """Wait for these too; the journal has them whatever fails, as of an unknown source if that cannot be asked."""
         if order_ids:
-            self._journal.watch(*order_ids, source=identified(self._client, self._timeout))
+            try:
+                source = identified(self._client, self._timeout)
+            except BaseException:
+                self._journal.watch(*order_ids)
+                raise
+            self._journal.watch(*order_ids, source=source)
         for order_id in order_ids:
             self._orders.add(order_id, self._client.clock.monotonic() + self._timeout, placed)
+
+    def take_all(self, order_ids: list[str]) -> NextOrder:
+        def take() -> float:
+            self.add(order_ids)
+            order_ids.clear()
+            return inf
+
+        return take
 
     def take_from(self, order_ids: "Iterator[str] | Queue[str]") -> NextOrder:
         def take_one() -> float:

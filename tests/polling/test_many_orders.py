@@ -12,6 +12,7 @@ from sandbox_checks import contains_truth, rejected_requests, requests_to
 from giftlib import (
     AuthenticationError,
     InsufficientBalanceError,
+    NoAnswerError,
     PermissionDeniedError,
     place_order,
     process_orders,
@@ -349,3 +350,16 @@ def test_journal_of_exception(make_sandbox, run, raised):
 def broken_iterator(ids):
     yield from ids
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("as_iterator", [False, True])
+def test_api_that_is_away(make_sandbox, as_iterator):
+    """If the API cannot even be asked for the key's type, the exception's journal has the ids, and goes on later."""
+    sandbox = make_sandbox()
+    ids, client = sandbox.add_orders(2), sandbox.client()
+    with sandbox.refusing(), pytest.raises(NoAnswerError) as caught:
+        track_orders(iter(ids[:1]) if as_iterator else ids[:1], client=client, timeout=8)
+    journal = caught.value.journal
+    assert journal.unfinished() == ids[:1]
+    track_orders(journal.unfinished(), client=client, journal=journal)
+    assert journal.unfinished() == [] and journal.sources()["orders"].sum() == 1
