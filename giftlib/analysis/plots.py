@@ -29,6 +29,9 @@ _MARKS: dict[str, dict[str, Any]] = {
 }
 _SHAPES = "osv^DPX*<>"
 
+_OF_A_LETTER = 0.015
+"""The part of the width of a plot that a letter of a schedule's name takes."""
+
 
 def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None, *, ax: Axes | None = None) -> Axes:
     """Plot every poll: one row per order, in the order of `polls`, x the seconds since its placement.
@@ -169,7 +172,8 @@ def plot_schedule_tradeoff(table: pd.DataFrame, *, front: pd.DataFrame | None = 
     for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_SHAPES), cycle(draw.GROUPS)):
         ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors="black", linewidths=0.6, zorder=3)
         above = rank % 2 or y < limits["mean_delay_s"] / 10  # so that neighbours' names do not overlap
-        side, shift = ("right", -8) if x > limits["requests_per_order"] / 2 else ("left", 8)
+        fits = x / (1.25 * limits["requests_per_order"]) + _OF_A_LETTER * len(draw.plain(name)) < 1
+        side, shift = ("left", 8) if fits else ("right", -8)
         offset = (shift, 4 if above else -12)
         ax.annotate(draw.plain(name), (x, y), xytext=offset, textcoords="offset points", fontsize=9, ha=side)
     ax.set(xlim=(0, limits["requests_per_order"] * 1.25), ylim=(0, limits["mean_delay_s"] * 1.15))
