@@ -1,5 +1,6 @@
 """The orders that are waited for: since when, until when, and which are final."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -9,6 +10,7 @@ from giftlib.api import GiftlibError
 from giftlib.clock import Clock, Timestamp
 
 Name = TypeVar("Name", bound=Hashable)
+_TRIES = 5
 CLOCK_SKEW = timedelta(minutes=2)
 """The most by which the API's clock and the one here are taken to differ."""
 
@@ -82,10 +84,11 @@ class OpenOrders:
 
 
 class Turns:
-    """Say whose turn it is: of pages or orders the one served longest ago, a failed one again soon."""
+    """Say whose turn it is: of pages or orders the one served longest ago. One that fails keeps its turn a while."""
 
     def __init__(self, clock: Clock) -> None:
         self._served: dict[Hashable, float] = {}
+        self._failures = Counter[Hashable]()
         self._clock = clock
 
     def in_order(self, names: Iterable[Name]) -> list[Name]:
@@ -96,12 +99,13 @@ class Turns:
     def served(self, name: Hashable) -> None:
         """Put it behind all others."""
         self._served[name] = self._clock.monotonic()
+        del self._failures[name]
 
     def failed(self, name: Hashable) -> None:
-        """Take a part of its wait away, so that one that always fails takes few turns from the others."""
-        now = self._clock.monotonic()
-        served = self._served.get(name, now)
-        self._served[name] = served + (now - served) / 12
+        """Leave it its turn, but once it has failed so often in a row put it behind all others each time."""
+        self._failures[name] += 1
+        if self._failures[name] >= _TRIES:
+            self._served[name] = self._clock.monotonic()
 
 
 def _time_in(order_id: str) -> datetime | None:

@@ -48,7 +48,7 @@ class Rounds:
     def poll(self, most: float) -> None:
         """Poll each open order once, as far as about `most` requests go; the next round goes on with the others.
 
-        A page that fails is read once more after the others, and is among the first in the next round.
+        A page that fails keeps its turn, in this round and the next, until it has failed five times in a row.
         """
         first, self._poller.retry_delay_s = self._poller.requests, 0.0
         last = first + max(most + self._saved, 1)
@@ -59,7 +59,7 @@ class Rounds:
         while self._poller.requests < last and self._has_time():
             wanted = [order_id for order_id in self._orders.deadlines if order_id in listed and order_id not in shown]
             pages = self._list.pages(wanted)
-            unread = sorted((key for key in pages if tries[key] < _TRIES), key=tries.__getitem__)
+            unread = [key for key in pages if tries[key] < _TRIES]
             waiting = set[str]().union(*(pages[key] for key in unread))
             doubtful = self._doubtful(checked | waiting, shown.union(*pages.values()))
             sent = self._poller.client.clock.monotonic()

@@ -39,11 +39,17 @@ def test_none_starves(seed):
         for fault in at_rate(0.3):
             sandbox.inject(fault)
         journal = track_orders(ids, client=sandbox.client())
-        late = delays(journal, sandbox)
-        print(f"{ORDERS} orders: {(late > 50).sum()} final for 50 s and unseen, the longest for {late.max():.1f} s")
+        late, times = delays(journal, sandbox), request_times(sandbox)
+        seen = journal.orders()["done_by_s"].quantile(0.95)  # all were placed when the requests began
+        used = (times < seen).sum() / seen
+        print(
+            f"{ORDERS} orders, seed {seed}: {np.isinf(late).sum()} never seen, {(late > 50).sum()} later than 50 s, "
+            f"the longest {late.max():.1f} s; {used:.0%} of the allowed requests until 95 % were seen final"
+        )
+        assert journal.unfinished() == []
         assert late.max() <= max(50, 1.8 * sweep_s)
         assert (late > 50).mean() <= 0.1
-        assert (request_times(sandbox) < 60).sum() >= 0.8 * 60
+        assert used >= 0.8
         failed = journal.polls()["http_status"].ne(200).sum()
         assert failed <= sum(request.status != 200 for request in sandbox.requests)
 
