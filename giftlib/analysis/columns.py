@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from giftlib.journal import Journal
+
 Floats = NDArray[np.float64]
+_PERIODS = {"day": "%Y-%m-%d", "week": "%G-W%V"}
+
+
+def orders_frame(orders: Any) -> Any:
+    """Give the frame of a Journal's orders; anything else is returned as it is."""
+    return orders.orders() if isinstance(orders, Journal) else orders
 
 
 def require_columns(name: str, frame: Any, columns: list[str]) -> None:
@@ -18,16 +26,18 @@ def require_columns(name: str, frame: Any, columns: list[str]) -> None:
 
 
 def group_keys(orders: pd.DataFrame, name: str) -> pd.Series:
-    """Give the group of each row: the column's value, or "unknown". "day" is the UTC day of `placed_at`."""
-    if name == "day":
-        days = pd.to_datetime(orders["placed_at"], utc=True)
-        return days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "unknown")
+    """Give the group of each row: the column's value, or "unknown". "day" and "week" are the UTC day and the ISO
+    week of `placed_at`.
+    """
+    if name in _PERIODS:
+        times = pd.to_datetime(orders["placed_at"], utc=True)
+        return times.dt.strftime(_PERIODS[name]).astype(object).where(times.notna(), "unknown")
     return orders[name].astype(object).where(orders[name].notna(), "unknown")
 
 
 def column_of(name: str) -> str:
     """Give the column that `group_keys` reads."""
-    return "placed_at" if name == "day" else name
+    return "placed_at" if name in _PERIODS else name
 
 
 def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:

@@ -1,94 +1,142 @@
-"""Check and count censoring intervals low < T <= high, in seconds: what the estimate needs of millions of orders."""
+"""Read and count the censoring intervals of orders: what the estimates need of millions of them."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from giftlib.analysis.columns import Floats, column_of, group_keys, of_parts, require_columns
+from giftlib.analysis.columns import Floats, column_of, group_keys, of_parts, orders_frame, require_columns
 
 MOST_DISTINCT = 5_000
-BOUNDS = ["not_done_by_s", "done_by_s", "request_s"]
-_DISTINCT = [*BOUNDS, "otherwise"]
+BOUNDS = ["not_done_by_s", "done_by_s"]
+GUESSES = ["open_at_s", "final_at_s"]
+_KEYS = ["low", "high", "otherwise"]
 
 
-def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, pd.DataFrame]:
-    """Give the distinct intervals of each group with their number of `orders`; without `by` the one group is "all".
+@dataclass(frozen=True)
+class Intervals:
+    """Hold the distinct intervals of some orders.
 
-    With `outcome`, the column `otherwise` marks orders with another outcome. See `time_to_fulfilment` for the rest.
+    `guesses` has the best guesses of the server's moments: a frame of low, high, otherwise (final with another outcome
+    than the one asked for) and orders. `lows` and `highs` are the guaranteed bounds, each sorted, in milliseconds and
+    with the number of `orders`. `error_s` is the mean of what a guess may be off.
     """
-    needed = [*BOUNDS[:2], *(["status"] if outcome else []), *([column_of(by)] if by else [])]
+
+    guesses: pd.DataFrame
+    lows: pd.Series
+    highs: pd.Series
+    error_s: float
+
+
+def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, Intervals]:
+    """Give the distinct intervals of each group of orders; without `by` the one group is "all"."""
+    orders = orders_frame(orders)
+    needed = [*BOUNDS, *(["status"] if outcome else []), *([column_of(by)] if by else [])]
     require_columns("orders", orders, needed)
-    columns = list(dict.fromkeys(needed + [name for name in BOUNDS[2:] if name in orders.columns]))
-    counted = of_parts(orders, columns, lambda part: _count_part(part, by, outcome))
+    optional = [name for name in (*GUESSES, "guess_error_s", "request_s") if name in orders.columns]
+    counted = of_parts(orders, list(dict.fromkeys(needed + optional)), lambda part: _count_part(part, by, outcome))
     if counted.empty:
         raise ValueError("orders must have at least one row, got an empty frame")
-    return {group: widen(rows, power=rows["power"].max())[0] for group, rows in counted.groupby("group")}
+    return {group: _put_together(rows) for group, rows in counted.groupby("group")}
 
 
 def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
     """Give the bounds (low, high) of each order in seconds. Raises ValueError if one is missing or out of order."""
-    require_columns("orders", orders, BOUNDS[:2])
-    low, high = (_seconds(orders, column) for column in BOUNDS[:2])
-    if np.isinf(low).any():
-        raise ValueError("not_done_by_s must be finite, got inf")
-    if (crossed := low > high).any():
-        raise ValueError(f"not_done_by_s must not exceed done_by_s, got {low[crossed][0]} > {high[crossed][0]}")
-    return low, high
+    require_columns("orders", orders, BOUNDS)
+    return _interval(orders, BOUNDS)
 
 
-def widen(intervals: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> tuple[pd.DataFrame, int]:
+def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Give the best guesses (low, high) of the server's moments for each order, and by how much each may be off.
+
+    Without columns for them, they are the bounds, moved by half of the time that the requests took if it is known.
+    """
+    low, high = read_bounds(orders)
+    error = np.zeros(len(low))
+    if "guess_error_s" in orders:
+        error = np.nan_to_num(_seconds(orders, "guess_error_s"))
+    elif "request_s" in orders:
+        final = np.isfinite(high)
+        error[final] = _seconds(orders[final], "request_s") / 2
+    if set(GUESSES) <= set(orders.columns):
+        return *_interval(orders, GUESSES), error
+    shift = np.minimum(error, np.where(np.isfinite(high), high - low, 0) / 4)
+    return low + np.where(low > 0, shift, 0), high - shift, error
+
+
+def widen(guesses: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> tuple[pd.DataFrame, int]:
     """Give the distinct intervals with the sums of their `orders`, `most` of them or fewer, and the power used.
 
-    Where there are more, all are widened to multiples of the least power of two of milliseconds, from `power` on, that
-    leaves so few; -1 stands for no widening. Each power's multiples are among those of the one before. So widening
-    parts, putting them together and widening from their greatest power on gives what the whole gives.
+    Where there are more, their ends are rounded to multiples of the least power of two of milliseconds, from `power`
+    on, that leaves so few; -1 stands for no rounding. None gets shorter than one multiple.
     """
     for tried in count(power):
         # A sample has no more distinct intervals than the whole, and is faster to count.
-        if len(_distinct(intervals[: 10 * most], tried)) <= most and len(all_ := _distinct(intervals, tried)) <= most:
+        if len(_distinct(guesses[: 10 * most], tried)) <= most and len(all_ := _distinct(guesses, tried)) <= most:
             return all_, tried
     raise AssertionError
 
 
-def _distinct(intervals: pd.DataFrame, power: int) -> pd.DataFrame:
+def _distinct(guesses: pd.DataFrame, power: int) -> pd.DataFrame:
     if power >= 0:
-        # To whole milliseconds first; the rounding keeps 1.001 s from being 1000.9999999999999 ms.
-        ms = (intervals[BOUNDS].to_numpy(float) * 1000).round(6)
-        step = 2.0**power
-        wider = np.ceil(np.ceil(ms) / step) * step
-        wider[:, 0] = np.floor(np.floor(ms[:, 0]) / step) * step
-        kept = {name: intervals[name].to_numpy() for name in ("otherwise", "orders")}
-        intervals = pd.DataFrame(wider / 1000, columns=BOUNDS).assign(**kept)
-    return intervals.groupby(_DISTINCT)["orders"].sum().reset_index()
+        step = 2.0**power / 1000
+        low, high = (guesses[name].to_numpy(float) for name in ("low", "high"))
+        rounded = np.floor(low / step + 0.5) * step
+        ends = np.where(low == high, rounded, np.maximum(np.floor(high / step + 0.5) * step, rounded + step))
+        guesses = guesses.assign(low=rounded.round(9), high=ends.round(9))
+    return guesses.groupby(_KEYS)["orders"].sum().reset_index()
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> pd.DataFrame:
-    low, high = read_bounds(orders)
-    final = np.isfinite(high)
-    request = np.zeros(len(orders))
-    if "request_s" in orders:
-        request[final] = _seconds(orders.loc[final, ["request_s"]], "request_s")
-    otherwise = np.zeros(len(orders), bool)
+    """Give one row for each distinct guess (`of` is "guess"), each low and each high bound of each group."""
+    bounds = pd.DataFrame(dict(zip(("low", "high"), read_bounds(orders), strict=True)))
+    low, high, error = read_guesses(orders)
+    otherwise = np.zeros(len(low), bool)
     if outcome is not None:
-        otherwise = final & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
-    bounds = dict(zip(BOUNDS, (low, high, request), strict=True))
-    intervals = pd.DataFrame(bounds | {"otherwise": otherwise, "orders": 1})
-    parts: Iterable[Any] = [("all", intervals)] if by is None else intervals.groupby(group_keys(orders, by).to_numpy())
-    counted = [intervals[:0]]
-    for group, rows in parts:
+        otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
+    guesses = pd.DataFrame({"low": low, "high": high, "otherwise": otherwise, "orders": 1, "error": error})
+    keys = np.full(len(low), "all", object) if by is None else group_keys(orders, by).to_numpy()
+    counted = []
+    for group, rows in guesses.groupby(keys):
         distinct, power = widen(rows)
-        counted.append(distinct.assign(group=group, power=power))
-    return pd.concat(counted)
+        counted.append(distinct.assign(of="guess", power=power, group=group))
+        for name, rounded in (("low", np.floor), ("high", np.ceil)):
+            # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
+            values = rounded((bounds.loc[rows.index, name] * 1000).round(6)).value_counts()
+            marginal = pd.DataFrame({"low": values.index, "high": values.index, "orders": values.to_numpy()})
+            counted.append(marginal.assign(of=name, otherwise=False, group=group))
+        counted[-1].loc[counted[-1].index[:1], "error"] = rows["error"].sum()
+    return pd.concat(counted, ignore_index=True) if counted else pd.DataFrame({"group": []})
+
+
+def _put_together(rows: pd.DataFrame) -> Intervals:
+    guesses, _ = widen(rows[rows["of"] == "guess"], power=int(rows["power"].max()))
+    lows, highs = (rows[rows["of"] == name].groupby("low")["orders"].sum() for name in ("low", "high"))
+    return Intervals(guesses, lows, highs, float(rows["error"].sum() / guesses["orders"].sum()))
+
+
+def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:
+    low, high = (_seconds(orders, name) for name in names)
+    if np.isinf(low).any():
+        raise ValueError(f"{names[0]} must be finite, got inf")
+    if (crossed := low > high).any():
+        raise ValueError(f"{names[0]} must not exceed {names[1]}, got {low[crossed][0]} > {high[crossed][0]}")
+    return low, high
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> Floats:
+    values = orders[column]
+    if values.dtype.kind == "m":
+        values = values.dt.total_seconds()
     try:
-        seconds = orders[column].to_numpy(dtype=float, na_value=np.nan)
+        if values.dtype.kind in "Mb":
+            raise TypeError
+        seconds = values.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):
-        raise ValueError(f"{column} must hold seconds as numbers, got {orders[column].dtype} values") from None
+        message = f"{column} must hold seconds as numbers or timedeltas, got {values.dtype} values"
+        raise ValueError(message) from None
     if (bad := ~(seconds >= 0)).any():
         raise ValueError(f"{column} must be 0 seconds or more, got {seconds[bad][0]}")
     # 15.3 - 5.1 is 10.200000000000001: intervals that only touch must not overlap by so little.
