@@ -17,7 +17,8 @@ FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
 """The 95 % quantile of the standard normal distribution."""
 
-_LEAST_SPREAD, _GREATEST_SPREAD = log(1e-3), log(10.0)
+_FAR = 3.0
+"""A median or spread so many times e away must be less likely."""
 _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 """The weak prior: as if so many orders had been timed exactly, of the guide's "most within 30 seconds"."""
 
@@ -58,8 +59,9 @@ class Fit:
         return float(self.distribution.ppf(check_proportion("p", p)))
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
-        """Give a frame of estimate, standard error, low and high: for the median and 95th percentile in seconds, and the
-        spread. Intervals of times are profile-likelihood intervals, the spread's is from its standard error.
+        """Give a frame of estimate, standard error, low and high: median and 95th percentile in seconds, and spread.
+
+        Intervals of times are profile-likelihood intervals, that of the spread comes from its standard error.
 
         Raises ValueError for a distribution that was not fitted to orders.
 
@@ -87,7 +89,7 @@ class Fit:
 def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> Fit:
     """Fit by maximum likelihood. Equal bounds are an exact time; an infinite `high` is an order that is still open.
 
-    Raises ValueError if the intervals do not identify the distribution: with a spread of no or any size they are as
+    Raises ValueError if the intervals do not identify the distribution: a quite different one makes them as
     likely.
 
     >>> low, high = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf])
@@ -108,7 +110,8 @@ def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> F
     options: Any = {"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
     best = minimize(loss, start, method="Nelder-Mead", options=options)
     centre, log_spread = best.x
-    if not (middles.min() - 2 <= centre <= middles.max() + 2 and _LEAST_SPREAD < log_spread < _GREATEST_SPREAD):
+    others = [(centre - _FAR, log_spread), (centre + _FAR, log_spread), (centre, log_spread - _FAR)]
+    if min(loss(np.array(other)) for other in others) < best.fun + 1e-3:
         raise ValueError(f"intervals must identify a {family} distribution, got {len(low)} that do not")
     # Further digits are the rounding errors of this processor's sums and logarithms.
     median_s, spread = (float(f"{exp(x):.6g}") for x in best.x)

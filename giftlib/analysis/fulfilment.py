@@ -7,33 +7,21 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from math import ceil, inf
-from statistics import NormalDist
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
+from giftlib.analysis.bands import Quantile, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution
-from giftlib.analysis.intervals import Intervals, count_intervals, widen
+from giftlib.analysis.intervals import Intervals, count_intervals, round_guesses
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import FINAL
 
 _FEWEST_ALIKE = 20
 """From so many orders on, times that may all be the same are taken to be the same."""
-
-
-class Quantile(NamedTuple):
-    """Hold an estimate and the ends of its confidence interval; inf is "later than the orders were watched".
-
-    >>> Quantile(estimate=10.0, low=9.1, high=11.2).high
-    11.2
-    """
-
-    estimate: float
-    low: float
-    high: float
 
 
 @overload
@@ -88,20 +76,18 @@ class FulfilmentCurve:
     def __init__(self, intervals: Intervals, outcome: str | None) -> None:
         self.intervals = intervals.guesses
         self.outcome = outcome
-        self._bounds = intervals
+        self._counted = intervals
         orders, final = self.intervals["orders"], np.isfinite(self.intervals["high"])
         self.n = int(orders.sum())
         self.n_final = int(orders[final].sum())
         self.n_outcome = int(orders[final & ~self.intervals["otherwise"]].sum())
-        times = self.intervals[["low", "high"]].to_numpy(float)
-        self._latest = float(times[np.isfinite(times)].max())
 
     def __repr__(self) -> str:
         ending = f"{self.n_final} final"
         if self.outcome is not None:
             of_all = "{:.0%}, 95 % {:.0%} to {:.0%}".format(*self.proportion())
             return f"FulfilmentCurve({self.n} orders, {ending}, {self.n_outcome} {self.outcome}: {of_all})"
-        return f"FulfilmentCurve({self.n} orders, {ending}, median {in_words(self.quantile(0.5))})"
+        return f"FulfilmentCurve({self.n} orders, {ending}, median {self.quantile(0.5)})"
 
     def cdf(self, seconds: float | Floats) -> float | Floats:
         """Give the estimated proportion of orders final by `seconds`: a float for a number, an array for an array.
@@ -128,16 +114,21 @@ class FulfilmentCurve:
         >>> print("{:.1f}, 95 % {:.1f} to {:.1f}".format(*curve.quantile(0.5)))
         5.0, 95 % 3.8 to 6.5
         """
-        tail = (1 - check_proportion("level", level)) / 2
-        if self._moment is not None and self.outcome is None:
-            low, high = self._moment if self.n >= _FEWEST_ALIKE else self._order_statistics(p, level)
-            estimate = sum(self._moment) / 2
-        else:
-            band = self.band(level)
-            estimate, high, low = (self._reach(p, band[name]) for name in ("estimate", "low", "high"))
-        # With so few orders, all may lie on one side of the quantile by chance.
-        low = 0.0 if (1 - check_proportion("p", p)) ** self.n > tail else min(low, self._latest)
-        return Quantile(estimate, low, inf if p**self.n > tail else high)
+        check_proportion("p", p)
+        check_proportion("level", level)
+        if self.outcome is None and (moment := self._counted.moment):
+            low, high = self._counted.limits(p, level)
+            if self.n >= _FEWEST_ALIKE:
+                low, high = moment[0] if low else 0.0, moment[1] if high < inf else inf
+            return Quantile(sum(moment) / 2, low, high)
+        quantile = read_quantile(self.band(level), p)
+        first = self._counted.bounds(1)[1]
+        if quantile.estimate >= first:
+            return quantile
+        # Nothing is known of what comes before the first poll: do not trust the curve to be very steep there.
+        evenly = first * p / float(self.cdf(first))
+        low, high = (quantile.low, quantile.high) if quantile.high >= first else (0.0, first)
+        return Quantile(max(quantile.estimate, evenly), low, high)
 
     def sample_bounds(self, p: float) -> tuple[float, float]:
         """Give the bounds within which these orders' own p-quantile lies for certain: low < T <= high, in seconds.
@@ -149,8 +140,7 @@ class FulfilmentCurve:
         >>> curve.sample_bounds(0.75)
         (5.0, 10.0)
         """
-        k = ceil(round(check_proportion("p", p) * self.n, 9))
-        return _nth(self._bounds.lows, k), _nth(self._bounds.highs, k)
+        return self._counted.bounds(ceil(round(check_proportion("p", p) * self.n, 9)))
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give median, 90th and 95th percentile: a frame of estimate, low and high in seconds, one row each.
@@ -171,21 +161,8 @@ class FulfilmentCurve:
         >>> list(curve.band())
         ['seconds', 'estimate', 'low', 'high']
         """
-        tail = (1 - check_proportion("level", level)) / 2
-        inner = self._cdf[1:-1].clip(1e-12, 1 - 1e-12)
-        all_ = self._smooth.cdf[1:-1].clip(1e-12, 1 - 1e-12)
-        # Of those final by then, a proportion has the outcome; its error is that of a binomial one.
-        part = (inner / all_).clip(0, 1)
-        variance = (part * self._smooth.error * all_ * (1 - all_)) ** 2 + all_ * part * (1 - part) / self.n
-        logit = np.log(inner / (1 - inner))
-        reach = NormalDist().inv_cdf(1 - tail) * np.sqrt(variance) / (inner * (1 - inner))
-        low, high = (1 / (1 + np.exp(-(logit + sign * reach).clip(-700, 700))) for sign in (-1, 1))
-        band = pd.DataFrame({"seconds": self._smooth.seconds[1:-1], "estimate": self._cdf[1:-1]})
-        # No order may have been seen so early or late; then all n lie on one side.
-        edge = tail ** (1 / self.n)
-        low, high = np.maximum.accumulate(low).clip(0, edge), np.minimum.accumulate(high[::-1])[::-1].clip(1 - edge, 1)
-        band = band.assign(low=np.minimum(low, band["estimate"]), high=np.maximum(high, band["estimate"]))
-        return band[band["seconds"] <= self._latest]
+        check_proportion("level", level)
+        return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
 
     def proportion(self, level: float = 0.95) -> Quantile:
         """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.
@@ -216,15 +193,10 @@ class FulfilmentCurve:
         >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).frame().to_numpy()[1]
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
-        distinct = self.intervals
-        if (step := round(2 * self._bounds.error_s, 3)) > 0:
-            low = (distinct["low"] / step).round() * step
-            high = np.where(
-                distinct["low"] == distinct["high"], low, np.maximum((distinct["high"] / step).round() * step, low + step)
-            )
-            distinct = distinct.assign(low=low.round(9), high=high.round(9))
-        low, high, otherwise, orders = (distinct[name].to_numpy() for name in ("low", "high", "otherwise", "orders"))
-        starts, ends, mass = estimate_masses(low, high, otherwise, orders.astype(float))
+        step = round(2 * self._counted.error_s, 3)
+        rounded = round_guesses(self.intervals, step) if step else self.intervals
+        low, high, orders = (rounded[name].to_numpy(float) for name in ("low", "high", "orders"))
+        starts, ends, mass = estimate_masses(low, high, rounded["otherwise"].to_numpy(bool), orders)
         after = np.minimum(np.cumsum(mass), 1.0)
         bounds = {"from_s": starts, "to_s": ends, "mass": mass}
         return pd.DataFrame(bounds | {"cdf_low": np.append(0.0, after[:-1]), "cdf_high": after})
@@ -240,7 +212,7 @@ class FulfilmentCurve:
         6.9
         """
         low, high, orders = (self.intervals[name].to_numpy(float) for name in ("low", "high", "orders"))
-        if self.outcome is not None or self._moment is not None or not high.all():
+        if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
             return {}
         fits = {}
         for family in FAMILIES:
@@ -264,52 +236,4 @@ class FulfilmentCurve:
 
     @cached_property
     def _cdf(self) -> Floats:
-        """The proportion final, with the outcome, by each of the grid's seconds."""
-        if self.outcome is None:
-            return self._smooth.cdf
-        final = self.intervals[np.isfinite(self.intervals["high"])]
-        expected = []
-        for rows in (final[~final["otherwise"]], final):
-            bounds = (rows[name].to_numpy(float) for name in ("low", "high", "orders"))
-            expected.append(self._smooth.expected(self._smooth.count(*bounds)))
-        # Of the orders that became final in a cell of the grid, this part has the outcome.
-        part = np.divide(*expected, out=np.zeros_like(expected[0]), where=expected[1] > 1e-9)
-        return np.append(0.0, np.cumsum(np.diff(self._smooth.cdf) * part))
-
-    @property
-    def _moment(self) -> tuple[float, float] | None:
-        """The interval in which all orders may have become final at the same time, if there is one."""
-        low, high = (float(end) / 1000 for end in (self._bounds.lows.index[-1], self._bounds.highs.index[0]))
-        return (low, high) if low <= high < inf and self.n_final else None
-
-    def _reach(self, p: float, proportion: pd.Series) -> float:
-        """Give the seconds at which a proportion reaches `p`: 0 if it begins above it, inf if it never does."""
-        reached = int(np.searchsorted(proportion, p))
-        seconds = self._smooth.seconds[1:-1]
-        if reached == len(proportion):
-            return inf
-        return float(np.interp(p, proportion, seconds[: len(proportion)])) if reached else 0.0
-
-    def _order_statistics(self, p: float, level: float) -> tuple[float, float]:
-        """Give the distribution-free limits of the p-quantile: times of orders counted from the first and the last."""
-        from scipy.stats import binom
-
-        below, above = (int(binom.ppf(tail, self.n, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
-        low = _nth(self._bounds.lows, below) if below else 0.0
-        return low, _nth(self._bounds.highs, above + 1) if above < self.n else inf
-
-
-def in_words(times: Quantile) -> str:
-    """Say a time with its interval.
-
-    >>> in_words(Quantile(12.04, 10.9, inf))
-    '12.0 s, 95 % more than 10.9 s'
-    """
-    estimate, low, high = times
-    said = f"later than {low:.1f} s" if estimate == inf else f"{estimate:.1f} s"
-    return f"{said}, 95 % " + (f"more than {low:.1f} s" if high == inf else f"{low:.1f} to {high:.1f} s")
-
-
-def _nth(counted: pd.Series, k: int) -> float:
-    """Give the k-th smallest of counted milliseconds, in seconds."""
-    return float(counted.index[int(np.searchsorted(counted.cumsum(), k))]) / 1000
+        return self._smooth.cdf if self.outcome is None else outcome_cdf(self._smooth, self.intervals)

@@ -1,7 +1,9 @@
 """Read and count the censoring intervals of orders: what the estimates need of millions of them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,46 @@ class Intervals:
     lows: pd.Series
     highs: pd.Series
     error_s: float
+
+    @cached_property
+    def orders(self) -> int:
+        """Give the number of orders."""
+        return int(self.guesses["orders"].sum())
+
+    @cached_property
+    def moment(self) -> tuple[float, float] | None:
+        """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
+        low, high = float(self.lows.index[-1]) / 1000, float(self.highs.index[0]) / 1000
+        exact = (self.guesses["low"] == self.guesses["high"]).all()
+        return (low, high) if low < high < inf or (exact and low == high) else None
+
+    def bounds(self, k: int) -> tuple[float, float]:
+        """Give the guaranteed bounds of the k-th smallest time, in seconds."""
+        low, high = (each.index[int(np.searchsorted(each.cumsum(), k))] for each in (self.lows, self.highs))
+        return float(low) / 1000, float(high) / 1000
+
+    def limits(self, p: float, level: float) -> tuple[float, float]:
+        """Give distribution-free confidence limits of the p-quantile: times of orders counted from each end."""
+        from scipy.stats import binom
+
+        first, last = (int(binom.ppf(tail, self.orders, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
+        return self.bounds(first)[0] if first else 0.0, self.bounds(last + 1)[1] if last < self.orders else inf
+
+    def proportions(self, seconds: Floats, level: float) -> tuple[Floats, Floats]:
+        """Give limits of the proportion final by each time, from how many certainly were, and certainly were not.
+
+        They are exact binomial ones (Clopper and Pearson 1934, Biometrika 26: 404-413).
+        """
+        from scipy.special import betaincinv
+
+        tail, n, ms = (1 - level) / 2, self.orders, seconds * 1000
+        final, possible = (
+            np.append(0, each.cumsum())[np.searchsorted(each.index.to_numpy(float), bound, "right")]
+            for each, bound in ((self.highs, ms), (self.lows, np.nextafter(ms, -inf)))
+        )
+        low = np.where(final > 0, betaincinv(np.maximum(final, 1), n - final + 1, tail), 0.0)
+        high = np.where(possible < n, betaincinv(possible + 1, np.maximum(n - possible, 1), 1 - tail), 1.0)
+        return low, high
 
 
 def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, Intervals]:
@@ -79,13 +121,17 @@ def widen(guesses: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> 
     raise AssertionError
 
 
+def round_guesses(guesses: pd.DataFrame, step: float) -> pd.DataFrame:
+    """Give the intervals with ends that are multiples of `step` seconds; none gets shorter than one step."""
+    low, high = (guesses[name].to_numpy(float) for name in ("low", "high"))
+    start, stop = (np.floor(ends / step + 0.5) * step for ends in (low, high))
+    stop = np.where(low == high, start, np.maximum(stop, start + step))
+    return guesses.assign(low=start.round(9), high=stop.round(9))
+
+
 def _distinct(guesses: pd.DataFrame, power: int) -> pd.DataFrame:
     if power >= 0:
-        step = 2.0**power / 1000
-        low, high = (guesses[name].to_numpy(float) for name in ("low", "high"))
-        rounded = np.floor(low / step + 0.5) * step
-        ends = np.where(low == high, rounded, np.maximum(np.floor(high / step + 0.5) * step, rounded + step))
-        guesses = guesses.assign(low=rounded.round(9), high=ends.round(9))
+        guesses = round_guesses(guesses, 2.0**power / 1000)
     return guesses.groupby(_KEYS)["orders"].sum().reset_index()
 
 
@@ -99,15 +145,15 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> pd
     guesses = pd.DataFrame({"low": low, "high": high, "otherwise": otherwise, "orders": 1, "error": error})
     keys = np.full(len(low), "all", object) if by is None else group_keys(orders, by).to_numpy()
     counted = []
-    for group, rows in guesses.groupby(keys):
+    for group, rows in guesses.groupby(pd.Series(keys, guesses.index)):
         distinct, power = widen(rows)
         counted.append(distinct.assign(of="guess", power=power, group=group))
         for name, rounded in (("low", np.floor), ("high", np.ceil)):
             # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
             values = rounded((bounds.loc[rows.index, name] * 1000).round(6)).value_counts()
             marginal = pd.DataFrame({"low": values.index, "high": values.index, "orders": values.to_numpy()})
-            counted.append(marginal.assign(of=name, otherwise=False, group=group))
-        counted[-1].loc[counted[-1].index[:1], "error"] = rows["error"].sum()
+            counted.append(marginal.assign(of=name, otherwise=False, error=0.0, group=group))
+        counted[-1].loc[0, "error"] = rows["error"].sum()
     return pd.concat(counted, ignore_index=True) if counted else pd.DataFrame({"group": []})
 
 

@@ -1,23 +1,26 @@
 """Estimate a smooth distribution of times from intervals, whatever its shape, by penalised maximum likelihood.
 
-The logarithm of the density, over the logarithm of time, is a smooth curve. The penalty on its third derivative leaves a
-lognormal distribution alone (Silverman 1982, Annals of Statistics 10: 795-810), and bends away from it as far as the
-orders say. The intervals are counts on a grid (the penalised composite link model: Eilers 2007, Statistical Modelling 7:
-239-254). The estimate is the mean over amounts of smoothing, weighted by Laplace's approximation of their likelihood.
-Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
+The logarithm of the density, over the logarithm of time, is a smooth curve. The penalty on its third derivative leaves
+a lognormal distribution alone (Silverman 1982, Annals of Statistics 10: 795-810), and bends away from it as far as
+the orders say. The intervals are counts on a grid (the penalised composite link model: Eilers 2007, Statistical
+Modelling 7: 239-254). The estimate is the mean over amounts of smoothing, weighted by Laplace's approximation of their
+likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from giftlib.analysis.columns import Floats
+
+Indices = NDArray[np.intp]
 
 CELLS = 120
 _SHAPES = 30
 """So many shapes, the smoothest that the penalty knows, are added to those of a lognormal distribution."""
-_PENALTIES = 10.0 ** np.arange(5, -2, -1)
+_PENALTIES = 10.0 ** np.arange(8, -2, -1)
 _UNLIKELY = 8.0
 """Less smoothing is not tried once the logarithm of the likelihood has fallen by so much."""
 _RIDGE = 1e-2
@@ -29,8 +32,8 @@ _PRECISION = 1e-4
 class Counts(NamedTuple):
     """Hold how many intervals run from one point of the grid to another: arrays of equal length."""
 
-    first: "np.ndarray[tuple[int], np.dtype[np.intp]]"
-    last: "np.ndarray[tuple[int], np.dtype[np.intp]]"
+    first: Indices
+    last: Indices
     orders: Floats
 
 
@@ -49,7 +52,7 @@ class SmoothCurve:
 
     def __init__(self, low: Floats, high: Floats, orders: Floats) -> None:
         finite = np.concatenate([low, high[np.isfinite(high)]])
-        times = np.append(finite[finite > 0], 1e-3) if not (finite > 0).any() else finite[finite > 0]
+        times = finite[finite > 0] if (finite > 0).any() else np.array([1e-3])
         self._grid = np.linspace(np.log(times.min() / _BELOW), np.log(times.max() * _BEYOND), CELLS + 1)
         self.seconds = np.exp(self._grid)
         found = _candidates(self._grid, self.count(low, high, orders))
@@ -58,7 +61,7 @@ class SmoothCurve:
         self.logit = np.array(weights @ [each.logit for each in found])
         spread = [each.variance + (each.logit - self.logit) ** 2 for each in found]
         self.error = np.sqrt(weights @ spread)
-        self.cdf = np.concatenate([[0.0], _proportion(self.logit), [1.0]])
+        self.cdf = np.concatenate([[0.0], 1 / (1 + np.exp(-self.logit)), [1.0]])
 
     def count(self, low: Floats, high: Floats, orders: Floats) -> Counts:
         """Count intervals on the grid; an end between two points counts for both, the more for the nearer one."""
@@ -66,7 +69,7 @@ class SmoothCurve:
             start, end = (np.interp(np.log(ends), self._grid, np.arange(CELLS + 1)) for ends in (low, high))
         start = np.minimum(start, CELLS - 1)
         end = np.maximum(end, np.floor(start) + 1)
-        counted = np.zeros((CELLS + 1) ** 2)
+        counted: Floats = np.zeros((CELLS + 1) ** 2)
         for first, of_first in _neighbours(start):
             for last, of_last in _neighbours(end):
                 # An interval shorter than a cell is taken for the cell.
@@ -109,7 +112,7 @@ def _candidates(grid: Floats, counts: Counts) -> list[_Candidate]:
 def _maximise(
     shapes: Floats, counts: Counts, weights: Floats, prior: Floats, penalties: Floats
 ) -> tuple[Floats, Floats, Floats, float]:
-    """Give weights of the shapes that maximise the penalised likelihood, by Fisher's scoring with a line search.
+    """Give weights of the shapes that maximise the penalised likelihood, by Newton's or Fisher's steps.
 
     With them the masses, the information matrix and the penalised log-likelihood.
     """
@@ -131,12 +134,11 @@ def _maximise(
         outer = np.outer(mean, score)
         information = pairs + n * np.outer(mean, mean) - outer - outer.T + np.diag(penalties)
         slope = score - n * mean - penalties * (weights - prior)
-        curvature = pairs - n * np.outer(mean, mean) - shapes.T @ ((mass * (cover - n))[:, None] * shapes) + np.diag(penalties)
-        try:
-            np.linalg.cholesky(curvature)
-            step = np.linalg.solve(curvature, slope)
-        except np.linalg.LinAlgError:
-            step = np.linalg.solve(information, slope)
+        bend = shapes.T @ ((mass * (cover - n))[:, None] * shapes)
+        curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
+        # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
+        matrix = curvature if np.linalg.eigvalsh(curvature)[0] > 0 else information
+        step = np.linalg.solve(matrix, slope)
         if (gain := float(slope @ step)) < _PRECISION:
             break
         for halvings in range(20):
@@ -163,13 +165,13 @@ def _cover(counts: Counts, weights: Floats) -> Floats:
 
 def _cover_pairs(counts: Counts, weights: Floats) -> Floats:
     """Give for each pair of cells the sum of the weights of the intervals that cover both."""
-    summed = np.bincount(counts.first * (CELLS + 1) + counts.last, weights, (CELLS + 1) ** 2)
-    summed = summed.reshape(CELLS + 1, CELLS + 1).cumsum(axis=0)[:-1, :0:-1].cumsum(axis=1)[:, ::-1]
+    by_ends = np.bincount(counts.first * (CELLS + 1) + counts.last, weights, (CELLS + 1) ** 2)
+    summed = by_ends.reshape(CELLS + 1, CELLS + 1).cumsum(axis=0)[:-1, :0:-1].cumsum(axis=1)[:, ::-1]
     pairs: Floats = np.triu(summed) + np.triu(summed, 1).T
     return pairs
 
 
-def _neighbours(points: Floats) -> list[tuple["np.ndarray[tuple[int], np.dtype[np.intp]]", Floats]]:
+def _neighbours(points: Floats) -> list[tuple[Indices, Floats]]:
     """Give the points of the grid before and after each place on it, with their parts of it."""
     before = np.minimum(points.astype(np.intp), CELLS - 1)
     part = points - before
@@ -184,8 +186,3 @@ def _smooth_shapes() -> Floats:
     chosen = slice(3, 3 + _SHAPES)
     shapes: Floats = vectors[:, chosen] / np.sqrt(values[chosen])
     return shapes
-
-
-def _proportion(logit: Floats) -> Floats:
-    proportion: Floats = 1 / (1 + np.exp(-logit))
-    return proportion

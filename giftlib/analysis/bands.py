@@ -1,0 +1,85 @@
+"""Confidence bands of a smooth curve, and the quantiles that are read from them."""
+
+from math import inf
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from giftlib.analysis.columns import Floats
+from giftlib.analysis.intervals import Intervals
+from giftlib.analysis.smooth import SmoothCurve
+
+
+class Quantile(NamedTuple):
+    """Hold an estimate and the ends of its confidence interval; inf is "later than the orders were watched".
+
+    >>> Quantile(estimate=10.0, low=9.1, high=11.2).high
+    11.2
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        said = "not reached" if self.estimate == inf else f"{self.estimate:.1f} s"
+        limits = f"more than {self.low:.1f}" if self.high == inf else f"{self.low:.1f} to {self.high:.1f}"
+        return f"{said} ({limits} s)"
+
+
+def outcome_cdf(smooth: SmoothCurve, guesses: pd.DataFrame) -> Floats:
+    """Give the proportion final with the outcome asked for, by each of the smooth curve's seconds.
+
+    Of the orders that became final in a cell of its grid, a part has the outcome: the expected numbers tell which.
+    """
+    final = guesses[np.isfinite(guesses["high"])]
+    with_outcome, all_ = (
+        smooth.expected(smooth.count(*(rows[name].to_numpy(float) for name in ("low", "high", "orders"))))
+        for rows in (final[~final["otherwise"]], final)
+    )
+    part = np.divide(with_outcome, all_, out=np.zeros_like(all_), where=all_ > 1e-9)
+    return np.append(0.0, np.cumsum(np.diff(smooth.cdf) * part))
+
+
+def confidence_band(
+    smooth: SmoothCurve, cdf: Floats, intervals: Intervals, level: float, *, certain: bool
+) -> pd.DataFrame:
+    """Give a pointwise band of `cdf`, a part of the smooth curve: a frame of seconds, estimate, low and high.
+
+    It goes up to the latest time that is known of an order. With `certain`, what is certain of the orders bounds it
+    too: where hardly any order lies beyond, a standard error says little.
+    """
+    from scipy.stats import t
+
+    latest = float(np.nanmax(intervals.guesses[["low", "high"]].replace(inf, np.nan)))
+    inner = smooth.seconds[1:-1]
+    seconds = np.append(inner[inner < latest], latest)
+    estimate, whole = (np.interp(seconds, smooth.seconds, each) for each in (cdf, smooth.cdf))
+    error = np.interp(seconds, inner, smooth.error)
+    estimate, whole = estimate.clip(1e-12, 1 - 1e-12), whole.clip(1e-12, 1 - 1e-12)
+    part = (estimate / whole).clip(0, 1)
+    variance = (part * error * whole * (1 - whole)) ** 2 + whole * part * (1 - part) / intervals.orders
+    logit = np.log(estimate / (1 - estimate))
+    reach = t.ppf((1 + level) / 2, max(intervals.orders - 2, 1)) * np.sqrt(variance) / (estimate * (1 - estimate))
+    low, high = (1 / (1 + np.exp(-(logit + sign * reach).clip(-700, 700))) for sign in (-1, 1))
+    if certain:
+        fewest, most = intervals.proportions(seconds, level)
+        low, high = np.maximum(low, fewest), np.minimum(high, most)
+    low = np.minimum(np.maximum.accumulate(low), estimate)
+    high = np.maximum(np.minimum.accumulate(high[::-1])[::-1], estimate)
+    return pd.DataFrame({"seconds": seconds, "estimate": estimate, "low": low, "high": high})
+
+
+def read_quantile(band: pd.DataFrame, p: float) -> Quantile:
+    """Give the seconds at which the estimate, the upper and the lower end of a band reach `p`."""
+    latest = float(band["seconds"].iloc[-1])
+    estimate, low, high = (_reach(p, band["seconds"], band[name]) for name in ("estimate", "high", "low"))
+    return Quantile(estimate, min(low, latest), high)
+
+
+def _reach(p: float, seconds: pd.Series, proportion: pd.Series) -> float:
+    reached = int(np.searchsorted(proportion, p))
+    if reached == len(proportion):
+        return inf
+    return float(np.interp(p, proportion, seconds)) if reached else 0.0
