@@ -187,13 +187,13 @@ class FulfilmentCurve:
         an exact time, inf for orders that were never seen final), mass, and the proportion before and after it:
         cdf_low, cdf_high. Where in an interval its mass lies is not known.
 
-        Ends nearer to each other than guesses can tell apart are put together: they are rounded to the mean of what a
-        guess may be off.
+        Ends nearer to each other than guesses can tell apart are put together: they are rounded to 0.5 s, or to three
+        times what guesses may be off where that is less.
 
         >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).frame().to_numpy()[1]
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
-        step = round(2 * self._counted.error_s, 3)
+        step = round(min(3 * self._counted.error_s, 0.5), 3)
         rounded = round_guesses(self.intervals, step) if step else self.intervals
         low, high, orders = (rounded[name].to_numpy(float) for name in ("low", "high", "orders"))
         starts, ends, mass = estimate_masses(low, high, rounded["otherwise"].to_numpy(bool), orders)
