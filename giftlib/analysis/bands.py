@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import Intervals
+from giftlib.analysis.intervals import Guesses, Intervals
 from giftlib.analysis.smooth import SmoothCurve
 
 
@@ -28,15 +28,15 @@ class Quantile(NamedTuple):
         return f"{said} ({limits} s)"
 
 
-def outcome_cdf(smooth: SmoothCurve, guesses: pd.DataFrame) -> Floats:
+def outcome_cdf(smooth: SmoothCurve, guesses: Guesses) -> Floats:
     """Give the proportion final with the outcome asked for, by each of the smooth curve's seconds.
 
     Of the orders that became final in a cell of its grid, a part has the outcome: the expected numbers tell which.
     """
-    final = guesses[np.isfinite(guesses["high"])]
+    final = np.isfinite(guesses.high)
     with_outcome, all_ = (
-        smooth.expected(smooth.count(*(rows[name].to_numpy(float) for name in ("low", "high", "orders"))))
-        for rows in (final[~final["otherwise"]], final)
+        smooth.expected(smooth.count(guesses.low[rows], guesses.high[rows], guesses.orders[rows]))
+        for rows in (final & ~guesses.otherwise, final)
     )
     part = np.divide(with_outcome, all_, out=np.zeros_like(all_), where=all_ > 1e-9)
     return np.append(0.0, np.cumsum(np.diff(smooth.cdf) * part))
@@ -52,7 +52,9 @@ def confidence_band(
     """
     from scipy.stats import t
 
-    latest = float(np.nanmax(intervals.guesses[["low", "high"]].replace(inf, np.nan)))
+    latest = max(
+        intervals.guesses.low.max(), intervals.guesses.high[np.isfinite(intervals.guesses.high)].max(initial=0)
+    )
     inner = smooth.seconds[1:-1]
     seconds = np.append(inner[inner < latest], latest)
     estimate, whole = (np.interp(seconds, smooth.seconds, each) for each in (cdf, smooth.cdf))

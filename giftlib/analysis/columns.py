@@ -1,7 +1,7 @@
 """Read columns of DataFrames of orders; a Dask DataFrame has many parts, a pandas one is a single part."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from giftlib.journal import Journal
 
+Summary = TypeVar("Summary")
 Floats = NDArray[np.float64]
 _PERIODS = {"day": "%Y-%m-%d", "week": "%G-W%V"}
 
@@ -42,11 +43,15 @@ def column_of(name: str) -> str:
 
 def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
     """Summarise the columns of each part where it lies, and put the summaries together in memory."""
+    return pd.concat(each_part(frame, columns, summarise), ignore_index=True)
+
+
+def each_part(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], Summary]) -> list[Summary]:
+    """Summarise the columns of each part where it lies."""
     frame = frame[columns]
     if isinstance(frame, pd.DataFrame):
-        return summarise(frame)
+        return [summarise(frame)]
     from dask.base import compute
     from dask.delayed import delayed
 
-    summaries: tuple[pd.DataFrame, ...] = compute(*map(delayed(summarise), frame.to_delayed()))
-    return pd.concat(summaries, ignore_index=True)
+    return list(compute(*map(delayed(summarise), frame.to_delayed())))

@@ -15,7 +15,7 @@ import pandas as pd
 from giftlib.analysis.bands import Quantile, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution
-from giftlib.analysis.intervals import Intervals, count_intervals, round_guesses
+from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import FINAL
@@ -66,7 +66,6 @@ class FulfilmentCurve:
     """Hold the estimate of T's distribution; `time_to_fulfilment` makes it.
 
     `n` is the number of orders, `n_final` that of orders seen final, `n_outcome` of those with the outcome asked for.
-    `intervals` is a frame of the distinct intervals that the estimate uses: low, high, otherwise, orders.
 
     >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5], "done_by_s": [5, 10, np.inf]}))
     >>> curve.n, curve.n_final
@@ -74,13 +73,12 @@ class FulfilmentCurve:
     """
 
     def __init__(self, intervals: Intervals, outcome: str | None) -> None:
-        self.intervals = intervals.guesses
         self.outcome = outcome
         self._counted = intervals
-        orders, final = self.intervals["orders"], np.isfinite(self.intervals["high"])
-        self.n = int(orders.sum())
-        self.n_final = int(orders[final].sum())
-        self.n_outcome = int(orders[final & ~self.intervals["otherwise"]].sum())
+        guesses, final = intervals.guesses, np.isfinite(intervals.guesses.high)
+        self.n = intervals.orders
+        self.n_final = int(guesses.orders[final].sum())
+        self.n_outcome = int(guesses.orders[final & ~guesses.otherwise].sum())
 
     def __repr__(self) -> str:
         ending = f"{self.n_final} final"
@@ -88,6 +86,11 @@ class FulfilmentCurve:
             of_all = "{:.0%}, 95 % {:.0%} to {:.0%}".format(*self.proportion())
             return f"FulfilmentCurve({self.n} orders, {ending}, {self.n_outcome} {self.outcome}: {of_all})"
         return f"FulfilmentCurve({self.n} orders, {ending}, median {self.quantile(0.5)})"
+
+    @property
+    def intervals(self) -> pd.DataFrame:
+        """Give the distinct intervals that the estimate uses: a frame of low, high, otherwise and orders."""
+        return pd.DataFrame(self._counted.guesses._asdict())
 
     def cdf(self, seconds: float | Floats) -> float | Floats:
         """Give the estimated proportion of orders final by `seconds`: a float for a number, an array for an array.
@@ -122,7 +125,7 @@ class FulfilmentCurve:
                 low, high = moment[0] if low else 0.0, moment[1] if high < inf else inf
             return Quantile(sum(moment) / 2, low, high)
         quantile = read_quantile(self.band(level), p)
-        first = self._counted.bounds(1)[1]
+        first = self._counted.highs.nth(1)
         if quantile.estimate >= first:
             return quantile
         # Nothing is known of what comes before the first poll: do not trust the curve to be very steep there.
@@ -140,7 +143,8 @@ class FulfilmentCurve:
         >>> curve.sample_bounds(0.75)
         (5.0, 10.0)
         """
-        return self._counted.bounds(ceil(round(check_proportion("p", p) * self.n, 9)))
+        k = ceil(round(check_proportion("p", p) * self.n, 9))
+        return self._counted.lows.nth(k), self._counted.highs.nth(k)
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give median, 90th and 95th percentile: a frame of estimate, low and high in seconds, one row each.
@@ -194,9 +198,8 @@ class FulfilmentCurve:
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
         step = round(min(3 * self._counted.error_s, 0.5), 3)
-        rounded = round_guesses(self.intervals, step) if step else self.intervals
-        low, high, orders = (rounded[name].to_numpy(float) for name in ("low", "high", "orders"))
-        starts, ends, mass = estimate_masses(low, high, rounded["otherwise"].to_numpy(bool), orders)
+        guesses = self._counted.guesses
+        starts, ends, mass = estimate_masses(*(guesses.rounded(step) if step else guesses))
         after = np.minimum(np.cumsum(mass), 1.0)
         bounds = {"from_s": starts, "to_s": ends, "mass": mass}
         return pd.DataFrame(bounds | {"cdf_low": np.append(0.0, after[:-1]), "cdf_high": after})
@@ -211,7 +214,7 @@ class FulfilmentCurve:
         >>> round(time_to_fulfilment(orders).fits["lognormal"].median_s, 1)
         6.9
         """
-        low, high, orders = (self.intervals[name].to_numpy(float) for name in ("low", "high", "orders"))
+        low, high, _, orders = self._counted.guesses
         if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
             return {}
         fits = {}
@@ -232,8 +235,9 @@ class FulfilmentCurve:
 
     @cached_property
     def _smooth(self) -> SmoothCurve:
-        return SmoothCurve(*(self.intervals[name].to_numpy(float) for name in ("low", "high", "orders")))
+        low, high, _, orders = self._counted.guesses
+        return SmoothCurve(low, high, orders)
 
     @cached_property
     def _cdf(self) -> Floats:
-        return self._smooth.cdf if self.outcome is None else outcome_cdf(self._smooth, self.intervals)
+        return self._smooth.cdf if self.outcome is None else outcome_cdf(self._smooth, self._counted.guesses)

@@ -4,56 +4,88 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from giftlib.analysis.columns import Floats, column_of, group_keys, of_parts, orders_frame, require_columns
+from giftlib.analysis.columns import Floats, column_of, each_part, group_keys, orders_frame, require_columns
 
 MOST_DISTINCT = 5_000
 BOUNDS = ["not_done_by_s", "done_by_s"]
 GUESSES = ["open_at_s", "final_at_s"]
-_KEYS = ["low", "high", "otherwise"]
+
+
+class Guesses(NamedTuple):
+    """Hold distinct intervals, sorted: arrays of their ends in seconds, and of the number of orders with each.
+
+    Where `otherwise` holds, the order is final with another outcome than the one asked for.
+    """
+
+    low: Floats
+    high: Floats
+    otherwise: NDArray[np.bool_]
+    orders: Floats
+
+    def taken(self, rows: Any) -> "Guesses":
+        """Give some of the rows."""
+        return Guesses(self.low[rows], self.high[rows], self.otherwise[rows], self.orders[rows])
+
+    def rounded(self, step: float) -> "Guesses":
+        """Give the intervals with ends that are multiples of `step` seconds; none gets shorter than one step."""
+        start, stop = (np.floor(ends / step + 0.5) * step for ends in (self.low, self.high))
+        stop = np.where(self.low == self.high, start, np.maximum(stop, start + step))
+        return self._replace(low=start.round(9), high=stop.round(9))
+
+
+class Sorted(NamedTuple):
+    """Hold distinct times in milliseconds, sorted, and the number of orders with each."""
+
+    ms: Floats
+    orders: Floats
+
+    def nth(self, k: int) -> float:
+        """Give the k-th smallest of all, in seconds."""
+        return float(self.ms[np.searchsorted(self.orders.cumsum(), k)]) / 1000
+
+    def up_to(self, ms: Floats) -> Floats:
+        """Give how many of all are at most as large as each of `ms`."""
+        before: Floats = np.append(0, self.orders.cumsum())[np.searchsorted(self.ms, ms, "right")]
+        return before
 
 
 @dataclass(frozen=True)
 class Intervals:
     """Hold the distinct intervals of some orders.
 
-    `guesses` has the best guesses of the server's moments: a frame of low, high, otherwise (final with another outcome
-    than the one asked for) and orders. `lows` and `highs` are the guaranteed bounds, each sorted, in milliseconds and
-    with the number of `orders`. `error_s` is the mean of what a guess may be off.
+    `guesses` are the best guesses of the server's moments, `lows` and `highs` the guaranteed bounds, `error_s` the mean
+    of what a guess may be off.
     """
 
-    guesses: pd.DataFrame
-    lows: pd.Series
-    highs: pd.Series
+    guesses: Guesses
+    lows: Sorted
+    highs: Sorted
     error_s: float
 
     @cached_property
     def orders(self) -> int:
         """Give the number of orders."""
-        return int(self.guesses["orders"].sum())
+        return int(self.guesses.orders.sum())
 
     @cached_property
     def moment(self) -> tuple[float, float] | None:
         """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
-        low, high = float(self.lows.index[-1]) / 1000, float(self.highs.index[0]) / 1000
-        exact = (self.guesses["low"] == self.guesses["high"]).all()
+        low, high = float(self.lows.ms[-1]) / 1000, float(self.highs.ms[0]) / 1000
+        exact = (self.guesses.low == self.guesses.high).all()
         return (low, high) if low < high < inf or (exact and low == high) else None
-
-    def bounds(self, k: int) -> tuple[float, float]:
-        """Give the guaranteed bounds of the k-th smallest time, in seconds."""
-        low, high = (each.index[int(np.searchsorted(each.cumsum(), k))] for each in (self.lows, self.highs))
-        return float(low) / 1000, float(high) / 1000
 
     def limits(self, p: float, level: float) -> tuple[float, float]:
         """Give distribution-free confidence limits of the p-quantile: times of orders counted from each end."""
         from scipy.stats import binom
 
         first, last = (int(binom.ppf(tail, self.orders, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
-        return self.bounds(first)[0] if first else 0.0, self.bounds(last + 1)[1] if last < self.orders else inf
+        return self.lows.nth(first) if first else 0.0, self.highs.nth(last + 1) if last < self.orders else inf
 
     def proportions(self, seconds: Floats, level: float) -> tuple[Floats, Floats]:
         """Give limits of the proportion final by each time, from how many certainly were, and certainly were not.
@@ -63,10 +95,7 @@ class Intervals:
         from scipy.special import betaincinv
 
         tail, n, ms = (1 - level) / 2, self.orders, seconds * 1000
-        final, possible = (
-            np.append(0, each.cumsum())[np.searchsorted(each.index.to_numpy(float), bound, "right")]
-            for each, bound in ((self.highs, ms), (self.lows, np.nextafter(ms, -inf)))
-        )
+        final, possible = self.highs.up_to(ms), self.lows.up_to(np.nextafter(ms, -inf))
         low = np.where(final > 0, betaincinv(np.maximum(final, 1), n - final + 1, tail), 0.0)
         high = np.where(possible < n, betaincinv(possible + 1, np.maximum(n - possible, 1), 1 - tail), 1.0)
         return low, high
@@ -78,10 +107,13 @@ def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[ob
     needed = [*BOUNDS, *(["status"] if outcome else []), *([column_of(by)] if by else [])]
     require_columns("orders", orders, needed)
     optional = [name for name in (*GUESSES, "guess_error_s", "request_s") if name in orders.columns]
-    counted = of_parts(orders, list(dict.fromkeys(needed + optional)), lambda part: _count_part(part, by, outcome))
-    if counted.empty:
+    parts = each_part(orders, list(dict.fromkeys(needed + optional)), lambda part: _count_part(part, by, outcome))
+    groups: set[Any] = {group for part in parts for group in part}
+    if not groups:
         raise ValueError("orders must have at least one row, got an empty frame")
-    return {group: _put_together(rows) for group, rows in counted.groupby("group")}
+    # Numbers have no order with the text "unknown".
+    in_order = sorted(groups, key=lambda group: (isinstance(group, str), group))
+    return {group: _put_together([part[group] for part in parts if group in part]) for group in in_order}
 
 
 def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -108,59 +140,68 @@ def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     return low + np.where(low > 0, shift, 0), high - shift, error
 
 
-def widen(guesses: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> tuple[pd.DataFrame, int]:
+def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple[Guesses, int]:
     """Give the distinct intervals with the sums of their `orders`, `most` of them or fewer, and the power used.
 
     Where there are more, their ends are rounded to multiples of the least power of two of milliseconds, from `power`
-    on, that leaves so few; -1 stands for no rounding. None gets shorter than one multiple.
+    on, that leaves so few; -1 stands for no rounding.
     """
     for tried in count(power):
         # A sample has no more distinct intervals than the whole, and is faster to count.
-        if len(_distinct(guesses[: 10 * most], tried)) <= most and len(all_ := _distinct(guesses, tried)) <= most:
+        sample = guesses.taken(slice(10 * most))
+        if len(_distinct(sample, tried).low) <= most and len((all_ := _distinct(guesses, tried)).low) <= most:
             return all_, tried
     raise AssertionError
 
 
-def round_guesses(guesses: pd.DataFrame, step: float) -> pd.DataFrame:
-    """Give the intervals with ends that are multiples of `step` seconds; none gets shorter than one step."""
-    low, high = (guesses[name].to_numpy(float) for name in ("low", "high"))
-    start, stop = (np.floor(ends / step + 0.5) * step for ends in (low, high))
-    stop = np.where(low == high, start, np.maximum(stop, start + step))
-    return guesses.assign(low=start.round(9), high=stop.round(9))
+def _distinct(guesses: Guesses, power: int) -> Guesses:
+    low, high, otherwise, orders = guesses.rounded(2.0**power / 1000) if power >= 0 else guesses
+    (low_codes, lows), (high_codes, highs) = pd.factorize(low), pd.factorize(high)
+    codes, pairs = pd.factorize((low_codes * len(highs) + high_codes) * 2 + otherwise)
+    pair, of_others = np.divmod(pairs, 2)
+    low, high, otherwise = lows[pair // len(highs)], highs[pair % len(highs)], of_others.astype(bool)
+    counted = Guesses(low, high, otherwise, np.bincount(codes, orders, len(pairs)).astype(float))
+    return counted.taken(np.lexsort((otherwise, high, low)))
 
 
-def _distinct(guesses: pd.DataFrame, power: int) -> pd.DataFrame:
-    if power >= 0:
-        guesses = round_guesses(guesses, 2.0**power / 1000)
-    return guesses.groupby(_KEYS)["orders"].sum().reset_index()
+_Part = tuple[Guesses, int, Sorted, Sorted, float]
 
 
-def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> pd.DataFrame:
-    """Give one row for each distinct guess (`of` is "guess"), each low and each high bound of each group."""
-    bounds = pd.DataFrame(dict(zip(("low", "high"), read_bounds(orders), strict=True)))
-    low, high, error = read_guesses(orders)
+def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
+    bounds, (low, high, error) = read_bounds(orders), read_guesses(orders)
     otherwise = np.zeros(len(low), bool)
     if outcome is not None:
         otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
-    guesses = pd.DataFrame({"low": low, "high": high, "otherwise": otherwise, "orders": 1, "error": error})
-    keys = np.full(len(low), "all", object) if by is None else group_keys(orders, by).to_numpy()
-    counted = []
-    for group, rows in guesses.groupby(pd.Series(keys, guesses.index)):
-        distinct, power = widen(rows)
-        counted.append(distinct.assign(of="guess", power=power, group=group))
-        for name, rounded in (("low", np.floor), ("high", np.ceil)):
-            # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
-            values = rounded((bounds.loc[rows.index, name] * 1000).round(6)).value_counts()
-            marginal = pd.DataFrame({"low": values.index, "high": values.index, "orders": values.to_numpy()})
-            counted.append(marginal.assign(of=name, otherwise=False, error=0.0, group=group))
-        counted[-1].loc[0, "error"] = rows["error"].sum()
-    return pd.concat(counted, ignore_index=True) if counted else pd.DataFrame({"group": []})
+    if by is None:
+        rows: dict[object, Any] = {"all": slice(None)} if len(low) else {}
+    else:
+        keys = group_keys(orders, by).to_numpy()
+        rows = dict(pd.Series(keys).groupby(keys).indices)
+    all_ = Guesses(low, high, otherwise, np.ones(len(low)))
+    counted: dict[object, _Part] = {}
+    for group, row in rows.items():
+        guesses, power = widen(all_.taken(row))
+        # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
+        lows, highs = ((end[row] * 1000).round(6) for end in bounds)
+        sums = _count([(np.floor(lows), None)]), _count([(np.ceil(highs), None)])
+        counted[group] = (guesses, power, *sums, float(error[row].sum()))
+    return counted
 
 
-def _put_together(rows: pd.DataFrame) -> Intervals:
-    guesses, _ = widen(rows[rows["of"] == "guess"], power=int(rows["power"].max()))
-    lows, highs = (rows[rows["of"] == name].groupby("low")["orders"].sum() for name in ("low", "high"))
-    return Intervals(guesses, lows, highs, float(rows["error"].sum() / guesses["orders"].sum()))
+def _put_together(parts: list[_Part]) -> Intervals:
+    guesses, powers, lows, highs, errors = zip(*parts, strict=True)
+    low, high, otherwise, orders = (np.concatenate(columns) for columns in zip(*guesses, strict=True))
+    distinct = widen(Guesses(low, high, otherwise, orders), power=max(powers))[0] if len(parts) > 1 else guesses[0]
+    return Intervals(distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()))
+
+
+def _count(parts: Any) -> Sorted:
+    """Count equal times of parts, each an array of times and one of orders with each, or None for one order each."""
+    ms = np.concatenate([part[0] for part in parts])
+    weights = np.concatenate([np.ones(len(part[0])) if part[1] is None else part[1] for part in parts])
+    codes, distinct = pd.factorize(ms)
+    place = np.argsort(distinct)
+    return Sorted(distinct[place], np.bincount(codes, weights, len(distinct)).astype(float)[place])
 
 
 def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:

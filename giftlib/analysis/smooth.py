@@ -137,8 +137,11 @@ def _maximise(
         bend = shapes.T @ ((mass * (cover - n))[:, None] * shapes)
         curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
         # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
-        matrix = curvature if np.linalg.eigvalsh(curvature)[0] > 0 else information
-        step = np.linalg.solve(matrix, slope)
+        try:
+            np.linalg.cholesky(curvature)
+        except np.linalg.LinAlgError:
+            curvature = information
+        step = np.linalg.solve(curvature, slope)
         if (gain := float(slope @ step)) < _PRECISION:
             break
         for halvings in range(20):
