@@ -15,7 +15,7 @@ help:
 	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
-	@echo "make study      measure how well the median is known (docs/figures.md), in some minutes"
+	@echo "make study      measure how good the estimates are (docs/study.md), in a quarter hour"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
@@ -49,9 +49,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN) tests/benchmarks/startup.py
 	$(BIN) tests/benchmarks/benchmark.py
+	$(BIN) -m uv run --no-project --with surpyval==0.25 --with-editable . tests/benchmarks/against_surpyval.py
 
 study: $(READY)
-	$(BIN) tests/benchmarks/study.py
+	$(BIN) tests/benchmarks/study.py docs/study.md
 
 lab: $(READY)
 	$(BIN) -m jupyterlab $(LAB_OPTIONS) $(NOTEBOOKS)

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from scipy.stats import expon, fisk, lognorm, norm, uniform
 
 from giftlib import Journal, Sandbox, process_orders, time_to_fulfilment
+from giftlib.analysis import fit_distribution
 from giftlib.sandbox.catalog import SAMPLE_PRODUCT
 
 REPETITIONS, RUNS, LAST_POLL_S = 80, 30, 60.0
@@ -78,16 +79,21 @@ def estimates(orders, distribution):
     curve = time_to_fulfilment(orders)
     turnbull = curve.frame()
     row = turnbull.iloc[int(np.searchsorted(turnbull["cdf_high"], 0.5 - 1e-9))]
-    fit = curve.fits.get("lognormal")
+    shown = curve.summary()
+    intervals = curve.intervals
+    try:
+        fit = fit_distribution("lognormal", *(intervals[name].to_numpy(float) for name in ("low", "high", "orders")))
+        fitted_s = fit.median_s
+    except ValueError:
+        fitted_s = np.nan
     median = {
         "first final poll": orders["done_by_s"].median(),
         "Turnbull": (row["from_s"] + row["to_s"]) / 2,
-        "lognormal fit": fit.median_s if fit else np.nan,
-        "shown": curve.quantile(0.5).estimate,
+        "lognormal fit": fitted_s,
+        "shown": shown.loc["median", "estimate"],
     }
     found = {name: value - truth["median"] for name, value in median.items()}
-    for name, p in QUANTILES.items():
-        _, low, high = curve.quantile(p)
+    for name, (_, low, high) in zip(QUANTILES, shown.itertuples(index=False), strict=True):
         found[f"covers {name}"] = low <= truth[name] <= high
     return found
 
