@@ -129,12 +129,13 @@ def _maximise(
     for _ in range(100):
         ratio = counts.orders / covered
         scaled = mass[:, None] * shapes
-        mean, score = scaled.sum(axis=0), scaled.T @ (cover := _cover(counts, ratio))
-        pairs = scaled.T @ (_cover_pairs(counts, ratio / covered) @ scaled)
+        summed = np.vstack([np.zeros(len(weights)), scaled.cumsum(axis=0)])
+        within, mean = summed[counts.last] - summed[counts.first], summed[-1]
+        score, pairs = within.T @ ratio, (within * (ratio / covered)[:, None]).T @ within
         outer = np.outer(mean, score)
         information = pairs + n * np.outer(mean, mean) - outer - outer.T + np.diag(penalties)
         slope = score - n * mean - penalties * (weights - prior)
-        bend = shapes.T @ ((mass * (cover - n))[:, None] * shapes)
+        bend = shapes.T @ ((_cover(counts, ratio) - n)[:, None] * scaled)
         curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
         # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
         try:
@@ -164,14 +165,6 @@ def _cover(counts: Counts, weights: Floats) -> Floats:
     starts, ends = (np.bincount(points, weights, CELLS + 1) for points in (counts.first, counts.last))
     covers: Floats = np.cumsum(starts - ends)[:-1]
     return covers
-
-
-def _cover_pairs(counts: Counts, weights: Floats) -> Floats:
-    """Give for each pair of cells the sum of the weights of the intervals that cover both."""
-    by_ends = np.bincount(counts.first * (CELLS + 1) + counts.last, weights, (CELLS + 1) ** 2)
-    summed = by_ends.reshape(CELLS + 1, CELLS + 1).cumsum(axis=0)[:-1, :0:-1].cumsum(axis=1)[:, ::-1]
-    pairs: Floats = np.triu(summed) + np.triu(summed, 1).T
-    return pairs
 
 
 def _neighbours(points: Floats) -> list[tuple[Indices, Floats]]:
