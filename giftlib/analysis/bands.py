@@ -38,7 +38,11 @@ def outcome_cdf(smooth: SmoothCurve, guesses: Guesses) -> Floats:
         smooth.expected(smooth.count(guesses.low[rows], guesses.high[rows], guesses.orders[rows]))
         for rows in (final & ~guesses.otherwise, final)
     )
-    part = np.divide(with_outcome, all_, out=np.zeros_like(all_), where=all_ > 1e-9)
+    seen = np.flatnonzero(all_ > 1e-9)
+    if not len(seen):
+        return np.zeros_like(smooth.cdf)
+    # After the last order that was seen final, nothing is known of the outcome.
+    part = np.interp(np.arange(len(all_)), seen, with_outcome[seen] / all_[seen], right=0.0)
     return np.append(0.0, np.cumsum(np.diff(smooth.cdf) * part))
 
 

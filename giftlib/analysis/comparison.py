@@ -1,7 +1,7 @@
 """Answer what analysts ask: is one group slower than another, how many orders are enough, is this order late."""
 
 from itertools import combinations
-from math import ceil, inf, sqrt
+from math import ceil, inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,7 +137,9 @@ def _adjusted(p_values: list[float]) -> Floats:
 
 
 def _difference(a: Quantile, b: Quantile) -> Quantile:
-    estimate = b.estimate - a.estimate
+    estimate = b.estimate - a.estimate if isfinite(a.estimate) or isfinite(b.estimate) else nan
+    if not isfinite(estimate):
+        return Quantile(estimate, b.low - a.high, b.high - a.low)
     low = estimate - sqrt((b.estimate - b.low) ** 2 + (a.high - a.estimate) ** 2)
     return Quantile(estimate, low, estimate + sqrt((b.high - b.estimate) ** 2 + (a.estimate - a.low) ** 2))
 

@@ -17,8 +17,8 @@ FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
 """The 95 % quantile of the standard normal distribution."""
 
-_FAR = 3.0
-"""A median or spread so many times e away must be less likely."""
+_FAR, _LARGEST = 3.0, 20.0
+"""A median or spread so many times e away must be less likely; both are within e to this power and its inverse."""
 _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 """The weak prior: as if so many orders had been timed exactly, of the guide's "most within 30 seconds"."""
 
@@ -52,7 +52,8 @@ class Fit:
 
     def cdf(self, seconds: Any) -> Any:
         """Give the proportion final by `seconds` (a number or an array)."""
-        return self.distribution.cdf(seconds)
+        with np.errstate(over="ignore"):  # of a distribution next to a single time
+            return self.distribution.cdf(seconds)
 
     def quantile(self, p: float) -> float:
         """Give the seconds by which a proportion `p` is final. Raises ValueError unless 0 < p < 1."""
@@ -89,9 +90,6 @@ class Fit:
 def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> Fit:
     """Fit by maximum likelihood. Equal bounds are an exact time; an infinite `high` is an order that is still open.
 
-    Raises ValueError if the intervals do not identify the distribution: a quite different one makes them as
-    likely.
-
     >>> low, high = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf])
     >>> fit_distribution("lognormal", low, high, count=np.array([3.0, 9, 4, 2])).median_s
     8.29983
@@ -109,13 +107,18 @@ def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> F
 
     options: Any = {"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
     best = minimize(loss, start, method="Nelder-Mead", options=options)
-    centre, log_spread = best.x
-    others = [(centre - _FAR, log_spread), (centre + _FAR, log_spread), (centre, log_spread - _FAR)]
-    if min(loss(np.array(other)) for other in others) < best.fun + 1e-3:
-        raise ValueError(f"intervals must identify a {family} distribution, got {len(low)} that do not")
     # Further digits are the rounding errors of this processor's sums and logarithms.
-    median_s, spread = (float(f"{exp(x):.6g}") for x in best.x)
+    median_s, spread = (float(f"{exp(max(min(x, _LARGEST), -_LARGEST)):.6g}") for x in best.x)
     return Fit(family, median_s, spread, 4 + 2 * float(best.fun), _intervals=(low, high, count))
+
+
+def is_identified(fit: Fit) -> bool:
+    """Tell whether the orders say what the distribution is: whether quite different ones make them less likely."""
+    if fit._intervals is None or log(fit.spread) > _FAR:
+        return False
+    likelihood, centre, spread = _log_likelihood(fit.family, *fit._intervals), log(fit.median_s), log(fit.spread)
+    others = [(centre - _FAR, spread), (centre + _FAR, spread), (centre, spread - _FAR), (centre, spread + _FAR)]
+    return max(float(likelihood(*other)) for other in others) < 2 - fit.aic / 2 - 1e-3
 
 
 def profile_interval(

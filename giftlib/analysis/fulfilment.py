@@ -3,7 +3,6 @@
 A poll only bounds the time at which an order became final, so times are intervals here, never points.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from math import ceil, inf
@@ -14,7 +13,7 @@ import pandas as pd
 
 from giftlib.analysis.bands import Quantile, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution
+from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
 from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
@@ -217,21 +216,17 @@ class FulfilmentCurve:
         low, high, _, orders = self._counted.guesses
         if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
             return {}
-        fits = {}
-        for family in FAMILIES:
-            with suppress(ValueError):
-                fit = fit_distribution(family, low, high, orders)
-                fits[family] = replace(fit, verdict=self._verdict(fit))
-        return fits
+        fits = {family: fit_distribution(family, low, high, orders) for family in FAMILIES}
+        return {name: replace(fit, verdict=self._verdict(fit)) for name, fit in fits.items() if is_identified(fit)}
 
     def _verdict(self, fit: Fit) -> str:
-        """Say whether the fit stays in the 99 % band of the smooth curve: pointwise, so wider than for one point."""
+        """Say where the fit is outside the 99 % band of the smooth curve by more than one order in a hundred."""
         band = self.band(0.99)
-        proportion = fit.cdf(band["seconds"])
-        outside = band["seconds"][(proportion < band["low"]) | (proportion > band["high"])]
-        if outside.empty:
-            return "it fits: nowhere outside the 99 % band of the smooth curve"
-        return f"it does not fit: outside the 99 % band of the smooth curve from {outside.min():.1f} s on"
+        beyond = np.maximum(band["low"] - fit.cdf(band["seconds"]), fit.cdf(band["seconds"]) - band["high"]) > 0.01
+        if not beyond.any():
+            return "it fits"
+        outside = band["seconds"][beyond]
+        return f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"
 
     @cached_property
     def _smooth(self) -> SmoothCurve:

@@ -81,15 +81,11 @@ def estimates(orders, distribution):
     row = turnbull.iloc[int(np.searchsorted(turnbull["cdf_high"], 0.5 - 1e-9))]
     shown = curve.summary()
     intervals = curve.intervals
-    try:
-        fit = fit_distribution("lognormal", *(intervals[name].to_numpy(float) for name in ("low", "high", "orders")))
-        fitted_s = fit.median_s
-    except ValueError:
-        fitted_s = np.nan
+    fit = fit_distribution("lognormal", *(intervals[name].to_numpy(float) for name in ("low", "high", "orders")))
     median = {
         "first final poll": orders["done_by_s"].median(),
         "Turnbull": (row["from_s"] + row["to_s"]) / 2,
-        "lognormal fit": fitted_s,
+        "lognormal fit": fit.median_s,
         "shown": shown.loc["median", "estimate"],
     }
     found = {name: value - truth["median"] for name, value in median.items()}
