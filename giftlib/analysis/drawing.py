@@ -52,8 +52,10 @@ def curve(ax: Axes, estimate: FulfilmentCurve, label: str, style: Style, right: 
     low, high = [0.0, *shown["low"]], [shown["high"].iloc[0], *shown["high"]]
     ax.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
     ax.plot(seconds, [0.0, *shown["estimate"]], color=color, linestyle=line, linewidth=2, zorder=3, label=label)
-    if estimate.n_final < estimate.n and seconds[-1] < right:
-        ax.hlines(shown["estimate"].iloc[-1], seconds[-1], right, colors=color, linestyles=":", linewidth=2, zorder=3)
+    if estimate.n_final < estimate.n:
+        never = f"{1 - estimate.n_final / estimate.n:.1%} not final\nat their last poll"
+        level = shown["estimate"].iloc[-1]
+        ax.hlines(level, seconds[-1], right, colors=color, linestyles=":", linewidth=2, zorder=3, label=never)
 
 
 def intervals(ax: Axes, estimate: FulfilmentCurve, color: str, top: float, height: float, right: float) -> None:
