@@ -5,17 +5,17 @@ import shlex
 import signal
 import subprocess
 import sys
+from threading import Thread
 from time import monotonic, sleep
 
 import pytest
-from reporting import CELLS, write_notebook
+from reporting import PLACE, write_notebook
 from samples import PRODUCT
 
 from giftlib import Journal
 from giftlib.cli import main
 from giftlib.sandbox import Sandbox
 
-PLACE = CELLS.rpartition("\n---\n%config")[0]
 WAIT = "import pathlib, time\npathlib.Path('ready').touch()\ntime.sleep(60)"
 
 
@@ -25,7 +25,7 @@ def report(tmp_path):
 
     def arguments(last):
         (tmp_path / "a b").mkdir()
-        write_notebook(tmp_path / "a b" / "1_first.ipynb", f"{PLACE}\n---\n{last}")
+        write_notebook(tmp_path / "a b" / "1_first.ipynb", f"{PLACE}---\n{last}")
         return ["report", "--notebooks", str(tmp_path / "a b"), "--out", str(tmp_path / "a b" / "out")]
 
     return arguments
@@ -46,18 +46,18 @@ def left(folder):
 @pytest.mark.parametrize(
     ("last", "message"),
     [
-        ("raise ValueError('no')", "1_first.ipynb, cell 5: ValueError: no"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "1_first.ipynb, cell 5: the kernel died"),
+        ("raise ValueError('no')", "1_first.ipynb, cell 4: ValueError: no"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "1_first.ipynb, cell 4: the kernel died"),
         (
             "from matplotlib import pyplot as plt\nplt.title('$\\\\frac{$')\nplt.show()",
-            "1_first.ipynb, cell 5: ValueError: ",
+            "1_first.ipynb, cell 4: ValueError: ",
         ),
         (
             "plt = __import__('matplotlib.pyplot').pyplot\nplt.title('$\\\\frac{$');",
-            "1_first.ipynb, cell 5: ValueError: ",
+            "1_first.ipynb, cell 4: ValueError: ",
         ),
-        ("from IPython.display import Image\nImage(b'none', format='png')", "1_first.ipynb, cell 5: the picture "),
-        ("from IPython.display import JSON\nJSON({})", "1_first.ipynb, cell 5: the page cannot "),
+        ("from IPython.display import Image\nImage(b'none', format='png')", "1_first.ipynb, cell 4: the picture "),
+        ("from IPython.display import JSON\nJSON({})", "1_first.ipynb, cell 4: the page cannot "),
     ],
     ids=["cell", "kernel", "figure", "figure at the end", "picture", "output"],
 )
@@ -72,14 +72,19 @@ def test_failed(report, tmp_path, capfd, last, message):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_signal(report, tmp_path, name):
+def test_signal(report, tmp_path, capfd, name):
     """A signal ends the report at once, and the orders are kept."""
-    command = [sys.executable, "-m", "giftlib", *report(WAIT)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def interrupt():
         wait_for(tmp_path / "a b" / "ready")
-        process.send_signal(getattr(signal, name))
-        error = process.communicate(timeout=30)[1]
-    assert process.returncode == 1
+        signal.raise_signal(getattr(signal, name))
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = Thread(target=interrupt)
+    thread.start()
+    assert main(report(WAIT)) == 1
+    thread.join()
+    error = capfd.readouterr().err
     assert error.splitlines()[-4] == "giftlib: interrupted"
     with Journal(kept(error)) as journal:
         assert len(journal.orders()) == 3
