@@ -9,7 +9,7 @@ from .validation import check_id
 
 _MOST = 10**12
 """No count of cards and no amount in dinars is as large; what claims to be is not read."""
-_DECIMALS = 12
+_DECIMALS, _DECIMALS_OF_FLOATS = 12, 60
 _CENTIME, _DUST, _WIDE = Decimal("0.01"), Decimal("0.000001"), Context(prec=100)
 
 
@@ -54,7 +54,8 @@ def _as_number(raw: Any) -> Decimal | None:
         number = Decimal(raw)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and -_MOST < number < _MOST else None
+    fits = number.is_finite() and -_MOST < number < _MOST and decimals(number) <= _DECIMALS_OF_FLOATS
+    return number if fits else None
 
 
 def decimals(number: Decimal) -> int:
