@@ -31,14 +31,14 @@ report: $(READY)
 	$(BIN) -m giftlib report
 
 test: $(READY)
-	$(BIN) -m pytest tests $(COVERAGE)
+	$(BIN) -m pytest tests --dist=worksteal $(COVERAGE)
 	$(BIN) -m pytest notebooks
 
 coverage:
 	$(MAKE) test COVERAGE=--cov
 
 test-browser: $(READY)
-	$(BIN) -m pytest --numprocesses=0 tests/end_to_end/browser/page.py tests/end_to_end/browser/lab.py
+	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py
 
 lint: $(READY)
 	$(BIN) -m ruff check

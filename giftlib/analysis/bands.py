@@ -1,7 +1,8 @@
 """Confidence bands of a smooth curve, and the quantiles that are read from them."""
 
+from collections.abc import Callable
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,11 +78,24 @@ def confidence_band(
     return pd.DataFrame({"seconds": seconds, "estimate": estimate, "low": low, "high": high})
 
 
-def read_quantile(band: pd.DataFrame, p: float) -> Quantile:
-    """Give the seconds at which the estimate, the upper and the lower end of a band reach `p`."""
-    latest = float(band["seconds"].iloc[-1])
+def read_quantile(band: pd.DataFrame, p: float, first_poll: float) -> Quantile:
+    """Give the seconds at which the estimate, the upper and the lower end of a band reach `p`.
+
+    Nothing is known of what comes before the first poll: the curve is not trusted to be very steep there.
+    """
     estimate, low, high = (_reach(p, band["seconds"], band[name]) for name in ("estimate", "high", "low"))
-    return Quantile(estimate, min(low, latest), high)
+    if estimate < first_poll:
+        final = float(np.interp(first_poll, band["seconds"], band["estimate"]))
+        estimate = max(estimate, first_poll * p / final)
+        low, high = (low, high) if high >= first_poll else (0.0, first_poll)
+    return Quantile(estimate, min(low, float(band["seconds"].iloc[-1])), high)
+
+
+def compare_with_band(cdf: Callable[[Any], Any], band: pd.DataFrame) -> str:
+    """Say whether a distribution fits: where it is outside the band by more than one order in a hundred."""
+    proportion = cdf(band["seconds"])
+    outside = band["seconds"][np.maximum(band["low"] - proportion, proportion - band["high"]) > 0.01]
+    return "it fits" if outside.empty else f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"
 
 
 def _reach(p: float, seconds: pd.Series, proportion: pd.Series) -> float:

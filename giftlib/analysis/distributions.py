@@ -1,7 +1,7 @@
 """Distributions of how long orders take, fitted to censoring intervals `low < T <= high` in seconds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp, inf, log, sqrt
 from statistics import NormalDist
@@ -59,6 +59,10 @@ class Fit:
         """Give the seconds by which a proportion `p` is final. Raises ValueError unless 0 < p < 1."""
         return float(self.distribution.ppf(check_proportion("p", p)))
 
+    def judged(self, verdict: str) -> "Fit":
+        """Give the same with a verdict."""
+        return replace(self, verdict=verdict)
+
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give a frame of estimate, standard error, low and high: median and 95th percentile in seconds, and spread.
 
@@ -69,7 +73,7 @@ class Fit:
         >>> low, high = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf])
         >>> fit = fit_distribution("lognormal", low, high, count=np.array([3.0, 9, 4, 2]))
         >>> fit.summary().round(1).loc["median"].tolist()
-        [8.3, 1.3, 6.0, 11.2]
+        [8.3, 1.2, 6.0, 11.2]
         """
         if self._intervals is None:
             raise ValueError(f"a fit to orders has a summary, got {self!r}, which was made by hand")

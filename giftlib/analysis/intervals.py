@@ -15,6 +15,8 @@ from giftlib.analysis.columns import Floats, column_of, each_part, group_keys, o
 MOST_DISTINCT = 5_000
 BOUNDS = ["not_done_by_s", "done_by_s"]
 GUESSES = ["open_at_s", "final_at_s"]
+_FEWEST_ALIKE = 20
+"""From so many orders on, times that may all be the same are taken to be the same."""
 
 
 class Guesses(NamedTuple):
@@ -80,12 +82,19 @@ class Intervals:
         exact = (self.guesses.low == self.guesses.high).all()
         return (low, high) if low < high < inf or (exact and low == high) else None
 
-    def limits(self, p: float, level: float) -> tuple[float, float]:
-        """Give distribution-free confidence limits of the p-quantile: times of orders counted from each end."""
+    def one_time(self, p: float, level: float) -> tuple[float, float, float]:
+        """Give the p-quantile of orders that share a `moment`, and its limits.
+
+        From few orders they are distribution-free limits: the times of orders counted from each end.
+        """
         from scipy.stats import binom
 
+        assert self.moment is not None
         first, last = (int(binom.ppf(tail, self.orders, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
-        return self.lows.nth(first) if first else 0.0, self.highs.nth(last + 1) if last < self.orders else inf
+        low, high = (self.lows.nth(max(first, 1)), self.highs.nth(min(last + 1, self.orders)))
+        if self.orders >= _FEWEST_ALIKE:
+            low, high = self.moment
+        return sum(self.moment) / 2, low if first else 0.0, high if last < self.orders else inf
 
     def proportions(self, seconds: Floats, level: float) -> tuple[Floats, Floats]:
         """Give limits of the proportion final by each time, from how many certainly were, and certainly were not.

@@ -15,10 +15,10 @@ Indices = NDArray[np.intp]
 
 
 class Turnbull(NamedTuple):
-    """Hold Turnbull intervals (starts, ends] and the positive mass of each; an exact time has equal ends."""
+    """Hold Turnbull intervals (from_s, to_s] and the positive mass of each; an exact time has equal ends."""
 
-    starts: Floats
-    ends: Floats
+    from_s: Floats
+    to_s: Floats
     mass: Floats
 
 

@@ -187,11 +187,11 @@ def test_naive_step_left_out():
 def test_never_final():
     """A dotted line is at the proportion that became final."""
     ax = plot_time_to_fulfilment(ORDERS.assign(not_done_by_s=[0.0, 5.0, 0.0, 11.0]))
-    line = drawn(ax, "25.0% not final\nat their last poll")
+    line = drawn(ax, "25.0% still open\nat their last poll")
     [(start, stop)] = segments(line)
     assert (start[0], stop[0]) == (11, ax.get_xlim()[1])
     assert start[1] == stop[1] == pytest.approx(0.75, abs=0.1)
-    assert not any("not final" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
+    assert not any("still open" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
 
 
 def test_intervals_below_axis():
@@ -218,7 +218,7 @@ def test_groups():
 def test_none_final():
     """Orders of which none is final can be plotted."""
     ax = plot_time_to_fulfilment(ORDERS[3:])
-    assert "100.0% not final\nat their last poll" in labels(ax)
+    assert "100.0% still open\nat their last poll" in labels(ax)
 
 
 def test_refund_bars():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import PRODUCT
 from sandbox_checks import place_and_wait
+from thorough import tries
 
 from giftlib import Client, Journal, poll_order_until_complete
 from giftlib.clock import SimulatedClock
@@ -72,7 +73,7 @@ def test_money_of_each_outcome(sandbox, journal, type_id, status, delivered, cha
     assert order["problems"] == ""
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(15, 60))
 @given(
     seed=st.integers(0, 10_000),
     interval=st.floats(1, 30),
