@@ -57,9 +57,8 @@ def confidence_band(
     """
     from scipy.stats import t
 
-    latest = max(
-        intervals.guesses.low.max(), intervals.guesses.high[np.isfinite(intervals.guesses.high)].max(initial=0)
-    )
+    final = intervals.guesses.high[np.isfinite(intervals.guesses.high)]
+    latest = max(intervals.guesses.low.max(), final.max(initial=0))
     inner = smooth.seconds[1:-1]
     seconds = np.append(inner[inner < latest], latest)
     estimate, whole = (np.interp(seconds, smooth.seconds, each) for each in (cdf, smooth.cdf))
@@ -69,6 +68,8 @@ def confidence_band(
     variance = (part * error * whole * (1 - whole)) ** 2 + whole * part * (1 - part) / intervals.orders
     logit = np.log(estimate / (1 - estimate))
     reach = t.ppf((1 + level) / 2, max(intervals.orders - 2, 1)) * np.sqrt(variance) / (estimate * (1 - estimate))
+    if not len(final):
+        reach = np.full_like(reach, inf)  # the estimate is the penalty's alone
     low, high = (1 / (1 + np.exp(-(logit + sign * reach).clip(-700, 700))) for sign in (-1, 1))
     if certain:
         fewest, most = intervals.proportions(seconds, level)
@@ -78,17 +79,21 @@ def confidence_band(
     return pd.DataFrame({"seconds": seconds, "estimate": estimate, "low": low, "high": high})
 
 
-def read_quantile(band: pd.DataFrame, p: float, first_poll: float) -> Quantile:
+def read_quantile(
+    band: pd.DataFrame, p: float, first_poll: float = 0.0, own: tuple[float, float] = (inf, 0.0)
+) -> Quantile:
     """Give the seconds at which the estimate, the upper and the lower end of a band reach `p`.
 
-    Nothing is known of what comes before the first poll: the curve is not trusted to be very steep there.
+    Nothing is known of what comes before the first poll: the curve is not trusted to be very steep there. Where times
+    are nearer to each other than points of the curve, it may be off by more than its error: the interval reaches to
+    `own`, the latest and the earliest that the orders' own quantile may be.
     """
     estimate, low, high = (_reach(p, band["seconds"], band[name]) for name in ("estimate", "high", "low"))
     if estimate < first_poll:
         final = float(np.interp(first_poll, band["seconds"], band["estimate"]))
         estimate = max(estimate, first_poll * p / final)
         low, high = (low, high) if high >= first_poll else (0.0, first_poll)
-    return Quantile(estimate, min(low, float(band["seconds"].iloc[-1])), high)
+    return Quantile(estimate, min(low, own[0], float(band["seconds"].iloc[-1])), max(high, own[1]))
 
 
 def compare_with_band(cdf: Callable[[Any], Any], band: pd.DataFrame) -> str:

@@ -17,8 +17,9 @@ FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
 """The 95 % quantile of the standard normal distribution."""
 
-_FAR, _LARGEST = 3.0, 20.0
-"""A median or spread so many times e away must be less likely; both are within e to this power and its inverse."""
+_FAR, _LARGEST, _LEAST_SPREAD = 3.0, 20.0, 1e-4
+"""A median or spread so many times e away must be less likely; both are within e to this power and its inverse. A
+smaller spread is that of a single time."""
 _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 """The weak prior: as if so many orders had been timed exactly, of the guide's "most within 30 seconds"."""
 
@@ -118,7 +119,7 @@ def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> F
 
 def is_identified(fit: Fit) -> bool:
     """Tell whether the orders say what the distribution is: whether quite different ones make them less likely."""
-    if fit._intervals is None or log(fit.spread) > _FAR:
+    if fit._intervals is None or not _LEAST_SPREAD < fit.spread < exp(_FAR):
         return False
     likelihood, centre, spread = _log_likelihood(fit.family, *fit._intervals), log(fit.median_s), log(fit.spread)
     others = [(centre - _FAR, spread), (centre + _FAR, spread), (centre, spread - _FAR), (centre, spread + _FAR)]

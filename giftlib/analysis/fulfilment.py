@@ -4,7 +4,7 @@ A poll only bounds the time at which an order became final, so times are interva
 """
 
 from functools import cached_property
-from math import ceil
+from math import ceil, inf
 from typing import Any, overload
 
 import numpy as np
@@ -114,7 +114,8 @@ class FulfilmentCurve:
         check_proportion("level", level)
         if self.outcome is None and self._counted.moment:
             return Quantile(*self._counted.one_time(p, level))
-        return read_quantile(self.band(level), p, first_poll=self._counted.highs.nth(1))
+        own = (inf, 0.0) if self.outcome else self.sample_bounds(p)[::-1]
+        return read_quantile(self.band(level), p, self._counted.highs.nth(1), own)
 
     def sample_bounds(self, p: float) -> tuple[float, float]:
         """Give the bounds within which these orders' own p-quantile lies for certain: low < T <= high, in seconds.

@@ -7,6 +7,7 @@ from math import inf
 import numpy as np
 import pandas as pd
 import pytest
+from dask import dataframe as dask
 from scipy import stats
 
 from giftlib import compare_groups, orders_needed, remaining_time, time_to_fulfilment
@@ -47,15 +48,57 @@ def test_power():
     assert (found["ratio"] > 1).mean() > 0.9
 
 
-def test_against_exact_times():
-    """With polls that leave nothing open, the p-value is that of a permutation test of ranks."""
+def exact(a, b):
+    times = np.append(a, b)
+    groups = ["a"] * len(a) + ["b"] * len(b)
+    return pd.DataFrame({"not_done_by_s": times, "done_by_s": times, "group": groups})
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 3), (8, 11), (30, 30), (5, 400)])
+def test_against_exact_times(n, m):
+    """Of exact times, which are ranks, the p-value is that of Wilcoxon's test and of scipy's permutation test."""
     rng = np.random.default_rng(3)
-    a, b = TRUE.rvs(30, random_state=rng), TRUE.rvs(30, random_state=rng) * 1.5
-    orders = pd.DataFrame({"done_by_s": np.append(a, b), "group": ["a"] * 30 + ["b"] * 30})
-    orders["not_done_by_s"] = orders["done_by_s"]
-    ours = compare_groups(orders, "group")["p_value"][0]
-    theirs = stats.mannwhitneyu(a, b).pvalue
-    assert ours == pytest.approx(theirs, rel=0.5, abs=0.01)
+    a, b = TRUE.rvs(n, random_state=rng), TRUE.rvs(m, random_state=rng) * 1.5
+    ours = compare_groups(exact(a, b), "group")["p_value"][0]
+    assert ours == pytest.approx(stats.mannwhitneyu(a, b, method="exact").pvalue, abs=0.015)
+    ranks = stats.rankdata(np.append(a, b))
+    theirs = stats.permutation_test(
+        (ranks[:n], ranks[n:]), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, rng=1
+    )
+    assert ours == pytest.approx(theirs.pvalue, abs=0.015)
+
+
+def test_many_exact_times():
+    """Of large groups the p-value is that of the normal approximation."""
+    rng = np.random.default_rng(3)
+    a, b = TRUE.rvs(150, random_state=rng), TRUE.rvs(200, random_state=rng) * 1.1
+    theirs = stats.mannwhitneyu(a, b, method="asymptotic", use_continuity=False).pvalue
+    assert compare_groups(exact(a, b), "group")["p_value"][0] == pytest.approx(theirs, rel=0.01)
+
+
+def test_all_alike():
+    """Groups whose orders all have one interval do not differ."""
+    for n in (1, 3, 200):
+        orders = pd.DataFrame({"not_done_by_s": 5.0, "done_by_s": 10.0, "type_id": ["a", "b"] * n})
+        [row] = compare_groups(orders, "type_id").to_dict("records")
+        assert row["p_value"] == 1 and row["difference"] == 0 and row["ratio"] == 1
+
+
+def test_order_of_rows():
+    """Neither the order of rows nor how they are split into parts matters."""
+    orders = pair(2, 2.0, n=40)
+    mixed = orders.sample(frac=1, random_state=1)
+    parts = dask.from_pandas(mixed.reset_index(drop=True), npartitions=3)
+    once = compare_groups(orders, "type_id")
+    pd.testing.assert_frame_equal(compare_groups(mixed, "type_id"), once)
+    pd.testing.assert_frame_equal(compare_groups(parts, "type_id"), once)
+
+
+def test_many_orders():
+    """Hundreds of thousands of orders are compared by their distinct intervals."""
+    times = TRUE.rvs(200_000, random_state=1).round()
+    orders = pd.DataFrame({"not_done_by_s": times, "done_by_s": times + 5, "type_id": ["a", "b", "c", "c"] * 50_000})
+    assert len(compare_groups(orders, "type_id")) == 3
 
 
 def test_sentences():
@@ -64,17 +107,33 @@ def test_sentences():
         type_id=lambda orders: orders["type_id"].map({"a": "b", "b": "a"})), "type_id")  # fmt: skip
     assert re.fullmatch(r"b is [12]\d\.\d s slower than a, 95 % \d+\.\d to \d+\.\d s", slower["sentence"][0])
     assert re.fullmatch(r"b is [12]\d\.\d s faster than a, 95 % \d+\.\d to \d+\.\d s", faster["sentence"][0])
-    assert compare_groups(pair(1), "type_id")["sentence"][0].startswith("no difference between a and b is shown")
+    none = compare_groups(pair(1), "type_id")["sentence"][0]
+    assert re.fullmatch(r"no difference between a and b is shown: [+-]\d\.\d s, 95 % -\d\.\d to \+\d\.\d s", none)
+
+
+def test_sentence_of_spreads():
+    """Groups that differ, but not in their medians, are not said to be slower or faster."""
+    wide, narrow = (10 * np.exp(spread * np.linspace(-2, 2, 200)) for spread in (0.9, 0.2))
+    orders = exact(np.where(wide > 10, wide, narrow), narrow)
+    sentence = compare_groups(orders, "group")["sentence"][0]
+    assert sentence.startswith("a and b differ, but it is not shown that their medians do: ")
 
 
 def test_three_groups():
-    """Each pair has a row, and p-values grow for the number of pairs."""
+    """Each pair has a row, and the p-values are adjusted for their number by Holm's method."""
     orders = pd.concat([pair(1, 2.0), polled(TRUE.rvs(100, random_state=9) + 2, "c", 7)])
-    found = compare_groups(orders, "type_id").set_index(["a", "b"])
+    found = compare_groups(orders, "type_id").set_index(["a", "b"])["p_value"]
     assert list(found.index) == [("a", "b"), ("a", "c"), ("b", "c")]
-    alone = compare_groups(orders[orders["type_id"] != "c"], "type_id")["p_value"][0]
-    assert found.loc[("a", "b"), "p_value"] >= 2 * alone
-    assert (found["p_value"] <= 1).all()
+    alone = [compare_groups(orders[orders["type_id"].isin(two)], "type_id")["p_value"][0] for two in found.index]
+    least, middle, most = sorted(alone)
+    adjusted = [min(3 * least, 1), min(max(3 * least, 2 * middle), 1), min(max(3 * least, 2 * middle, most), 1)]
+    assert sorted(found) == pytest.approx(adjusted)
+
+
+def test_sources():
+    """The orders of two sources are compared, and those of none are a group too."""
+    orders = pair(1, 10.0).assign(source=lambda orders: orders["type_id"].map({"a": "one", "b": None}))
+    assert compare_groups(orders, "source")["sentence"][0].startswith("unknown is ")
 
 
 def test_weeks():
@@ -90,6 +149,15 @@ def test_median_not_reached():
     found = compare_groups(pd.concat([pair(1), late]), "type_id").set_index(["a", "b"]).loc[("a", "late")]
     assert found["difference"] == inf and found["difference_low"] > 40
     assert found["p_value"] < 0.01
+    assert re.fullmatch(r"late is slower than a, 95 % more than [45]\d\.\d s", found["sentence"])
+
+
+def test_no_median_reached():
+    """Of two groups whose medians are not reached no difference is told."""
+    late = pd.DataFrame({"not_done_by_s": [60.0] * 60, "done_by_s": [inf] * 60, "type_id": ["a", "b"] * 30})
+    [row] = compare_groups(late, "type_id").to_dict("records")
+    assert np.isnan(row["difference"]) and (row["difference_low"], row["difference_high"]) == (-inf, inf)
+    assert row["sentence"] == "no difference between a and b is shown: a median is not reached"
 
 
 @pytest.mark.parametrize("by", ["colour", "week"])
@@ -131,3 +199,29 @@ def test_remaining_time_unknown():
     """Of an age that no order was watched to, nothing is told."""
     with pytest.raises(ValueError, match="age_s must be an age at which orders were watched"):
         remaining_time(polled(TRUE.rvs(50, random_state=1)), 10_000.0)
+
+
+@pytest.mark.parametrize(
+    "intervals", [[(0, 5)], [(0, 5)] * 30, [(0, 5), (5, 10)], [(3, inf)], [(2, 2), (2, inf)], [(0, 1e6), (1e-3, 2e-3)]]
+)
+def test_remaining_time_of_few(intervals):
+    """A few orders, or orders that are all alike, give chances and times in order, and no warning."""
+    low, high = zip(*intervals)
+    found = remaining_time(pd.DataFrame({"not_done_by_s": low, "done_by_s": high}), 1.0)
+    estimate, least, most = found.soon
+    assert 0 <= least <= estimate <= most <= 1
+    assert found.median_s >= 0 and found.worry_after_s >= 1
+
+
+def test_remaining_time_of_one_time():
+    """An order that is older than the middle of the interval that all orders share has no negative time left."""
+    found = remaining_time(pd.DataFrame({"not_done_by_s": [5.0] * 30, "done_by_s": [10.0] * 30}), 9.0)
+    assert 0 <= found.median_s <= 1 and 9 <= found.worry_after_s <= 10
+
+
+def test_remaining_time_beyond_watched():
+    """Nobody knows an upper limit of what happens after the last poll."""
+    orders = polled(TRUE.rvs(200, random_state=1))
+    gave_up = orders["done_by_s"] > 20
+    orders.loc[gave_up, ["not_done_by_s", "done_by_s"]] = 20.0, inf
+    assert remaining_time(orders, 15.0).soon.high == 1

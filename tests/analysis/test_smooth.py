@@ -84,6 +84,28 @@ def test_one_time():
     assert low < estimate < high
 
 
+@pytest.mark.parametrize(("low", "high"), [([5] * 30 + [7] * 5, [5] * 30 + [inf] * 5), ([10] * 9 + [10.1] * 9,) * 2])
+def test_nearly_one_time(low, high):
+    """The interval holds the sample's own quantile where times are nearer to each other than points of the curve."""
+    curve = time_to_fulfilment(frame(low, high))
+    for p in (0.05, 0.3, 0.5, 0.7):
+        _, first, last = curve.quantile(p)
+        assert first <= curve.sample_bounds(p)[1] and curve.sample_bounds(p)[0] <= last
+
+
+@pytest.mark.parametrize(("n", "least"), [(1, 0), (2, 0), (5, 0), (6, 9), (30, 9)])
+def test_nothing_final(n, least):
+    """Open orders alone bound the median once they are so many that not all would be open if half were final."""
+    estimate, low, high = time_to_fulfilment(frame([9] * n, [inf] * n)).quantile(0.5)
+    assert estimate == high == inf and low == pytest.approx(least, abs=0.01)
+    assert (0.5**n < 0.025) == (least > 0)
+
+
+def test_no_fit_of_one_time():
+    """Orders of one exact time, with others given up before, do not identify a distribution."""
+    assert time_to_fulfilment(frame([5] * 30 + [3] * 5, [5] * 30 + [inf] * 5)).fits == {}
+
+
 @pytest.mark.parametrize(
     ("p", "n", "bounded"), [(0.9, 20, False), (0.9, 50, True), (0.95, 50, False), (0.95, 90, True)]
 )
