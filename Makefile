@@ -15,7 +15,7 @@ help:
 	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
-	@echo "make study      measure how well the median is known (docs/figures.md), in some minutes"
+	@echo "make study      measure how good the estimates are (docs/study.md), in a quarter hour"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"
@@ -31,14 +31,14 @@ report: $(READY)
 	$(BIN) -m giftlib report
 
 test: $(READY)
-	$(BIN) -m pytest tests $(COVERAGE)
+	$(BIN) -m pytest tests --dist=worksteal $(COVERAGE)
 	$(BIN) -m pytest notebooks
 
 coverage:
 	$(MAKE) test COVERAGE=--cov
 
 test-browser: $(READY)
-	$(BIN) -m pytest --numprocesses=0 tests/end_to_end/browser/page.py tests/end_to_end/browser/lab.py
+	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py
 
 lint: $(READY)
 	$(BIN) -m ruff check
@@ -49,9 +49,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN) tests/benchmarks/startup.py
 	$(BIN) tests/benchmarks/benchmark.py
+	$(BIN) -m uv run --no-project --with surpyval==0.25 --with-editable . tests/benchmarks/against_surpyval.py
 
 study: $(READY)
-	$(BIN) tests/benchmarks/study.py
+	$(BIN) tests/benchmarks/study.py docs/study.md
 
 lab: $(READY)
 	$(BIN) -m jupyterlab $(LAB_OPTIONS) $(NOTEBOOKS)

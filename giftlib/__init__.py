@@ -13,7 +13,16 @@ Every name below is loaded when it is first used, so that `import giftlib` costs
 TYPE_CHECKING = False  # true for type checkers; to import it from typing would take longer than all the rest
 
 if TYPE_CHECKING:
-    from giftlib.analysis import FulfilmentCurve, fitted, reconcile_refunds, refund_totals, time_to_fulfilment
+    from giftlib.analysis import (
+        FulfilmentCurve,
+        compare_groups,
+        fitted,
+        orders_needed,
+        reconcile_refunds,
+        refund_totals,
+        remaining_time,
+        time_to_fulfilment,
+    )
     from giftlib.analysis.plots import (
         plot_poll_timelines,
         plot_refund_totals,
@@ -65,7 +74,10 @@ if TYPE_CHECKING:
 else:
     # Where each name is; the imports above say the same to type checkers and to completion.
     _NAMES_OF = {
-        "giftlib.analysis": "FulfilmentCurve fitted reconcile_refunds refund_totals time_to_fulfilment",
+        "giftlib.analysis": (
+            "FulfilmentCurve compare_groups fitted orders_needed reconcile_refunds refund_totals remaining_time "
+            "time_to_fulfilment"
+        ),
         "giftlib.analysis.plots": (
             "plot_poll_timelines plot_refund_totals plot_schedule_tradeoff plot_time_to_fulfilment"
         ),
@@ -114,8 +126,9 @@ __all__ = [
     "InsufficientBalanceError", "InvalidRequestError", "Journal", "JournalError", "NoAnswerError", "NotFoundError",
     "Order", "OrderOutcomeUnknownError", "OrderRequest", "OrderStatus", "OutOfStockError", "PermissionDeniedError",
     "PollTimeoutError", "ProductionKeyError", "RateLimitError", "Sandbox", "ServerError", "SimulatedClock",
-    "SystemClock", "at_times", "check_order_status", "connect", "every", "exponential", "fitted",
-    "handle_order_result", "place_order", "plot_poll_timelines", "plot_refund_totals", "plot_schedule_tradeoff",
-    "plot_time_to_fulfilment", "poll_order_until_complete", "process_order", "process_orders", "reconcile_refunds",
-    "recover_orders", "refund_totals", "time_to_fulfilment", "track_orders", "with_jitter",
+    "SystemClock", "at_times", "check_order_status", "compare_groups", "connect", "every", "exponential", "fitted",
+    "handle_order_result", "orders_needed", "place_order", "plot_poll_timelines", "plot_refund_totals",
+    "plot_schedule_tradeoff", "plot_time_to_fulfilment", "poll_order_until_complete", "process_order",
+    "process_orders", "reconcile_refunds", "recover_orders", "refund_totals", "remaining_time", "time_to_fulfilment",
+    "track_orders", "with_jitter",
 ]  # fmt: skip

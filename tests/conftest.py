@@ -10,6 +10,7 @@ from hypothesis import settings
 from raw_http import calling
 from samples import KEY, SANDBOX_KEY
 from scripted_server import ScriptedServer, success
+from thorough import tries
 
 from giftlib import Client, Journal, Sandbox, SimulatedClock
 
@@ -18,7 +19,7 @@ for name in ("ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"):
         os.environ[f"LIVE_{name}"] = os.environ.pop(name)  # where only the live tests look, in this and other workers
 os.environ.pop("GIFTLIB_SANDBOX_SETTINGS", None)
 matplotlib.use("Agg")
-settings.register_profile("giftlib", deadline=None)
+settings.register_profile("giftlib", deadline=None, max_examples=tries(25, 100))
 settings.load_profile("giftlib")
 
 

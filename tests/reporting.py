@@ -9,20 +9,22 @@ from samples import PRODUCT
 from giftlib import Journal, process_orders
 from giftlib.sandbox import Sandbox
 
-CELLS = f"""
+PLACE = f"""
 # A small batch
 
 Each bar is an outcome.
 ---
-from giftlib import Journal, connect, process_orders, plot_refund_totals
+from giftlib import Journal, connect, process_orders
 client, journal = connect(seed=seed), Journal()
 types = ["type_001", "TEST_REFUND", "TEST_PARTIAL"]
 process_orders([("{PRODUCT}", types[i % 3], 4) for i in range(n_orders)], journal=journal)
----
+"""
+CELLS = f"""{PLACE}---
 import numpy
 numpy.mean([])
 ---
 %config InlineBackend.figure_formats = ["svg"]
+from giftlib import plot_refund_totals
 figure = plot_refund_totals(journal.orders()).figure
 ---
 journal.orders()[["type_id", "status", "polls"]]

@@ -127,11 +127,11 @@ def test_report_without_notebooks(tmp_path, monkeypatch, capsys):
 
 def test_report_without_extra():
     """A package that the extra brings and that is missing is named, with the command that installs it."""
-    code = "import sys; sys.modules['nbclient'] = None; import giftlib.cli as c; sys.exit(c.main(sys.argv[1:]))"
+    code = "import sys; sys.modules['nbformat'] = None; import giftlib.cli as c; sys.exit(c.main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "report", "--journal", __file__]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == 'giftlib: the report needs nbclient: pip install "giftlib[notebooks]"\n'
+    assert done.stderr == 'giftlib: the report needs nbformat: pip install "giftlib[notebooks]"\n'
 
 
 def test_track_typo(tmp_path, capsys):

@@ -33,9 +33,10 @@ OPEN_MODULES = {
 RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
-# As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines.
-LINES = {TRUSTED_WITH_MONEY: 4850, ("analysis",): 1365, ("report",): 835, ("sandbox",): 2682, ("calibration",): 950}
-LINES_IN_ALL = 10900
+# As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, and
+# for a smooth estimate, comparisons and exact accounts.
+LINES = {TRUSTED_WITH_MONEY: 4850, ("analysis",): 2265, ("report",): 800, ("sandbox",): 2682, ("calibration",): 950}
+LINES_IN_ALL = 11745
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 9

@@ -1,13 +1,28 @@
 """Read columns of DataFrames of orders; a Dask DataFrame has many parts, a pandas one is a single part."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
+from giftlib.journal import Journal
+
+Summary = TypeVar("Summary")
 Floats = NDArray[np.float64]
+_PERIODS = {
+    "day": ("placed_at", "%Y-%m-%d"),
+    "week": ("placed_at", "%G-W%V"),
+    "charge_day": ("charged_at", "%Y-%m-%d"),
+    "refund_day": ("refunded_at", "%Y-%m-%d"),
+}
+
+
+def orders_frame(orders: Any) -> Any:
+    """Give the frame of a Journal's orders; anything else is returned as it is."""
+    return orders.orders() if isinstance(orders, Journal) else orders
 
 
 def require_columns(name: str, frame: Any, columns: list[str]) -> None:
@@ -17,26 +32,48 @@ def require_columns(name: str, frame: Any, columns: list[str]) -> None:
         raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
 
 
-def group_keys(orders: pd.DataFrame, name: str) -> pd.Series:
-    """Give the group of each row: the column's value, or "unknown". "day" is the UTC day of `placed_at`."""
-    if name == "day":
-        days = pd.to_datetime(orders["placed_at"], utc=True)
-        return days.dt.strftime("%Y-%m-%d").astype(object).where(days.notna(), "unknown")
+def group_keys(orders: pd.DataFrame, name: str, time_zone: str = "UTC") -> pd.Series:
+    """Give the group of each row: the column's value, or "unknown". "day" and "week" are the day and the ISO week of
+    `placed_at`, "charge_day" and "refund_day" the days of `charged_at` and `refunded_at`.
+    """
+    if name in _PERIODS:
+        column, form = _PERIODS[name]
+        try:
+            times = times_of(orders, column).dt.tz_convert(time_zone)
+        except KeyError:
+            raise ValueError(f"time_zone must be the name of a time zone, got {time_zone!r}") from None
+        periods: pd.Series = times.dt.strftime(form).astype(object).where(times.notna(), "unknown")
+        return periods
     return orders[name].astype(object).where(orders[name].notna(), "unknown")
+
+
+def times_of(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Give the times of a column in UTC, those without an offset read as UTC; raise ValueError for what is none."""
+    raw = frame[column]
+    if raw.dtype == object or is_numeric_dtype(raw):  # a number is no time: it does not say what it counts
+        raw = raw.astype(object).where(raw.isna(), raw.map(str))
+    times = pd.to_datetime(raw, utc=True, format="ISO8601", errors="coerce")
+    if len(wrong := frame[column][raw.notna() & times.isna()]):
+        raise ValueError(f"{column} must hold times or ISO 8601 texts, got {wrong.iloc[0]!r}")
+    return times
 
 
 def column_of(name: str) -> str:
     """Give the column that `group_keys` reads."""
-    return "placed_at" if name == "day" else name
+    return _PERIODS[name][0] if name in _PERIODS else name
 
 
 def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
     """Summarise the columns of each part where it lies, and put the summaries together in memory."""
+    return pd.concat(each_part(frame, columns, summarise), ignore_index=True)
+
+
+def each_part(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], Summary]) -> list[Summary]:
+    """Summarise the columns of each part where it lies."""
     frame = frame[columns]
     if isinstance(frame, pd.DataFrame):
-        return summarise(frame)
+        return [summarise(frame)]
     from dask.base import compute
     from dask.delayed import delayed
 
-    summaries: tuple[pd.DataFrame, ...] = compute(*map(delayed(summarise), frame.to_delayed()))
-    return pd.concat(summaries, ignore_index=True)
+    return list(compute(*map(delayed(summarise), frame.to_delayed())))

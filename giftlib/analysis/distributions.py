@@ -1,21 +1,25 @@
 """Distributions of how long orders take, fitted to censoring intervals `low < T <= high` in seconds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import exp, inf, log
+from math import exp, inf, log, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import read_bounds
+from giftlib.analysis.intervals import read_guesses
 
 FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
 """The 95 % quantile of the standard normal distribution."""
 
+_FAR, _LARGEST, _LEAST_SPREAD = 3.0, 20.0, 1e-4
+"""A median or spread so many times e away must be less likely; both are within e to this power and its inverse. A
+smaller spread is that of a single time."""
 _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 """The weak prior: as if so many orders had been timed exactly, of the guide's "most within 30 seconds"."""
 
@@ -24,7 +28,7 @@ _PRIOR_ORDERS, _PRIOR_MEDIAN_S, _PRIOR_SPREAD = 8, 10.0, 0.8
 class Fit:
     """Hold a fitted distribution: T = median_s * exp(spread * Z), Z standard normal or, for "log-logistic", logistic.
 
-    `aic` compares families on the same orders: smaller is better.
+    `aic` compares families on the same orders: smaller is better. `verdict` says whether the distribution fits.
 
     >>> fit = Fit("log-logistic", median_s=10.0, spread=0.5, aic=0.0)
     >>> round(fit.quantile(0.9), 2), round(float(fit.cdf(30)), 2), float(fit.distribution.median())
@@ -35,6 +39,8 @@ class Fit:
     median_s: float
     spread: float
     aic: float
+    verdict: str = ""
+    _intervals: tuple[Floats, Floats, Floats] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def distribution(self) -> Any:
@@ -47,11 +53,43 @@ class Fit:
 
     def cdf(self, seconds: Any) -> Any:
         """Give the proportion final by `seconds` (a number or an array)."""
-        return self.distribution.cdf(seconds)
+        with np.errstate(over="ignore"):  # of a distribution next to a single time
+            return self.distribution.cdf(seconds)
 
     def quantile(self, p: float) -> float:
         """Give the seconds by which a proportion `p` is final. Raises ValueError unless 0 < p < 1."""
         return float(self.distribution.ppf(check_proportion("p", p)))
+
+    def judged(self, verdict: str) -> "Fit":
+        """Give the same with a verdict."""
+        return replace(self, verdict=verdict)
+
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Give a frame of estimate, standard error, low and high: median and 95th percentile in seconds, and spread.
+
+        Intervals of times are profile-likelihood intervals, that of the spread comes from its standard error.
+
+        Raises ValueError for a distribution that was not fitted to orders.
+
+        >>> low, high = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf])
+        >>> fit = fit_distribution("lognormal", low, high, count=np.array([3.0, 9, 4, 2]))
+        >>> fit.summary().round(1).loc["median"].tolist()
+        [8.3, 1.2, 6.0, 11.2]
+        """
+        if self._intervals is None:
+            raise ValueError(f"a fit to orders has a summary, got {self!r}, which was made by hand")
+        covariance = np.linalg.inv(_information(self, *self._intervals))
+        errors = np.sqrt(np.diag(covariance))
+        slope = log(self.quantile(0.95) / self.median_s)  # of the 95th percentile's logarithm by that of the spread
+        error_95 = sqrt(np.array([1.0, slope]) @ covariance @ np.array([1.0, slope]))
+        wide = NormalDist().inv_cdf((1 + check_proportion("level", level)) / 2) * errors[1]
+        rows = {
+            name: [time := self.quantile(p), time * error, *profile_interval(self, *self._intervals, p, level=level)]
+            for name, p, error in (("median", 0.5, errors[0]), ("95 %", 0.95, error_95))
+        }
+        spread = self.spread
+        rows["spread"] = [spread, spread * errors[1], spread * exp(-wide), spread * exp(wide)]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "error", "low", "high"])
 
 
 def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> Fit:
@@ -75,29 +113,37 @@ def fit_distribution(family: str, low: Floats, high: Floats, count: Floats) -> F
     options: Any = {"xatol": 1e-8, "fatol": 1e-8, "initial_simplex": simplex}
     best = minimize(loss, start, method="Nelder-Mead", options=options)
     # Further digits are the rounding errors of this processor's sums and logarithms.
-    median_s, spread = (float(f"{exp(x):.6g}") for x in best.x)
-    return Fit(family, median_s, spread, 4 + 2 * float(best.fun))
+    median_s, spread = (float(f"{exp(max(min(x, _LARGEST), -_LARGEST)):.6g}") for x in best.x)
+    return Fit(family, median_s, spread, 4 + 2 * float(best.fun), _intervals=(low, high, count))
+
+
+def is_identified(fit: Fit) -> bool:
+    """Tell whether the orders say what the distribution is: whether quite different ones make them less likely."""
+    if fit._intervals is None or not _LEAST_SPREAD < fit.spread < exp(_FAR):
+        return False
+    likelihood, centre, spread = _log_likelihood(fit.family, *fit._intervals), log(fit.median_s), log(fit.spread)
+    others = [(centre - _FAR, spread), (centre + _FAR, spread), (centre, spread - _FAR), (centre, spread + _FAR)]
+    return max(float(likelihood(*other)) for other in others) < 2 - fit.aic / 2 - 1e-3
 
 
 def profile_interval(
-    fit: Fit, low: Floats, high: Floats, p: float = 0.5, *, confidence: float = 0.95
+    fit: Fit, low: Floats, high: Floats, count: Floats, p: float = 0.5, *, level: float = 0.95
 ) -> tuple[float, float]:
     """Give the profile-likelihood interval, in seconds, of the p-quantile of orders to which `fit` was fitted.
 
     It holds each quantile for which some spread up to 4 makes the log-likelihood fall by at most half the quantile of
     chi-squared with one degree of freedom. Its ends may be 0 and inf.
 
-    >>> low = np.repeat([0.0, 5, 10, 20], [3, 9, 4, 2])
-    >>> high = np.repeat([5.0, 10, 15, np.inf], [3, 9, 4, 2])
-    >>> fit = fit_distribution("lognormal", low, high, np.ones(18))
-    >>> [round(seconds, 1) for seconds in profile_interval(fit, low, high)]
+    >>> low, high, count = np.array([0.0, 5, 10, 20]), np.array([5.0, 10, 15, np.inf]), np.array([3.0, 9, 4, 2])
+    >>> fit = fit_distribution("lognormal", low, high, count)
+    >>> [round(seconds, 1) for seconds in profile_interval(fit, low, high, count)]
     [6.0, 11.2]
     """
     from scipy import stats
     from scipy.optimize import brentq
 
-    likelihood = _log_likelihood(fit.family, low, high, np.ones(len(low)))
-    least = (4 - fit.aic) / 2 - stats.chi2.ppf(check_proportion("confidence", confidence), 1) / 2
+    likelihood = _log_likelihood(fit.family, low, high, count)
+    least = (4 - fit.aic) / 2 - stats.chi2.ppf(check_proportion("level", level), 1) / 2
     z = log(fit.quantile(p) / fit.median_s) / fit.spread
     spreads = np.append(np.geomspace(min(fit.spread, 0.01) / 1000, 4, 300), fit.spread)
 
@@ -110,6 +156,19 @@ def profile_interval(
         outside = next((end for end in steps if excess(end) < 0), None)
         ends.append(sign * inf if outside is None else brentq(excess, middle, outside, xtol=1e-6))
     return float(np.exp(ends[0])), float(np.exp(ends[1]))
+
+
+def _information(fit: Fit, low: Floats, high: Floats, count: Floats) -> Floats:
+    """Give the observed information about the logarithms of median and spread, by central differences."""
+    likelihood, step = _log_likelihood(fit.family, low, high, count), 1e-3
+    at = np.log([fit.median_s, fit.spread])
+
+    def second(first: Floats, other: Floats) -> float:
+        signs = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        return sum(a * b * float(likelihood(*(at + a * first + b * other))) for a, b in signs) / (4 * step**2)
+
+    steps = np.eye(2) * step
+    return -np.array([[second(first, other) for other in steps] for first in steps])
 
 
 def fit_with_prior(orders: pd.DataFrame) -> Fit:
@@ -125,7 +184,7 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
 
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
-    low, high = np.concatenate([read_bounds(orders), [prior, prior]], axis=1)
+    low, high = np.concatenate([read_guesses(orders)[:2], [prior, prior]], axis=1)
     # An exact time of 0 has no density; the API's times have a precision of 1 ms.
     return fit_distribution("lognormal", low, np.maximum(high, 1e-3), np.ones(len(low)))
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 
 from giftlib.analysis.fulfilment import FulfilmentCurve
 
@@ -45,43 +44,29 @@ def plain(text: Any) -> str:
     return f" {shown}" if shown.startswith("_") else shown  # a legend leaves out what begins with an underscore
 
 
-def band(ax: Axes, estimate: FulfilmentCurve, color: str, right: float) -> None:
-    """Fill the 95 % confidence band of the curve, up to `right`."""
-    found = estimate.band()
-    # Between two of its times the curve lies between its lowest value at the first and its highest at the second.
-    x = np.repeat([0, *found["seconds"], right], 2)[1:-1]
-    low, high = np.repeat([0, *found["low"]], 2), np.repeat([*found["high"], found["high"].iloc[-1]], 2)
-    ax.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0, zorder=1, label="95 % confidence band")
-
-
 def curve(ax: Axes, estimate: FulfilmentCurve, label: str, style: Style, right: float) -> None:
-    """Draw each Turnbull interval as a box, the levels between them, and a dotted line for orders never final."""
+    """Draw the curve with its 95 % confidence band, and a dotted line at what was final when the watching ended."""
     color, line = style
-    turnbull = estimate.frame()
-    closed = turnbull[np.isfinite(turnbull["to_s"])]
-    boxes = [
-        [(box.from_s, box.cdf_low), (box.to_s, box.cdf_low), (box.to_s, box.cdf_high), (box.from_s, box.cdf_high)]
-        for box in closed.itertuples()
-    ]
-    faces: dict[str, Any] = {"facecolors": (color, 0.25), "edgecolors": color, "linewidths": 1.4, "linestyles": [line]}
-    ax.add_collection(PolyCollection(boxes, **faces, zorder=2, label=label), autolim=False)
-    starts, stops = [0, *closed["to_s"]], [*turnbull["from_s"], right][: len(closed) + 1]
-    ax.hlines([0, *closed["cdf_high"]], starts, stops, colors=color, linewidth=1.6, linestyles=line, zorder=3)
-    if len(closed) < len(turnbull):
-        level, start = turnbull["cdf_low"].iloc[-1], turnbull["from_s"].iloc[-1]
-        never = f"{1 - level:.1%} not final\nat their last poll"
-        ax.hlines(level, start, right, colors=color, linestyles=":", linewidth=2, zorder=3, label=never)
+    shown = estimate.band()
+    seconds = [0.0, *shown["seconds"]]
+    low, high = [0.0, *shown["low"]], [shown["high"].iloc[0], *shown["high"]]
+    ax.fill_between(seconds, low, high, color=color, alpha=0.15, linewidth=0, zorder=1)
+    ax.plot(seconds, [0.0, *shown["estimate"]], color=color, linestyle=line, linewidth=2, zorder=3, label=label)
+    if estimate.n_final < estimate.n:
+        never = f"{1 - estimate.n_final / estimate.n:.1%} still open\nat their last poll"
+        level = shown["estimate"].iloc[-1]
+        ax.hlines(level, seconds[-1], right, colors=color, linestyles=":", linewidth=2, zorder=3, label=never)
 
 
 def intervals(ax: Axes, estimate: FulfilmentCurve, color: str, top: float, height: float, right: float) -> None:
     """Draw the censoring intervals, one bar per order (at most 150, evenly chosen); those of open orders are grey."""
-    bars = estimate.intervals.sort_values(["done_by_s", "not_done_by_s"])
-    shown = bars.loc[np.repeat(bars.index, bars["orders"])]
+    bars = estimate.intervals.sort_values(["high", "low"])
+    shown = bars.loc[np.repeat(bars.index, bars["orders"].astype(int))]
     shown = shown.iloc[np.linspace(0, len(shown) - 1, min(len(shown), 150)).round().astype(int)]
     ax.hlines(
         top - height * (np.arange(len(shown)) + 0.5) / len(shown),
-        shown["not_done_by_s"],
-        shown["done_by_s"].clip(upper=right),
+        shown["low"],
+        shown["high"].clip(upper=right),
         linewidth=min(3, 190 * height / len(shown)),
-        colors=[color if final else GREY for final in np.isfinite(shown["done_by_s"])],
+        colors=[color if final else GREY for final in np.isfinite(shown["high"])],
     )

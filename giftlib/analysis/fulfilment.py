@@ -4,20 +4,19 @@ A poll only bounds the time at which an order became final, so times are interva
 """
 
 from functools import cached_property
-from math import inf
+from math import ceil, inf
 from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
+from giftlib.analysis.bands import Quantile, compare_with_band, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution
-from giftlib.analysis.intervals import BOUNDS, count_intervals, widen
-from giftlib.analysis.npmle import Turnbull
+from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
+from giftlib.analysis.intervals import Intervals, count_intervals
+from giftlib.analysis.smooth import SmoothCurve
+from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import FINAL
-
-REPLICATES = 200
-MOST_RESAMPLED = 1_000
 
 
 @overload
@@ -29,169 +28,182 @@ def time_to_fulfilment(
 ) -> "FulfilmentCurve | dict[Any, FulfilmentCurve]":
     """Estimate the distribution of T, the seconds from an order's placement to its final status, whichever it is.
 
-    `orders` is a pandas or a Dask frame with `not_done_by_s < T <= done_by_s`, as `Journal.orders` gives it. Equal
-    bounds are an exact time; an infinite `done_by_s` is an order that was open at its last poll (right-censored).
-    With `by`, a column's name or "day" (of `placed_at`, UTC), the result is a dict of curves, sorted by group; rows
-    without a group are the group "unknown".
+    `orders` is a Journal or a pandas or Dask frame with `not_done_by_s < T <= done_by_s`, as `Journal.orders` gives it.
+    Equal bounds are an exact time; an infinite `done_by_s` is an order that was open at its last poll (right-censored).
+    With `by`, a column's name, "day" or "week" (of `placed_at`, UTC), the result is a dict of curves, sorted by group;
+    rows without a group are the group "unknown".
+
+    These bounds are guaranteed, but as wide as the requests took longer. Estimates use the best guess of the moments at
+    which the server answered, the columns `open_at_s` and `final_at_s`. A frame without them may have `request_s`,
+    the part of the interval that its requests took; else the bounds are used.
 
     With `outcome`, a final status, T is the time to that outcome, which orders with another outcome never have: the
-    curve rises to the proportion of all orders with this outcome (the cumulative incidence among competing risks, by
-    maximum likelihood of this outcome and all others jointly: Hudgens, Satten and Longini 2001, Biometrics 57: 74-80).
+    curve rises to the proportion of all orders with this outcome, and the outcomes' curves add up to the curve of all.
     An open order may still have any outcome. `by="status"` groups leave open orders out, and so look too fast.
 
-    `request_s`, if there is such a column, is the part of the interval that the requests took. An interval ends when
-    a poll's response came, the next one begins when the poll was sent. If all orders were polled after the same
-    delays, such intervals overlap by the length of a request, and maximum likelihood moves all mass into the overlaps:
-    there the curve jumps far above the truth. So the estimate takes intervals that are shorter by twice `request_s`,
-    by half at most, and reports Turnbull intervals up to their full end. This is tested for requests of 0.15 s (see
-    docs/figures.md); where they take a second and more, `fits` are nearer to the truth than the curve.
-
-    More than 5,000 distinct intervals are first widened to multiples of the least power of two of milliseconds that
+    More than 5,000 distinct intervals are first rounded to multiples of the least power of two of milliseconds that
     leaves so few: 0.128 s for a million orders polled every 5 s from any time on.
 
-    Raises ValueError if a column or every order is missing, a bound is missing, negative or out of order, `request_s`
-    of a final order is missing or negative, or `outcome` is not a final status.
+    Raises ValueError if a column or every order is missing, a bound is missing, negative or out of order, or `outcome`
+    is not a final status.
 
     >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, np.inf]}))
-    FulfilmentCurve(4 orders, 3 final, median between 5.0 and 10.0 s)
+    FulfilmentCurve(4 orders, 3 final, median 7.1 s (more than 0.0 s))
     """
     if outcome is not None and outcome not in FINAL:
         raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}")
-    curves = {group: FulfilmentCurve(intervals) for group, intervals in count_intervals(orders, by, outcome).items()}
+    counted = count_intervals(orders, by, outcome)
+    curves = {group: FulfilmentCurve(intervals, outcome) for group, intervals in counted.items()}
     return curves["all"] if by is None else curves
 
 
 class FulfilmentCurve:
-    """Hold the nonparametric maximum-likelihood estimate of T's distribution; `time_to_fulfilment` makes it.
+    """Hold the estimate of T's distribution; `time_to_fulfilment` makes it.
 
-    The data place mass on certain intervals only (Turnbull 1976, JRSS-B 38: 290-295) and do not say where it lies
-    inside such a Turnbull interval. `n` is the number of orders, `n_final` that of orders seen final; `intervals` is a
-    frame of the distinct censoring intervals: not_done_by_s, done_by_s, request_s, orders.
+    `n` is the number of orders, `n_final` that of orders seen final, `n_outcome` of those with the outcome asked for.
 
     >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5], "done_by_s": [5, 10, np.inf]}))
     >>> curve.n, curve.n_final
     (3, 2)
     """
 
-    def __init__(self, intervals: pd.DataFrame) -> None:
+    def __init__(self, intervals: Intervals, outcome: str | None) -> None:
+        self.outcome = outcome
         self._counted = intervals
-        never = intervals["otherwise"]
-        bounds = intervals[["not_done_by_s", "done_by_s"]].to_numpy()
-        latest = bounds[np.isfinite(bounds)].max(initial=0.0)
-        self.intervals = intervals[[*BOUNDS, "orders"]].assign(
-            not_done_by_s=intervals["not_done_by_s"].mask(never, latest),
-            done_by_s=intervals["done_by_s"].mask(never, inf),
-            request_s=intervals["request_s"].mask(never, 0.0),
-        )
-        self.n = int(intervals["orders"].sum())
-        self.n_final = int(intervals["orders"][np.isfinite(self.intervals["done_by_s"])].sum())
-        self._estimate = _estimate(intervals, intervals["orders"].to_numpy(float))
+        guesses, final = intervals.guesses, np.isfinite(intervals.guesses.high)
+        self.n = intervals.orders
+        self.n_final = int(guesses.orders[final].sum())
+        self.n_outcome = int(guesses.orders[final & ~guesses.otherwise].sum())
 
     def __repr__(self) -> str:
-        low, high = self.quantile(0.5)
-        median = f"after {low:.1f} s" if high == inf else f"between {low:.1f} and {high:.1f} s"
-        median = f"{low:.1f} s" if low == high else median
-        return f"FulfilmentCurve({self.n} orders, {self.n_final} final, median {median})"
+        ending = f"{self.n_final} final"
+        if self.outcome is not None:
+            of_all = "{:.0%}, 95 % {:.0%} to {:.0%}".format(*self.proportion())
+            return f"FulfilmentCurve({self.n} orders, {ending}, {self.n_outcome} {self.outcome}: {of_all})"
+        return f"FulfilmentCurve({self.n} orders, {ending}, median {self.quantile(0.5)})"
+
+    @property
+    def intervals(self) -> pd.DataFrame:
+        """Give the distinct intervals that the estimate uses: a frame of low, high, otherwise and orders."""
+        return pd.DataFrame(self._counted.guesses._asdict())
 
     def cdf(self, seconds: float | Floats) -> float | Floats:
-        """Give the least proportion of orders final by `seconds`: the mass of a Turnbull interval counts at its right
-        end, mass without a right end never. A float for a number, an array for an array. Raises ValueError for NaN.
+        """Give the estimated proportion of orders final by `seconds`: a float for a number, an array for an array.
 
-        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).cdf(7)
+        >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
+        >>> round(curve.cdf(5), 1)
         0.5
         """
         at = np.asarray(seconds, dtype=float)
         if np.isnan(at).any():
             raise ValueError("seconds must be numbers, got nan")
-        proportion = self._estimate.cdf_low(at)
+        proportion = np.interp(at, self._smooth.seconds, self._cdf)
         return proportion if proportion.ndim else float(proportion)
 
-    def quantile(self, p: float) -> tuple[float, float]:
-        """Give the Turnbull interval (low, high], in seconds, in which the curve reaches `p`: equal ends are an exact
-        time, `high` is inf if the curve does not reach `p`. Raises ValueError unless 0 < p < 1.
+    def quantile(self, p: float, level: float = 0.95) -> Quantile:
+        """Give the time by which a proportion `p` of the orders is final, with its confidence interval, in seconds.
 
-        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).quantile(0.75)
+        An end is infinite, or 0, where so few orders cannot tell more, the estimate where the curve does not reach `p`
+        within the time watched. Raises ValueError unless 0 < p < 1 and 0 < level < 1.
+
+        >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
+        >>> print(curve.quantile(0.5))
+        5.0 s (0.0 to 9.8 s)
+        """
+        check_proportion("p", p)
+        check_proportion("level", level)
+        if self.outcome is None and self._counted.moment:
+            return Quantile(*self._counted.one_time(p, level))
+        own = (inf, 0.0) if self.outcome else self.sample_bounds(p)[::-1]
+        return read_quantile(self.band(level), p, self._counted.highs.nth(1), own)
+
+    def sample_bounds(self, p: float) -> tuple[float, float]:
+        """Give the bounds within which these orders' own p-quantile lies for certain: low < T <= high, in seconds.
+
+        That is the k-th smallest time, k = p times the number of orders, rounded up.
+
+        >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
+        >>> curve.sample_bounds(0.75)
         (5.0, 10.0)
         """
-        return self._estimate.quantile(check_proportion("p", p))
+        k = ceil(round(check_proportion("p", p) * self.n, 9))
+        return self._counted.lows.nth(k), self._counted.highs.nth(k)
 
-    def point(self, p: float) -> float:
-        """Give one number inside `quantile(p)`, in seconds, as if the mass were spread evenly there; inf if its end is.
-        The data do not say so much: use it to compare with other single numbers. Raises ValueError unless 0 < p < 1.
+    def summary(self, level: float = 0.95) -> pd.DataFrame:
+        """Give median, 90th and 95th percentile: a frame of estimate, low and high in seconds, one row each.
 
-        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).point(0.75)
-        7.5
+        >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
+        >>> list(curve.summary().index)
+        ['median', '90 %', '95 %']
         """
-        low, high = self.quantile(p)
-        return low if low == high else low + (high - low) * self._estimate.within(p)
+        rows = {"median": 0.5, "90 %": 0.9, "95 %": 0.95}
+        return pd.DataFrame([self.quantile(p, level) for p in rows.values()], index=list(rows))
 
     def band(self, level: float = 0.95) -> pd.DataFrame:
-        """Give a pointwise confidence band: a frame of seconds, low and high.
+        """Give the curve with a pointwise confidence band: a frame of seconds, estimate, low and high.
 
-        `seconds` are the finite ends of the Turnbull intervals and the last polls of open orders. The band comes from
-        200 bootstrap samples of the orders with a fixed seed, so the same orders give the same band. Where a sample's
-        curve is not identified, its lowest value counts for `low` and its highest for `high`. More than 1,000 distinct
-        intervals are widened as for the estimate, which widens the band. Raises ValueError unless 0 < level < 1.
-
-        >>> orders = pd.DataFrame({"not_done_by_s": [0, 5] * 20, "done_by_s": [5, 10] * 20})
-        >>> time_to_fulfilment(orders).band().to_numpy()[1].tolist()
-        [5.0, 0.325, 0.675]
+        >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
+        >>> list(curve.band())
+        ['seconds', 'estimate', 'low', 'high']
         """
-        tail = (1 - check_proportion("level", level)) / 2
-        turnbull = self.frame()
-        still_open = self.intervals["not_done_by_s"][np.isinf(self.intervals["done_by_s"])]
-        seconds = np.unique([*turnbull["from_s"], *turnbull["to_s"], *still_open])
-        seconds = seconds[np.isfinite(seconds)]
-        low, high = ([getattr(r, cdf)(seconds) for r in self._replicates] for cdf in ("cdf_low", "cdf_high"))
-        low = np.quantile(low, tail, axis=0, method="lower")
-        high = np.quantile(high, 1 - tail, axis=0, method="higher")
-        return pd.DataFrame({"seconds": seconds, "low": low, "high": high})
+        check_proportion("level", level)
+        return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
 
-    def quantile_band(self, p: float, level: float = 0.95) -> tuple[float, float]:
-        """Give confidence limits of the p-quantile, in seconds, from the samples of `band`; the upper one may be inf.
+    def proportion(self, level: float = 0.95) -> Quantile:
+        """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.
 
-        >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).quantile_band(0.5)
-        (0.0, 10.0)
+        The interval goes from the lower limit of the fewest that may end so to the upper one of the most (Clopper and
+        Pearson 1934, Biometrika 26: 404-413). Raises ValueError unless 0 < level < 1.
+
+        >>> orders = pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10], "status": ["REFUNDED", "FULFILLED"]})
+        >>> time_to_fulfilment(orders, outcome="REFUNDED").proportion().estimate
+        0.5
         """
-        tail = (1 - check_proportion("level", level)) / 2
-        lows, highs = zip(*(r.quantile(check_proportion("p", p)) for r in self._replicates), strict=True)
-        return (float(np.quantile(lows, tail, method="lower")), float(np.quantile(highs, 1 - tail, method="higher")))
+        from scipy.stats import binomtest
+
+        check_proportion("level", level)
+        fewest, most = self.n_outcome, self.n_outcome + self.n - self.n_final
+        low, high = (binomtest(k, self.n).proportion_ci(level) for k in (fewest, most))
+        estimate = fewest / self.n_final if self.n_final == self.n else float(self._cdf[-2])
+        return Quantile(min(max(estimate, fewest / self.n), most / self.n), float(low.low), float(high.high))
 
     def frame(self) -> pd.DataFrame:
-        """Give the Turnbull intervals, one row per interval: from_s and to_s in seconds (equal for an exact time, inf
-        for orders that were never seen final), mass, and the proportion final before and after: cdf_low, cdf_high.
+        """Give the estimate without smoothing (Turnbull): intervals from_s to to_s in seconds (equal for an exact time,
+        inf for orders never seen final), their mass, and the proportion before and after them: cdf_low, cdf_high.
+
+        Ends are rounded to 0.5 s, or to three times what guesses may be off where that is less.
 
         >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5], "done_by_s": [5, 10]})).frame().to_numpy()[1]
         array([ 5. , 10. ,  0.5,  0.5,  1. ])
         """
-        e = self._estimate
-        starts = np.where(e.is_exact, e.ends, e.starts)
-        frame = pd.DataFrame({"from_s": starts, "to_s": e.ends, "mass": e.mass})
-        return frame.assign(cdf_low=e.cumulative[:-1], cdf_high=e.cumulative[1:])
+        step = round(min(3 * self._counted.error_s, 0.5), 3)
+        guesses = self._counted.guesses
+        masses = pd.DataFrame(estimate_masses(*(guesses.rounded(step) if step else guesses))._asdict())
+        after = masses["mass"].cumsum().clip(upper=1.0)
+        return masses.assign(cdf_low=after.shift(fill_value=0.0), cdf_high=after)
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
         """Give maximum-likelihood fits to all intervals, open ones included, by family: "lognormal", "log-logistic".
-        Empty if the orders do not identify two parameters: fewer than three Turnbull intervals, or an exact time of 0.
+
+        Those that the orders do not identify are left out; with an `outcome` there is none.
 
         >>> orders = pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, 15]})
         >>> round(time_to_fulfilment(orders).fits["lognormal"].median_s, 1)
         6.9
         """
-        low, high, count = (self.intervals[name].to_numpy(float) for name in (*BOUNDS[:2], "orders"))
-        if len(self._estimate.mass) < 3 or not high.all():
+        low, high, _, orders = self._counted.guesses
+        if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
             return {}
-        return {family: fit_distribution(family, low, high, count) for family in FAMILIES}
+        fits = [fit_distribution(family, low, high, orders) for family in FAMILIES]
+        band = self.band(0.99)
+        return {fit.family: fit.judged(compare_with_band(fit.cdf, band)) for fit in fits if is_identified(fit)}
 
     @cached_property
-    def _replicates(self) -> list[Turnbull]:
-        intervals = widen(self._counted, MOST_RESAMPLED)[0]
-        weights = intervals["orders"].to_numpy(float) / self.n
-        samples = np.random.default_rng(0).multinomial(self.n, weights, size=REPLICATES)
-        return [_estimate(intervals, sample.astype(float)) for sample in samples]
+    def _smooth(self) -> SmoothCurve:
+        low, high, _, orders = self._counted.guesses
+        return SmoothCurve(low, high, orders)
 
-
-def _estimate(intervals: pd.DataFrame, count: Floats) -> Turnbull:
-    drawn = count > 0
-    low, high, request, otherwise = (intervals[name].to_numpy()[drawn] for name in (*BOUNDS, "otherwise"))
-    return Turnbull(low, high, request, count[drawn], otherwise)
+    @cached_property
+    def _cdf(self) -> Floats:
+        return self._smooth.cdf if self.outcome is None else outcome_cdf(self._smooth, self._counted.guesses)

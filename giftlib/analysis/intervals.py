@@ -1,94 +1,238 @@
-"""Check and count censoring intervals low < T <= high, in seconds: what the estimate needs of millions of orders."""
+"""Read and count the censoring intervals of orders: what the estimates need of millions of them."""
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from giftlib.analysis.columns import Floats, column_of, group_keys, of_parts, require_columns
+from giftlib.analysis.columns import Floats, column_of, each_part, group_keys, orders_frame, require_columns
 
 MOST_DISTINCT = 5_000
-BOUNDS = ["not_done_by_s", "done_by_s", "request_s"]
-_DISTINCT = [*BOUNDS, "otherwise"]
+BOUNDS = ["not_done_by_s", "done_by_s"]
+GUESSES = ["open_at_s", "final_at_s"]
+_FEWEST_ALIKE = 20
+"""From so many orders on, times that may all be the same are taken to be the same."""
 
 
-def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, pd.DataFrame]:
-    """Give the distinct intervals of each group with their number of `orders`; without `by` the one group is "all".
+class Guesses(NamedTuple):
+    """Hold distinct intervals, sorted: arrays of their ends in seconds, and of the number of orders with each.
 
-    With `outcome`, the column `otherwise` marks orders with another outcome. See `time_to_fulfilment` for the rest.
+    Where `otherwise` holds, the order is final with another outcome than the one asked for.
     """
-    needed = [*BOUNDS[:2], *(["status"] if outcome else []), *([column_of(by)] if by else [])]
+
+    low: Floats
+    high: Floats
+    otherwise: NDArray[np.bool_]
+    orders: Floats
+
+    def taken(self, rows: Any) -> "Guesses":
+        """Give some of the rows."""
+        return Guesses(self.low[rows], self.high[rows], self.otherwise[rows], self.orders[rows])
+
+    def rounded(self, step: float) -> "Guesses":
+        """Give the intervals with ends that are multiples of `step` seconds; none gets shorter than one step."""
+        start, stop = (np.floor(ends / step + 0.5) * step for ends in (self.low, self.high))
+        stop = np.where(self.low == self.high, start, np.maximum(stop, start + step))
+        return self._replace(low=start.round(9), high=stop.round(9))
+
+
+class Sorted(NamedTuple):
+    """Hold distinct times in milliseconds, sorted, and the number of orders with each."""
+
+    ms: Floats
+    orders: Floats
+
+    def nth(self, k: int) -> float:
+        """Give the k-th smallest of all, in seconds."""
+        return float(self.ms[np.searchsorted(self.orders.cumsum(), k)]) / 1000
+
+    def up_to(self, ms: Floats) -> Floats:
+        """Give how many of all are at most as large as each of `ms`."""
+        before: Floats = np.append(0, self.orders.cumsum())[np.searchsorted(self.ms, ms, "right")]
+        return before
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Hold the distinct intervals of some orders.
+
+    `guesses` are the best guesses of the server's moments, `lows` and `highs` the guaranteed bounds, `error_s` the mean
+    of what a guess may be off.
+    """
+
+    guesses: Guesses
+    lows: Sorted
+    highs: Sorted
+    error_s: float
+
+    @cached_property
+    def orders(self) -> int:
+        """Give the number of orders."""
+        return int(self.guesses.orders.sum())
+
+    @cached_property
+    def moment(self) -> tuple[float, float] | None:
+        """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
+        low, high = float(self.lows.ms[-1]) / 1000, float(self.highs.ms[0]) / 1000
+        exact = (self.guesses.low == self.guesses.high).all()
+        return (low, high) if low < high < inf or (exact and low == high) else None
+
+    def one_time(self, p: float, level: float) -> tuple[float, float, float]:
+        """Give the p-quantile of orders that share a `moment`, and its limits.
+
+        From few orders they are distribution-free limits: the times of orders counted from each end.
+        """
+        from scipy.stats import binom
+
+        assert self.moment is not None
+        first, last = (int(binom.ppf(tail, self.orders, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
+        low, high = (self.lows.nth(max(first, 1)), self.highs.nth(min(last + 1, self.orders)))
+        if self.orders >= _FEWEST_ALIKE:
+            low, high = self.moment
+        return sum(self.moment) / 2, low if first else 0.0, high if last < self.orders else inf
+
+    def proportions(self, seconds: Floats, level: float) -> tuple[Floats, Floats]:
+        """Give limits of the proportion final by each time, from how many certainly were, and certainly were not.
+
+        They are exact binomial ones (Clopper and Pearson 1934, Biometrika 26: 404-413).
+        """
+        from scipy.special import betaincinv
+
+        tail, n, ms = (1 - level) / 2, self.orders, seconds * 1000
+        final, possible = self.highs.up_to(ms), self.lows.up_to(np.nextafter(ms, -inf))
+        low = np.where(final > 0, betaincinv(np.maximum(final, 1), n - final + 1, tail), 0.0)
+        high = np.where(possible < n, betaincinv(possible + 1, np.maximum(n - possible, 1), 1 - tail), 1.0)
+        return low, high
+
+
+def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, Intervals]:
+    """Give the distinct intervals of each group of orders; without `by` the one group is "all"."""
+    orders = orders_frame(orders)
+    needed = [*BOUNDS, *(["status"] if outcome else []), *([column_of(by)] if by else [])]
     require_columns("orders", orders, needed)
-    columns = list(dict.fromkeys(needed + [name for name in BOUNDS[2:] if name in orders.columns]))
-    counted = of_parts(orders, columns, lambda part: _count_part(part, by, outcome))
-    if counted.empty:
+    optional = [name for name in (*GUESSES, "guess_error_s", "request_s") if name in orders.columns]
+    parts = each_part(orders, list(dict.fromkeys(needed + optional)), lambda part: _count_part(part, by, outcome))
+    groups: set[Any] = {group for part in parts for group in part}
+    if not groups:
         raise ValueError("orders must have at least one row, got an empty frame")
-    return {group: widen(rows, power=rows["power"].max())[0] for group, rows in counted.groupby("group")}
+    # Numbers have no order with the text "unknown".
+    in_order = sorted(groups, key=lambda group: (isinstance(group, str), group))
+    return {group: _put_together([part[group] for part in parts if group in part]) for group in in_order}
 
 
 def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
     """Give the bounds (low, high) of each order in seconds. Raises ValueError if one is missing or out of order."""
-    require_columns("orders", orders, BOUNDS[:2])
-    low, high = (_seconds(orders, column) for column in BOUNDS[:2])
-    if np.isinf(low).any():
-        raise ValueError("not_done_by_s must be finite, got inf")
-    if (crossed := low > high).any():
-        raise ValueError(f"not_done_by_s must not exceed done_by_s, got {low[crossed][0]} > {high[crossed][0]}")
-    return low, high
+    require_columns("orders", orders, BOUNDS)
+    return _interval(orders, BOUNDS)
 
 
-def widen(intervals: pd.DataFrame, most: int = MOST_DISTINCT, power: int = -1) -> tuple[pd.DataFrame, int]:
+def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """Give the best guesses (low, high) of the server's moments for each order, and by how much each may be off.
+
+    Without columns for them, they are the bounds, moved by half of the time that the requests took if it is known.
+    """
+    low, high = read_bounds(orders)
+    error = np.zeros(len(low))
+    if "guess_error_s" in orders:
+        error = np.nan_to_num(_seconds(orders, "guess_error_s"))
+    elif "request_s" in orders:
+        final = np.isfinite(high)
+        error[final] = _seconds(orders[final], "request_s") / 2
+    if set(GUESSES) <= set(orders.columns):
+        return *_interval(orders, GUESSES), error
+    shift = np.minimum(error, np.where(np.isfinite(high), high - low, 0) / 4)
+    return low + np.where(low > 0, shift, 0), high - shift, error
+
+
+def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple[Guesses, int]:
     """Give the distinct intervals with the sums of their `orders`, `most` of them or fewer, and the power used.
 
-    Where there are more, all are widened to multiples of the least power of two of milliseconds, from `power` on, that
-    leaves so few; -1 stands for no widening. Each power's multiples are among those of the one before. So widening
-    parts, putting them together and widening from their greatest power on gives what the whole gives.
+    Where there are more, their ends are rounded to multiples of the least power of two of milliseconds, from `power`
+    on, that leaves so few; -1 stands for no rounding.
     """
     for tried in count(power):
         # A sample has no more distinct intervals than the whole, and is faster to count.
-        if len(_distinct(intervals[: 10 * most], tried)) <= most and len(all_ := _distinct(intervals, tried)) <= most:
+        sample = guesses.taken(slice(10 * most))
+        if len(_distinct(sample, tried).low) <= most and len((all_ := _distinct(guesses, tried)).low) <= most:
             return all_, tried
     raise AssertionError
 
 
-def _distinct(intervals: pd.DataFrame, power: int) -> pd.DataFrame:
-    if power >= 0:
-        # To whole milliseconds first; the rounding keeps 1.001 s from being 1000.9999999999999 ms.
-        ms = (intervals[BOUNDS].to_numpy(float) * 1000).round(6)
-        step = 2.0**power
-        wider = np.ceil(np.ceil(ms) / step) * step
-        wider[:, 0] = np.floor(np.floor(ms[:, 0]) / step) * step
-        kept = {name: intervals[name].to_numpy() for name in ("otherwise", "orders")}
-        intervals = pd.DataFrame(wider / 1000, columns=BOUNDS).assign(**kept)
-    return intervals.groupby(_DISTINCT)["orders"].sum().reset_index()
+def _distinct(guesses: Guesses, power: int) -> Guesses:
+    low, high, otherwise, orders = guesses.rounded(2.0**power / 1000) if power >= 0 else guesses
+    (low_codes, lows), (high_codes, highs) = pd.factorize(low), pd.factorize(high)
+    codes, pairs = pd.factorize((low_codes * len(highs) + high_codes) * 2 + otherwise)
+    pair, of_others = np.divmod(pairs, 2)
+    low, high, otherwise = lows[pair // len(highs)], highs[pair % len(highs)], of_others.astype(bool)
+    counted = Guesses(low, high, otherwise, np.bincount(codes, orders, len(pairs)).astype(float))
+    return counted.taken(np.lexsort((otherwise, high, low)))
 
 
-def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> pd.DataFrame:
-    low, high = read_bounds(orders)
-    final = np.isfinite(high)
-    request = np.zeros(len(orders))
-    if "request_s" in orders:
-        request[final] = _seconds(orders.loc[final, ["request_s"]], "request_s")
-    otherwise = np.zeros(len(orders), bool)
+_Part = tuple[Guesses, int, Sorted, Sorted, float]
+
+
+def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
+    bounds, (low, high, error) = read_bounds(orders), read_guesses(orders)
+    otherwise = np.zeros(len(low), bool)
     if outcome is not None:
-        otherwise = final & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
-    bounds = dict(zip(BOUNDS, (low, high, request), strict=True))
-    intervals = pd.DataFrame(bounds | {"otherwise": otherwise, "orders": 1})
-    parts: Iterable[Any] = [("all", intervals)] if by is None else intervals.groupby(group_keys(orders, by).to_numpy())
-    counted = [intervals[:0]]
-    for group, rows in parts:
-        distinct, power = widen(rows)
-        counted.append(distinct.assign(group=group, power=power))
-    return pd.concat(counted)
+        otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
+    if by is None:
+        rows: dict[object, Any] = {"all": slice(None)} if len(low) else {}
+    else:
+        keys = group_keys(orders, by).to_numpy()
+        rows = dict(pd.Series(keys).groupby(keys).indices)
+    all_ = Guesses(low, high, otherwise, np.ones(len(low)))
+    counted: dict[object, _Part] = {}
+    for group, row in rows.items():
+        guesses, power = widen(all_.taken(row))
+        # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
+        lows, highs = ((end[row] * 1000).round(6) for end in bounds)
+        sums = _count([(np.floor(lows), None)]), _count([(np.ceil(highs), None)])
+        counted[group] = (guesses, power, *sums, float(error[row].sum()))
+    return counted
+
+
+def _put_together(parts: list[_Part]) -> Intervals:
+    guesses, powers, lows, highs, errors = zip(*parts, strict=True)
+    low, high, otherwise, orders = (np.concatenate(columns) for columns in zip(*guesses, strict=True))
+    distinct = widen(Guesses(low, high, otherwise, orders), power=max(powers))[0] if len(parts) > 1 else guesses[0]
+    return Intervals(distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()))
+
+
+def _count(parts: Any) -> Sorted:
+    """Count equal times of parts, each an array of times and one of orders with each, or None for one order each."""
+    ms = np.concatenate([part[0] for part in parts])
+    weights = np.concatenate([np.ones(len(part[0])) if part[1] is None else part[1] for part in parts])
+    codes, distinct = pd.factorize(ms)
+    place = np.argsort(distinct)
+    return Sorted(distinct[place], np.bincount(codes, weights, len(distinct)).astype(float)[place])
+
+
+def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:
+    low, high = (_seconds(orders, name) for name in names)
+    if np.isinf(low).any():
+        raise ValueError(f"{names[0]} must be finite, got inf")
+    if (crossed := low > high).any():
+        raise ValueError(f"{names[0]} must not exceed {names[1]}, got {low[crossed][0]} > {high[crossed][0]}")
+    return low, high
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> Floats:
+    values = orders[column]
+    if values.dtype.kind == "m":
+        values = values.dt.total_seconds()
     try:
-        seconds = orders[column].to_numpy(dtype=float, na_value=np.nan)
+        if values.dtype.kind in "Mb":
+            raise TypeError
+        seconds = values.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):
-        raise ValueError(f"{column} must hold seconds as numbers, got {orders[column].dtype} values") from None
+        message = f"{column} must hold seconds as numbers or timedeltas, got {values.dtype} values"
+        raise ValueError(message) from None
     if (bad := ~(seconds >= 0)).any():
         raise ValueError(f"{column} must be 0 seconds or more, got {seconds[bad][0]}")
     # 15.3 - 5.1 is 10.200000000000001: intervals that only touch must not overlap by so little.

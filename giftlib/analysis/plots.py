@@ -14,12 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from giftlib.analysis import drawing as draw
-from giftlib.analysis.columns import require_columns
+from giftlib.analysis.columns import orders_frame, require_columns
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.refunds import dinars, refund_totals
 
-# A band from fewer orders would promise more than it can hold.
-FEWEST_FOR_BAND = 30
 _MARKS: dict[str, dict[str, Any]] = {
     "HANDLING": {"marker": "o", "facecolors": "white", "edgecolors": "black", "label": "still HANDLING"},
     "FULFILLED": {"marker": "o", "color": draw.GREEN, "label": "FULFILLED"},
@@ -75,33 +73,29 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
     return draw.finish(ax, grid="x")
 
 
-def plot_time_to_fulfilment(
-    orders: pd.DataFrame, *, by: str | None = None, naive: bool = True, ax: Axes | None = None
-) -> Axes:
+def plot_time_to_fulfilment(orders: Any, *, by: str | None = None, naive: bool = True, ax: Axes | None = None) -> Axes:
     """Plot the proportion of orders that are final against the seconds since placement.
 
-    A box is a Turnbull interval of `time_to_fulfilment(orders, by)`: the curve passes from its lower left to its upper
-    right corner, and the data do not identify how. Pale behind it is the 95 % confidence band, from 30 orders up,
-    without `by`; a dotted line is at the proportion that became final, if some orders never did. Below the axis are
-    the censoring intervals, one bar per order (at most 150, evenly chosen), grey for open orders. With `naive`, and
-    without `by`, a dashed step is the proportion that a poll has shown final, which is late. Raises what
-    `time_to_fulfilment` raises.
+    The line is the curve of `time_to_fulfilment(orders, by)`, pale around it its 95 % confidence band, dotted the
+    proportion that was final when the watching ended. Below the axis are the intervals that it comes from, one bar per
+    order (at most 150, evenly chosen), grey for open orders. With `naive`, and without `by`, a dashed step is the
+    proportion that a poll has shown final, which is late. Raises what `time_to_fulfilment` raises.
 
     >>> orders = pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, 15]})
     >>> plot_time_to_fulfilment(orders, naive=False).get_ylabel()
     'proportion of orders final'
     """
+    orders = orders_frame(orders)
     curves: dict[Any, FulfilmentCurve] = (
         {"": time_to_fulfilment(orders)} if by is None else time_to_fulfilment(orders, by)
     )
     ax = ax or draw.new_axes()
-    bounds = np.concatenate([curve.intervals[["not_done_by_s", "done_by_s"]].to_numpy() for curve in curves.values()])
+    bounds = np.concatenate([curve.intervals[["low", "high"]].to_numpy() for curve in curves.values()])
     right = float(bounds[np.isfinite(bounds)].max()) * 1.04 or 1.0
     for place, ((group, curve), style) in enumerate(zip(curves.items(), cycle(draw.GROUPS))):
-        if by is None and curve.n >= FEWEST_FOR_BAND:
-            draw.band(ax, curve, style[0], right)
-        label = f"{draw.plain(group)} ({curve.n} orders,\n{curve.n - curve.n_final} open)"
-        draw.curve(ax, curve, "estimate\n(box: not identified)" if by is None else label, style, right)
+        counted = f"({curve.n} orders,\n{curve.n - curve.n_final} open)"
+        name = "estimate, 95 % band\n" if by is None else f"{draw.plain(group)} "
+        draw.curve(ax, curve, name + counted, style, right)
         draw.intervals(ax, curve, style[0], -0.03 - 0.22 * place / len(curves), 0.2 / len(curves), right)
     if naive and by is None:
         seen = np.sort(orders["done_by_s"].to_numpy(float))

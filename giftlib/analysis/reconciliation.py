@@ -1,17 +1,32 @@
 """Compare orders with the account's transactions: what does not match, and why."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from itertools import accumulate, groupby
+from math import inf
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from giftlib.analysis.columns import require_columns
-from giftlib.api import FINAL, Transaction
+from giftlib.analysis.accounts import (
+    CHARGE,
+    EXACT,
+    REFUND,
+    amounts_of,
+    counts_of,
+    finals_of,
+    ids_of,
+    read_transactions,
+    require_once,
+    require_one_source,
+)
+from giftlib.analysis.columns import orders_frame, require_columns, times_of
+from giftlib.api import Transaction
 
-_CHARGE, _REFUND = "ORDER", "REFUND-ORDER"
-_OUTGOING = {"FLEXY", "ADSL", _CHARGE, "WITHDRAW", "SEND", "SERVICE"}
+Row = dict[Any, Any]
+_NOTHING = Decimal(0)
+_OUTGOING = {"FLEXY", "ADSL", CHARGE, "WITHDRAW", "SEND", "SERVICE"}
 """The documented types that lower the balance; all others raise it."""
 
 
@@ -23,19 +38,33 @@ class _Mismatch(NamedTuple):
     found: Decimal | None
 
 
-def reconcile_refunds(orders: pd.DataFrame, transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataFrame:
+def reconcile_refunds(
+    orders: Any,
+    transactions: "Iterable[Transaction] | pd.DataFrame",
+    *,
+    late_after_s: float = inf,
+    time_zone: str = "UTC",
+) -> pd.DataFrame:
     """Compare every order with its `ORDER` and `REFUND-ORDER` transactions, and all these with the running balance.
 
-    `orders` is a journal's frame. `transactions` are those of the account since the first of the orders, in any order,
-    as `Client.transactions` gives them or a frame of their fields. A transaction that is there twice, as when pages of
-    a growing list overlap, counts once. Transactions of other types count for the balance only.
+    `orders` is a journal or its frame. `transactions` are those of the account since the first of the orders, in any
+    order, as `Client.transactions` gives them or a frame of their fields; both frames may come from CSV files. A
+    transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of other types
+    count for the balance only; those of one time follow each other as their balances do.
 
     Gives one row per mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
-    Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "charged twice",
-    "charge differs", "refund missing", "refunded twice", "refund differs", "refund not due" (also while the order is
-    open), "transaction with no order", and "balance does not follow": the new balance is not the old one and the
-    amount, or the old balance is not the new one of the transaction before. What an order should have cost is known
-    once it is final. Raises ValueError for a missing column.
+    Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "no charge, price
+    unknown", "charged twice", "charge differs", "refund missing", "refund differs" (all its parts together), "refunded
+    twice" (again when the parts had added up), "refund not due", "in flight" (refunded while the journal has it open),
+    "delivered too many" (more cards than ordered), "transaction with no order", and "balance does not follow": the new
+    balance is not the old one and the amount, or the old balance is not the new one of the transaction before. What an
+    order should have cost is known once it is final.
+
+    Two more say when a correct refund came: "refund late", over `late_after_s` seconds after the order was seen final
+    (`placed_at` and `done_by_s`), and "refunded on another day" than the order was placed, in `time_zone`: by the day,
+    the orders and the account then have different sums.
+
+    Raises ValueError for a missing column, an order that is there twice, and for what is no amount, count or time.
 
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1, refunds="missing") as sandbox:
@@ -45,61 +74,123 @@ def reconcile_refunds(orders: pd.DataFrame, transactions: "Iterable[Transaction]
               problem expected found
     0  refund missing      980  None
     """
+    orders = orders_frame(orders)
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
-    if "source" in orders and len(sources := orders["source"].dropna().unique()) > 1:
-        raise ValueError(f"orders must be of one source, as the transactions are, got {', '.join(map(str, sources))}")
-    rows = _rows(transactions)
-    mismatches = [*_of_orders(orders, rows), *_without_order(set(orders["order_id"]), rows), *_of_the_balance(rows)]
+    require_one_source(orders)
+    require_once(orders)
+    rows = list(_in_order(read_transactions(transactions).to_dict("records")))
+    read = _read(orders)
+    with localcontext(EXACT):
+        mismatches = [
+            *_of_orders(read, rows, late_after_s, time_zone),
+            *_without_order({order["order_id"] for order in read}, rows),
+            *_of_the_balance(rows),
+        ]
     return pd.DataFrame(mismatches, columns=_Mismatch._fields).astype({"expected": object, "found": object})
 
 
-def _rows(transactions: "Iterable[Transaction] | pd.DataFrame") -> list[dict[str, Any]]:
-    """Give each transaction once, oldest first."""
-    if isinstance(transactions, pd.DataFrame):
-        require_columns("transactions", transactions, list(Transaction.__dataclass_fields__))
-        rows: list[dict[Any, Any]] = transactions.astype(object).where(transactions.notna(), None).to_dict("records")
-    else:
-        rows = [asdict(transaction) for transaction in transactions]
-    once = {row["transaction_id"] or number: row for number, row in enumerate(rows)}
-    # An id begins with its time and ends with a counter, so it puts transactions of the same time in order.
-    return sorted(once.values(), key=lambda row: (row["time"] is not None, row["time"], row["transaction_id"] or ""))
+def _read(orders: pd.DataFrame) -> list[Row]:
+    orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s"])])
+    read = pd.DataFrame({
+        "order_id": ids_of(orders["order_id"]), "is_final": finals_of(orders),
+        "quantity": counts_of(orders, "quantity"), "price": amounts_of(orders, "price_per_card"),
+        "refund": amounts_of(orders, "refunded_amount"), "placed_at": times_of(orders, "placed_at"),
+        "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
+    })  # fmt: skip
+    return read[read["order_id"].notna()].to_dict("records")
 
 
-def _of_orders(orders: pd.DataFrame, rows: list[dict[str, Any]]) -> Iterator[_Mismatch]:
-    of_order: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+    of_order: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
-    for order in orders.to_dict("records"):
-        order_id, is_final = order["order_id"], order["status"] in FINAL
-        if pd.isna(order_id):
-            continue
-        price, refund, quantity = (
-            None if pd.isna(order[name]) else order[name] for name in ("price_per_card", "refunded_amount", "quantity")
-        )
-        cost = int(quantity) * price if is_final and price is not None and quantity is not None else None
-        charges, refunds = (of_order.get((order_id, type_), []) for type_ in (_CHARGE, _REFUND))
+    for order in orders:
+        order_id, price, refund = order["order_id"], order["price"], order["refund"]
+        is_known = order["is_final"] and price is not None and pd.notna(order["quantity"])
+        cost = int(order["quantity"]) * price if is_known else None
+        charges, refunds = (of_order.get((order_id, type_), []) for type_ in (CHARGE, REFUND))
         if not charges and cost != 0:
-            yield _Mismatch(order_id, None, "no charge", cost, None)
+            yield _Mismatch(order_id, None, "no charge" if cost else "no charge, price unknown", cost, None)
         for charge in charges[1:]:
             yield _Mismatch(order_id, charge["transaction_id"], "charged twice", None, charge["amount"])
         if charges and cost is not None and charges[0]["amount"] != cost:
             yield _Mismatch(order_id, charges[0]["transaction_id"], "charge differs", cost, charges[0]["amount"])
-        if refund and not refunds:
-            yield _Mismatch(order_id, None, "refund missing", refund, None)
-        for again in refunds[1:]:
-            yield _Mismatch(order_id, again["transaction_id"], "refunded twice", None, again["amount"])
-        if refunds and refund != refunds[0]["amount"] and (refund is not None or not is_final):
-            problem = "refund differs" if refund else "refund not due"
-            yield _Mismatch(order_id, refunds[0]["transaction_id"], problem, refund, refunds[0]["amount"])
+        if refund is not None and refund < 0:
+            yield _Mismatch(order_id, None, "delivered too many", cost, None if cost is None else cost - refund)
+        yield from _of_refunds(order, refunds, late_after_s, time_zone)
 
 
-def _without_order(order_ids: set[str], rows: list[dict[str, Any]]) -> Iterator[_Mismatch]:
+def _of_refunds(order: Row, refunds: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+    order_id, due, again = order["order_id"], order["refund"], "refunded twice"
+    totals = list(accumulate([_NOTHING, *(row["amount"] for row in refunds)], _plus))
+    if not order["is_final"]:
+        due, again = _NOTHING, "in flight"
+    elif due is not None and due <= 0:
+        due, again = _NOTHING, "refund not due"
+    if due is None:
+        return
+    if due in totals:
+        parts = totals.index(due)
+        yield from _of_times(order, refunds[:parts], late_after_s, time_zone)
+        for refund in refunds[parts:]:
+            yield _Mismatch(order_id, refund["transaction_id"], again, None, refund["amount"])
+    elif refunds:
+        yield _Mismatch(order_id, refunds[-1]["transaction_id"], "refund differs", due, totals[-1])
+    else:
+        yield _Mismatch(order_id, None, "refund missing", due, None)
+
+
+def _plus(total: Decimal | None, amount: Decimal | None) -> Decimal | None:
+    return None if total is None or amount is None else total + amount
+
+
+def _of_times(order: Row, refunds: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+    """Name the parts of a correct refund that came late, or on another day than the order was placed."""
+    placed_at = order["placed_at"]
+    for row in refunds:
+        if pd.isna(placed_at) or pd.isna(row["time"]):
+            continue
+        late = (row["time"] - placed_at).total_seconds() - order["done_by_s"] > late_after_s
+        other_day = len({time.tz_convert(time_zone).date() for time in (placed_at, row["time"])}) > 1
+        for problem, holds in (("refund late", late), ("refunded on another day", other_day)):
+            if holds:
+                yield _Mismatch(order["order_id"], row["transaction_id"], problem, row["amount"], row["amount"])
+
+
+def _without_order(order_ids: set[str], rows: list[Row]) -> Iterator[_Mismatch]:
     for row in rows:
-        if row["type"] in (_CHARGE, _REFUND) and row["object_id"] not in order_ids:
+        if row["type"] in (CHARGE, REFUND) and row["object_id"] not in order_ids:
             yield _Mismatch(row["object_id"], row["transaction_id"], "transaction with no order", None, row["amount"])
 
 
-def _of_the_balance(rows: list[dict[str, Any]]) -> Iterator[_Mismatch]:
+def _in_order(rows: list[Row]) -> Iterator[Row]:
+    """Let each transaction of one time begin with the balance that another left, as far as that can be."""
+    before: Decimal | None = None
+    for _, same in groupby(rows, key=lambda row: str(row["time"])):
+        for row in _chain(list(same), before):
+            yield row
+            before = row["new_balance"]
+
+
+def _chain(rows: list[Row], before: Decimal | None) -> Iterator[Row]:
+    """Give Hierholzer's way over each transaction once, from balance to balance; after a gap it begins anew."""
+    leaving: dict[Decimal | None, list[Row]] = {}
+    for row in reversed(rows):
+        leaving.setdefault(row["old_balance"], []).append(row)
+    reached = Counter(row["new_balance"] for row in rows)
+    gaps = [balance for balance, out in leaving.items() if len(out) > reached[balance]]
+    for start in [before, *gaps, *leaving]:
+        way: list[Row] = [{"new_balance": start}]
+        back: list[Row] = []
+        while way:
+            if out := leaving.get(way[-1]["new_balance"]):
+                way.append(out.pop())
+            else:
+                back.append(way.pop())
+        yield from reversed(back[:-1])
+
+
+def _of_the_balance(rows: list[Row]) -> Iterator[_Mismatch]:
     before: Decimal | None = None
     for row in rows:
         old, new, amount = row["old_balance"], row["new_balance"], row["amount"]

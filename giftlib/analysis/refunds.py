@@ -1,34 +1,55 @@
 """Add up what was ordered, delivered, charged and refunded, in exact dinars."""
 
-from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from collections.abc import Iterable
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from pandas.api.types import infer_dtype
 
-from giftlib.analysis.columns import column_of, group_keys, of_parts, require_columns
-from giftlib.api import FINAL
+from giftlib.analysis.accounts import (
+    CHARGE,
+    EXACT,
+    REFUND,
+    amounts_of,
+    counts_of,
+    finals_of,
+    ids_of,
+    read_transactions,
+    require_once,
+    require_one_source,
+)
+from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns
+from giftlib.api import Transaction
 
-_EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 _NOTHING = Decimal(0)
-_COUNTS = ["orders", "open_orders", "cards_ordered", "cards_delivered", "cards_refunded", "ordered_of_final"]
-_AMOUNTS = {"charged": "fulfilled_amount", "refunded": "refunded_amount"}
+_AMOUNTS = ["charged", "refunded", "in_flight"]
+_COUNTS = ["orders", "open_orders", "cards_ordered", "cards_delivered", "cards_refunded", "unknown_amounts"]
+_OF_RATE = ["ordered_of_rate", "refunded_of_rate"]
+_COLUMNS = ["status", "quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount", "refunded_amount"]
 
 
-def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFrame:
+def refund_totals(
+    orders: Any,
+    by: str | list[str] | None = None,
+    *,
+    transactions: "Iterable[Transaction] | pd.DataFrame | None" = None,
+    time_zone: str = "UTC",
+) -> pd.DataFrame:
     """Add up what was ordered, delivered and refunded: one row per group, or the single row "all".
 
-    `orders` is a pandas or a Dask frame; set Dask's `dataframe.convert-string` to False, as it otherwise makes texts
-    of Decimals, which raise. `by` is a column's name, or a list of several; "day" is the UTC day of `placed_at`, as
-    text. A missing group is "unknown".
+    `orders` is a journal, or its frame in pandas or Dask, also read back from a CSV file. `by` is a column's name, or a
+    list of several; "day" is the day of `placed_at` in `time_zone`, as text, "week" its ISO week. With the account's
+    `transactions`, as `reconcile_refunds` takes them, "charge_day" and "refund_day" are the days of an order's last
+    `ORDER` and `REFUND-ORDER` transaction, by which the account counts. A missing group is "unknown".
 
     Columns: orders, open_orders (not final), cards_ordered (open orders included), cards_delivered, cards_refunded,
-    charged and refunded (exact Decimal dinars), refund_rate (cards refunded / cards ordered, final orders only; NaN
-    without any). Open orders count no delivery, no refund and no money; an amount that is not known counts nothing.
+    charged, refunded and in_flight (exact Decimal dinars), unknown_amounts (how many amounts are not known and count
+    nothing), refund_rate (cards refunded / cards ordered, of final orders with known counts; NaN without any). Open
+    orders count no delivery and no refund; the money paid for them is in flight: what the transactions say, or else
+    quantity times price. More cards than were ordered are no negative refund.
 
-    Raises ValueError for a missing column, and for an amount that is not a finite Decimal.
+    Raises ValueError for a missing column, an order that is there twice, and for what is no amount, count or time.
 
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox:
@@ -39,57 +60,86 @@ def refund_totals(orders: Any, by: str | list[str] | None = None) -> pd.DataFram
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     if by is not None and (not names or len(set(names)) < len(names)):
         raise ValueError(f"by must name at least one column, each once, got {by!r}")
-    columns = ["status", "quantity", "fulfilled_quantity", "refunded_quantity", *_AMOUNTS.values()]
-    columns = list(dict.fromkeys([*columns, *map(column_of, names)]))
+    orders = orders_frame(orders)
+    account = None if transactions is None else _of_orders(transactions)
+    given = [] if account is None else list(account)
+    needed = [*_COLUMNS, *map(column_of, names), *(["order_id"] if given else [])]
+    columns = [column for column in dict.fromkeys(needed) if column not in given]
     require_columns("orders", orders, columns)
-    sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names))
+    require_once(orders)
+    if account is not None:
+        require_one_source(orders)
+    if "price_per_card" in orders.columns:
+        columns = list(dict.fromkeys([*columns, "price_per_card"]))
+    sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, time_zone))
     totals = _sums(sums, sums[[f"by {name}" for name in names]])
     totals.index.names = names or ["group"]
-    ordered = totals.pop("ordered_of_final")
-    return totals.assign(refund_rate=totals["cards_refunded"] / ordered.astype(float).replace(0.0, np.nan))
+    ordered, refunded = (totals.pop(name) for name in _OF_RATE)
+    return totals.assign(refund_rate=refunded / ordered.astype(float).replace(0.0, np.nan))
 
 
-def _sums_of_part(orders: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-    final = orders["status"].isin(FINAL).to_numpy(bool)
-    ordered, delivered, refunded = (
-        orders[name].fillna(0).to_numpy(int) for name in ("quantity", "fulfilled_quantity", "refunded_quantity")
-    )
-    rows = pd.DataFrame(
-        dict(zip(_COUNTS, [1, ~final, ordered, delivered * final, refunded * final, ordered * final], strict=True))
-        | {
-            name: np.where(final, orders[column].to_numpy(object), np.array(_NOTHING))
-            for name, column in _AMOUNTS.items()
-        }
-    )
-    keys = pd.DataFrame({f"by {name}": group_keys(orders, name).to_numpy() for name in names})
+def _of_orders(transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataFrame:
+    """Give for each order's id when the account last charged and refunded it, and what of its money is still out."""
+    rows = read_transactions(transactions)
+    charges, refunds = (rows[rows["type"] == type_] for type_ in (CHARGE, REFUND))
+    with localcontext(EXACT):
+        change = pd.concat([charges, refunds.assign(amount=[a and -a for a in refunds["amount"]])])
+        paid = change.dropna(subset="amount").groupby("object_id")["amount"].sum()
+    times = [some.groupby("object_id")["time"].max() for some in (charges, refunds)]
+    return pd.concat([*times, paid.astype(object)], axis=1, keys=["charged_at", "refunded_at", "in_flight"])
+
+
+def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame | None, time_zone: str) -> pd.DataFrame:
+    if account is not None:
+        orders = orders.assign(**account.reindex(ids_of(orders["order_id"])).set_index(orders.index))
+    final = finals_of(orders)
+    counts = pd.DataFrame({name: counts_of(orders, name).to_numpy() for name in _COLUMNS[1:4]})
+    counts["refunded_quantity"] = counts["refunded_quantity"].clip(lower=0)
+    rated = final & counts.notna().all(axis=1).to_numpy()
+    ordered, delivered, refunded = counts.fillna(0).to_numpy(int).T
+    rows = pd.DataFrame({
+        "orders": 1, "open_orders": ~final, "cards_ordered": ordered, "cards_delivered": delivered * final,
+        "cards_refunded": refunded * final, "unknown_amounts": 0,
+        "ordered_of_rate": ordered * rated, "refunded_of_rate": refunded * rated,
+    })  # fmt: skip
+    refunds = [
+        None if amount is None else max(amount, _NOTHING) for amount in amounts_of(orders[final], "refunded_amount")
+    ]
+    for name, where, amounts in (
+        ("charged", final, amounts_of(orders[final], "fulfilled_amount")),
+        ("refunded", final, refunds),
+        ("in_flight", ~final, _in_flight(orders[~final])),
+    ):
+        known, unknown = np.full(len(rows), _NOTHING), np.zeros(len(rows), int)
+        known[where] = [amount or _NOTHING for amount in amounts]
+        unknown[where] = [amount is None for amount in amounts]
+        rows[name], rows["unknown_amounts"] = known, rows["unknown_amounts"] + unknown
+    keys = pd.DataFrame({f"by {name}": group_keys(orders, name, time_zone).to_numpy() for name in names})
     return _sums(rows, keys).reset_index(drop=not names)
+
+
+def _in_flight(orders: pd.DataFrame) -> list[Decimal | None]:
+    """Give the money paid for each open order."""
+    orders = orders.reindex(columns=["quantity", "price_per_card", "in_flight"])
+    paid, prices = amounts_of(orders, "in_flight"), amounts_of(orders, "price_per_card")
+    with localcontext(EXACT):
+        return [
+            amount if amount is not None or price is None or pd.isna(count) else int(count) * price
+            for amount, price, count in zip(paid, prices, counts_of(orders, "quantity"), strict=True)
+        ]
 
 
 def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
     """Sum counts and amounts of the rows by equal keys, which become the sorted index; without keys sum all rows."""
     groups: dict[Any, Any] = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(rows))}
-    counts, amounts = rows[_COUNTS].to_numpy(int), {name: rows[name].to_numpy() for name in _AMOUNTS}
-    sums = [
-        [*counts[at].sum(axis=0), *(_exact_sum(_AMOUNTS[name], amounts[name][at]) for name in _AMOUNTS)]
-        for at in groups.values()
-    ]
+    counts, amounts = rows[[*_COUNTS, *_OF_RATE]].to_numpy(int), rows[_AMOUNTS].to_numpy(object)
+    with localcontext(EXACT):
+        sums = [[*counts[at].sum(axis=0), *amounts[at].sum(axis=0, initial=_NOTHING)] for at in groups.values()]
     index = (pd.MultiIndex.from_tuples(list(groups), names=list(keys)) if len(keys.columns) > 1
              else pd.Index(list(groups), dtype=object, name=next(iter(keys), None)))  # fmt: skip
-    totals = pd.DataFrame(sums, index=index, columns=[*_COUNTS, *_AMOUNTS])
-    return totals.astype(dict.fromkeys(_COUNTS, "int64") | dict.fromkeys(_AMOUNTS, object))
-
-
-def _exact_sum(column: str, amounts: NDArray[np.object_]) -> Decimal:
-    with localcontext(_EXACT):
-        if infer_dtype(amounts, skipna=False) == "decimal":
-            total: Decimal = amounts.sum()
-            if total.is_finite():
-                return total
-        known = amounts[pd.notna(amounts)].tolist()
-        for amount in known:
-            if not (isinstance(amount, Decimal) and amount.is_finite()):
-                raise ValueError(f"{column} must hold finite Decimals or None, got {amount!r}")
-        return sum(known, _NOTHING)
+    totals = pd.DataFrame(sums, index=index, columns=[*_COUNTS, *_OF_RATE, *_AMOUNTS])
+    totals = totals.astype(dict.fromkeys([*_COUNTS, *_OF_RATE], "int64") | dict.fromkeys(_AMOUNTS, object))
+    return totals[[*_COUNTS[:-1], *_AMOUNTS, _COUNTS[-1], *_OF_RATE]]
 
 
 def dinars(amount: Decimal) -> str:

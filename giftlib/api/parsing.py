@@ -2,13 +2,15 @@
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from .validation import check_id
 
 _MOST = 10**12
 """No count of cards and no amount in dinars is as large; what claims to be is not read."""
+_DECIMALS, _DECIMALS_OF_FLOATS = 12, 60
+_CENTIME, _DUST, _WIDE = Decimal("0.01"), Decimal("0.000001"), Context(prec=100)
 
 
 def as_text(raw: Any) -> str | None:
@@ -32,14 +34,27 @@ def as_name(raw: Any) -> str | None:
 
 
 def as_amount(raw: Any) -> Decimal | None:
-    """Return a number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals."""
+    """Return a number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals.
+
+    What binary floats make of an amount (3978.3900000000003) is read as that amount, to the centime.
+    """
+    number = _as_number(raw)
+    if number is None or decimals(number) <= 2:
+        return number
+    centimes = number.quantize(_CENTIME, context=_WIDE)
+    if -_DUST < _WIDE.subtract(number, centimes) < _DUST:
+        return _WIDE.plus(centimes)
+    return number if decimals(number) <= _DECIMALS else None
+
+
+def _as_number(raw: Any) -> Decimal | None:
     if isinstance(raw, bool) or not isinstance(raw, int | Decimal | str) or (isinstance(raw, str) and len(raw) > 30):
         return None
     try:
         number = Decimal(raw)
     except InvalidOperation:
         return None
-    fits = number.is_finite() and -_MOST < number < _MOST and decimals(number) <= 12
+    fits = number.is_finite() and -_MOST < number < _MOST and decimals(number) <= _DECIMALS_OF_FLOATS
     return number if fits else None
 
 
@@ -50,7 +65,7 @@ def decimals(number: Decimal) -> int:
 
 def as_count(raw: Any) -> int | None:
     """Return a whole number from 0 up, however it is written."""
-    number = as_amount(raw)
+    number = _as_number(raw)
     return int(number) if number is not None and number >= 0 and number == int(number) else None
 
 

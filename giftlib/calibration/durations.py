@@ -44,8 +44,9 @@ def same_time(low: Floats, high: Floats) -> Estimate | None:
 
 def fit_lognormal(low: Floats, high: Floats) -> list[Estimate]:
     """Return median and 95th percentile of the lognormal distribution fitted to the intervals."""
-    fit = fit_distribution("lognormal", low, high, np.ones(len(low)))
-    ends = {p: profile_interval(fit, low, high, p, confidence=_CONFIDENCE) for p in (0.5, 0.95)}
+    intervals = low, high, np.ones(len(low))
+    fit = fit_distribution("lognormal", *intervals)
+    ends = {p: profile_interval(fit, *intervals, p, level=_CONFIDENCE) for p in (0.5, 0.95)}
     return [Estimate(fit.quantile(p), *interval) for p, interval in ends.items()]
 
 

@@ -45,7 +45,8 @@ bounds AS (
         CASE WHEN i.received_us IS NOT NULL
              THEN IIF(i.run = f.run, f.received_s - i.sent_s, (f.received_us - i.sent_us) / 1e6)
              ELSE (f.received_us - o.told_us) / 1e6 END AS high,
-        f.received_s - f.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s) AS request_s
+        (u.received_s - u.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s)) / 2 AS open_error,
+        (f.received_s - f.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s)) / 2 AS final_error
     FROM orders AS o LEFT JOIN intents AS i ON i.placed = o.number
     LEFT JOIN undone ON undone.polled = o.number LEFT JOIN polls AS u ON u.id = undone.last
     LEFT JOIN done ON done.polled = o.number LEFT JOIN polls AS f ON f.id = done.first
@@ -54,7 +55,10 @@ SELECT order_id, product_id, type_id, quantity, placed_us AS placed_at, status,
     (SELECT COUNT(*) FROM polls WHERE polled = number) AS polls,
     IIF(high < 0, 0.0, MAX(IFNULL(low, 0.0), 0.0)) AS not_done_by_s,  -- final before it was placed: the API's clock
     IIF(high IS NULL OR high < 0, 9e999, high) AS done_by_s,          -- and this one disagree, so nothing is known
-    request_s, fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems,
+    IIF(high < 0, 0.0, MAX(IFNULL(low + open_error, 0.0), 0.0)) AS open_at_s,
+    IIF(high IS NULL OR high < 0, 9e999, MAX(high - final_error, 0.0)) AS final_at_s,
+    MAX(IFNULL(open_error, 0.0), IFNULL(final_error, 0.0)) AS guess_error_s,
+    fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems,
     ref, name AS source
 FROM bounds JOIN sources USING (source) ORDER BY number
 """
@@ -74,7 +78,8 @@ _COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
     **dict.fromkeys(("intent", "quantity", "polls", "fulfilled_quantity", "refunded_quantity", "attempt"), "Int64"),
     **dict.fromkeys(("orders", "final"), "Int64"),
-    **dict.fromkeys(("not_done_by_s", "done_by_s", "request_s", "latency_s", "elapsed_s", "retry_after_s"), float),
+    **dict.fromkeys(("not_done_by_s", "done_by_s", "open_at_s", "final_at_s", "guess_error_s"), float),
+    **dict.fromkeys(("latency_s", "elapsed_s", "retry_after_s"), float),
     "http_status": "Int64",
 }
 _ALL = 2**31 - 1

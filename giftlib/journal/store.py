@@ -110,15 +110,18 @@ class Journal(JournalWriter):
         """Return one row per order, in the order in which the journal came to know them.
 
         Columns: order_id, product_id, type_id, quantity, placed_at (UTC), status (None before the first poll),
-        polls, not_done_by_s, done_by_s, request_s, fulfilled_quantity, price_per_card, fulfilled_amount,
-        refunded_quantity, refunded_amount (dinars, Decimal, None where unknown), problems (text), ref, source (a name
-        in `sources()`).
+        polls, not_done_by_s, done_by_s, open_at_s, final_at_s, guess_error_s, fulfilled_quantity, price_per_card,
+        fulfilled_amount, refunded_quantity, refunded_amount (dinars, Decimal, None where unknown), problems (text),
+        ref, source (a name in `sources()`).
 
         The seconds T from placement to the final status lie in `not_done_by_s < T <= done_by_s`: the last poll that
         showed the order open was sent after the first, the response of the first poll that showed it final came by
-        the second (infinity while there is none). Both count from the order request, which takes time itself; it and
-        the final poll make up `request_s` of the interval (NaN while there is no final poll). For an order placed
-        elsewhere they count from the time that the API reports: its clock and this one must agree.
+        the second (infinity while there is none). Both count from the order request, which takes time itself. For an
+        order placed elsewhere they count from the time that the API reports: its clock and this one must agree.
+
+        Within these guaranteed bounds, `open_at_s` and `final_at_s` are the best guesses of the moments at which the
+        server answered the two polls, from the moment at which it placed the order: the middle of each request. Each is
+        off by `guess_error_s` at most, half of what the requests took. Estimates use them.
 
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
         bounds any interval of its source from below; with `trust_lists=False` none ever does.

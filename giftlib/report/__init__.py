@@ -1,8 +1,8 @@
 """Notebooks or a recorded journal in, one page out with its data.
 
 Read `build` first: it writes the report. It uses `notebooks` (run one the same way on every machine), `html` (a run
-notebook as a section; the page), `archive` (all journals in one file), `provenance` (where the orders come from, what
-the report was made with) and `quantiles` (the table of times). Each name loads when first used.
+notebook as a section; the page), `archive` (all journals in one file) and `provenance` (where the orders come from,
+what the report was made with). Each name loads when first used.
 """
 
 from importlib import import_module
@@ -12,17 +12,15 @@ from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
     from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, write_report
-    from giftlib.report.quantiles import quantile_table
 
-__all__ = ["choose_notebooks", "find_notebooks", "quantile_table", "rebuild_report", "write_report"]
+__all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
     """Load a name; raises GiftlibError with the line that installs what is missing for it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "quantiles" if name == "quantile_table" else "build"
     try:
-        return getattr(import_module(f"{__name__}.{module}"), name)
+        return getattr(import_module(f"{__name__}.build"), name)
     except ModuleNotFoundError as error:
         raise GiftlibError(f'the report needs {error.name}: pip install "giftlib[notebooks]"') from error

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import CensoredData, chi2, fisk, lognorm
 
 from giftlib.analysis import Fit, fit_distribution, fit_with_prior, profile_interval
+from giftlib.analysis.distributions import is_identified
 
 
 def seen_every(pause, durations, given_up=np.inf):
@@ -105,7 +106,7 @@ def test_profile_interval_coverage(family, p):
         low, high = seen_every(5, durations, given_up=40)
         fit = fit_distribution(family, low, high, np.ones(40))
         for confidence in held:
-            first, last = profile_interval(fit, low, high, p, confidence=confidence)
+            first, last = profile_interval(fit, low, high, np.ones(40), p, level=confidence)
             assert first < fit.quantile(p) < last
             held[confidence] += first <= true.quantile(p) <= last
     assert 19 <= held[0.8] <= 29 and held[0.999] == 30
@@ -118,7 +119,7 @@ def test_profile_interval_closed_form():
     half = np.sqrt(logs.var() * (np.exp(chi2.ppf(0.95, 1) / n) - 1))
     fit = fit_distribution("lognormal", times, times, np.ones(n))
     expected = np.exp([logs.mean() - half, logs.mean() + half])
-    assert profile_interval(fit, times, times) == pytest.approx(expected, rel=1e-3)
+    assert profile_interval(fit, times, times, np.ones(n)) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,9 @@ def test_profile_interval_closed_form():
 def test_profile_interval_of_little_data(low, high, expected):
     """Where the data do not identify a fit, the interval holds all that they allow."""
     low, high = np.array(low, float), np.array(high, float)
-    first, last = profile_interval(fit_distribution("lognormal", low, high, np.ones(9)), low, high)
+    fit = fit_distribution("lognormal", low, high, np.ones(9))
+    assert not is_identified(fit)
+    first, last = profile_interval(fit, low, high, np.ones(9))
     assert first <= expected[0] + 1e-3 and last >= expected[1] - 1e-3
 
 
@@ -139,6 +142,44 @@ def test_profile_interval_of_no_proportion(value):
     times = np.array([4.0, 7.0, 9.0])
     fit = fit_distribution("lognormal", times, times, np.ones(3))
     with pytest.raises(ValueError, match="p must lie between"):
-        profile_interval(fit, times, times, value)
-    with pytest.raises(ValueError, match="confidence must lie between"):
-        profile_interval(fit, times, times, confidence=value)
+        profile_interval(fit, times, times, np.ones(3), value)
+    with pytest.raises(ValueError, match="level must lie between"):
+        profile_interval(fit, times, times, np.ones(3), level=value)
+
+
+@pytest.mark.parametrize("family", ["lognormal", "log-logistic"])
+def test_summary(family):
+    """The summary's errors are the spread of estimates over samples, and its intervals hold the truth."""
+    true = Fit(family, 10.0, 0.5, 0.0)
+    found, held = [], []
+    for seed in range(40):
+        low, high = seen_every(5, true.distribution.rvs(60, random_state=np.random.default_rng(seed)), given_up=40)
+        summary = fit_distribution(family, low, high, np.ones(60)).summary()
+        truth = [10.0, true.quantile(0.95), 0.5]
+        held.append((summary["low"] <= truth) & (truth <= summary["high"]))
+        found.append(summary)
+    assert list(found[0].index) == ["median", "95 %", "spread"]
+    estimates = pd.concat([one["estimate"] for one in found], axis=1)
+    errors = pd.concat([one["error"] for one in found], axis=1).mean(axis=1)
+    assert errors.to_numpy() == pytest.approx(estimates.std(axis=1).to_numpy(), rel=0.4)
+    assert np.mean(held, axis=0).min() >= 0.85
+
+
+def test_summary_of_no_orders():
+    """A distribution made by hand has no summary, and says why."""
+    with pytest.raises(ValueError, match="made by hand"):
+        Fit("lognormal", 10.0, 0.5, 0.0).summary()
+
+
+@pytest.mark.parametrize("rows", [5, 6])
+@pytest.mark.parametrize("seed", range(5))
+def test_current_status(rows, seed):
+    """A few orders of which each was polled once give fits without an error, which say that they are not identified."""
+    rng = np.random.default_rng(seed)
+    polled, final = rng.uniform(1, 30, rows), rng.random(rows) < 0.5
+    low, high = np.where(final, 0, polled), np.where(final, polled, np.inf)
+    for family in ("lognormal", "log-logistic"):
+        fit = fit_distribution(family, low, high, np.ones(rows))
+        assert 0 < fit.median_s < np.inf and 0 < fit.spread < np.inf
+        if is_identified(fit):
+            assert 0.1 < fit.median_s < 1000 and fit.spread < 20

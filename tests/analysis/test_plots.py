@@ -160,13 +160,14 @@ def test_many_timelines():
     assert ax.get_yticklabels()[1].get_text() == "…000008"
 
 
-def test_boxes():
-    """The boxes are the Turnbull intervals of the estimate."""
-    ax = plot_time_to_fulfilment(ORDERS)
-    turnbull = time_to_fulfilment(ORDERS).frame()
-    boxes = [path.get_extents().extents for path in drawn(ax, "estimate\n(box: not identified)").get_paths()]
-    closed = turnbull[np.isfinite(turnbull["to_s"])]
-    assert np.array(boxes) == pytest.approx(closed[["from_s", "cdf_low", "to_s", "cdf_high"]].to_numpy())
+def test_curve():
+    """The line is the estimate, and the pale area its confidence band."""
+    ax = plot_time_to_fulfilment(ORDERS, naive=False)
+    band = time_to_fulfilment(ORDERS).band()
+    [line] = [line for line in ax.lines if "estimate" in str(line.get_label())]
+    assert np.array(line.get_data())[:, 1:] == pytest.approx(band[["seconds", "estimate"]].to_numpy().T)
+    area = ax.collections[0].get_paths()[0].get_extents()
+    assert (area.y0, area.y1) == pytest.approx((0, band["high"].max()))
 
 
 def test_naive_step():
@@ -183,18 +184,14 @@ def test_naive_step_left_out():
     assert not any("naive" in label for label in labels(plot_time_to_fulfilment(ORDERS, by="status")))
 
 
-@pytest.mark.parametrize(("copies", "shown"), [(7, False), (8, True)], ids=["28 orders", "32 orders"])
-def test_band_from_30_orders(copies, shown):
-    """The band is drawn from 30 orders up."""
-    assert ("95 % confidence band" in labels(plot_time_to_fulfilment(pd.concat([ORDERS] * copies)))) is shown
-
-
 def test_never_final():
     """A dotted line is at the proportion that became final."""
     ax = plot_time_to_fulfilment(ORDERS.assign(not_done_by_s=[0.0, 5.0, 0.0, 11.0]))
-    line = drawn(ax, "25.0% not final\nat their last poll")
-    assert segments(line) == [((11, 0.75), (ax.get_xlim()[1], 0.75))]
-    assert not any("not final" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
+    line = drawn(ax, "25.0% still open\nat their last poll")
+    [(start, stop)] = segments(line)
+    assert (start[0], stop[0]) == (11, ax.get_xlim()[1])
+    assert start[1] == stop[1] == pytest.approx(0.75, abs=0.1)
+    assert not any("still open" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
 
 
 def test_intervals_below_axis():
@@ -218,17 +215,10 @@ def test_groups():
     assert len({str(drawn(ax, name).get_linestyle()) for name in names}) == 4
 
 
-def test_request_time():
-    """The estimate uses the requests' time."""
-    aligned = pd.DataFrame({"not_done_by_s": [0.0, 5.0], "done_by_s": [5.2, 10.2], "request_s": 0.2})
-    ax = plot_time_to_fulfilment(aligned)
-    assert len(drawn(ax, "estimate\n(box: not identified)").get_paths()) == 2
-
-
 def test_none_final():
     """Orders of which none is final can be plotted."""
     ax = plot_time_to_fulfilment(ORDERS[3:])
-    assert "100.0% not final\nat their last poll" in labels(ax)
+    assert "100.0% still open\nat their last poll" in labels(ax)
 
 
 def test_refund_bars():

@@ -1,5 +1,7 @@
 """Orders against the account: no mismatch when all is well, and each problem by its name."""
 
+import io
+import random
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -98,14 +100,14 @@ def test_unmatched(honest):
 
 
 def test_open_order(honest):
-    """An open order needs no refund, and must not have one."""
+    """An open order needs no refund; one that the account has already is in flight."""
     orders, transactions = honest
     refund = of_type(transactions, "REFUND-ORDER")
     is_open = orders["order_id"] == refund.object_id
     unseen = orders.assign(
         status=orders["status"].mask(is_open, "HANDLING"), refunded_amount=orders["refunded_amount"].mask(is_open, None)
     )
-    assert reconcile_refunds(unseen, transactions)["problem"].tolist() == ["refund not due"]
+    assert reconcile_refunds(unseen, transactions)["problem"].tolist() == ["in flight"]
 
 
 def test_overlapping_pages(honest):
@@ -172,3 +174,103 @@ def test_row_without_order(honest):
     more.loc[len(orders), "status"] = "REFUNDED"
     assert pd.isna(more["order_id"].iloc[-1])
     assert reconcile_refunds(more, transactions).empty
+
+
+DUE = Decimal(1470)
+
+
+def books(*rows, together=False):
+    """Transactions of order "b": (type, amount) each, with balances that follow."""
+    balance, made = Decimal(2000), []
+    for number, (kind, amount) in enumerate(rows):
+        new = balance + (-amount if kind == "ORDER" else amount)
+        time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=0 if together else number)
+        made.append(Transaction(f"{random.Random(number).random()}", kind, "", amount, balance, new, "b", "", time))
+        balance = new
+    return made
+
+
+def one_order(**columns):
+    row = {"order_id": "b", "status": "REFUNDED", "quantity": 3, "price_per_card": Decimal(490), "refunded_amount": DUE}
+    return pd.DataFrame([row | columns])
+
+
+def refunded(*parts):
+    return books(("ORDER", DUE), *(("REFUND-ORDER", Decimal(part)) for part in parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "problems"),
+    [((490, 980), []), ((490, 490, 490), []), ((1470, 1470), ["refunded twice"]), ((490, 490), ["refund differs"])],
+)
+def test_parts(parts, problems):
+    """Refunds in parts that add up are fine; what comes after, or is missing, is named."""
+    assert reconcile_refunds(one_order(), refunded(*parts))["problem"].tolist() == problems
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.randoms(use_true_random=False), st.booleans())
+def test_any_split(centimes, shuffler, together):
+    """Any split of a refund adds up, whatever the order of the rows, with floats, and when all have the same time."""
+    parts = [Decimal(part).scaleb(-2) for part in centimes]
+    order = one_order(quantity=1, price_per_card=float(sum(parts)), refunded_amount=str(sum(parts)))
+    rows = books(("ORDER", sum(parts)), *(("REFUND-ORDER", part) for part in parts), together=together)
+    shuffler.shuffle(rows)
+    frame = pd.DataFrame(map(asdict, rows))
+    amounts = ["amount", "old_balance", "new_balance"]
+    assert reconcile_refunds(order, rows).empty
+    assert reconcile_refunds(order, frame.astype(dict.fromkeys(amounts, float))).empty
+
+
+def test_csv(honest):
+    """Orders and transactions read back from CSV files have the same mismatches."""
+    orders, transactions = honest
+    missing = [row for row in transactions if row is not of_type(transactions, "REFUND-ORDER")]
+    for rows in (transactions, missing):
+        frames = [orders, pd.DataFrame(map(asdict, rows))]
+        read = [pd.read_csv(io.StringIO(frame.to_csv(index=False))) for frame in frames]
+        assert reconcile_refunds(*read).equals(reconcile_refunds(orders, rows))
+
+
+def test_order_twice(honest):
+    """An order that is there twice is named."""
+    with pytest.raises(ValueError, match="each order once, got '[0-9a-f]{24}'"):
+        reconcile_refunds(pd.concat([honest[0]] * 2), honest[1])
+
+
+def test_over_delivery():
+    """More cards than were ordered are named, with their worth, and no refund is due."""
+    order = one_order(status="FULFILLED", refunded_amount=Decimal(-490))
+    found = reconcile_refunds(order, books(("ORDER", DUE)))
+    assert found[["problem", "expected", "found"]].values.tolist() == [["delivered too many", 1470, 1960]]
+
+
+def test_unknown_price():
+    """A charge that is missing is named as such when the price is not known."""
+    assert reconcile_refunds(one_order(price_per_card=None, refunded_amount=None), [])["problem"].tolist() == [
+        "no charge, price unknown"
+    ]
+
+
+def test_when_refunded():
+    """A correct refund that came on another day, or late, is named as that."""
+    rows = refunded(1470)
+    order = one_order(placed_at="2025-12-31T23:59:50Z", done_by_s=5.0)
+    assert reconcile_refunds(order, rows)["problem"].tolist() == ["refunded on another day"]
+    assert reconcile_refunds(order, rows, time_zone="Africa/Algiers").empty
+    late = reconcile_refunds(order, rows, time_zone="Africa/Algiers", late_after_s=5)
+    assert late[["problem", "expected", "found"]].values.tolist() == [["refund late", 1470, 1470]]
+
+
+def test_same_time():
+    """Transactions of one time follow their balances, also where a balance comes back; a gap among them is named."""
+    order = pd.concat([one_order(), one_order(order_id="c", status="FULFILLED", refunded_amount=Decimal(0))])
+    rows = books(("ORDER", DUE), ("REFUND-ORDER", DUE), ("ORDER", DUE), ("DEPOSIT", Decimal(5)), together=True)
+    rows[2] = replace(rows[2], object_id="c")
+    for seed in range(10):
+        shuffled = [
+            replace(row, transaction_id=f"{seed}{random.Random(f'{seed}{n}').random()}") for n, row in enumerate(rows)
+        ]
+        assert reconcile_refunds(order, shuffled).empty
+    gap = reconcile_refunds(order, [*rows[:3], replace(rows[3], old_balance=Decimal(600), new_balance=Decimal(605))])
+    assert gap["problem"].tolist() == ["balance does not follow"]

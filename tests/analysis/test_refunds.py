@@ -1,12 +1,17 @@
+import io
 from decimal import Decimal
 
+import dask
+import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from giftlib import Sandbox, process_orders
 from giftlib.analysis.refunds import refund_totals
+from giftlib.api.models import Transaction
 
 
 def order(status="FULFILLED", quantity=4, fulfilled=4, price="490.50", **columns):
@@ -54,6 +59,8 @@ def test_hand_worked():
             "cards_refunded": 4,
             "charged": Decimal("3432.20"),
             "refunded": Decimal("980.20"),
+            "in_flight": Decimal(0),
+            "unknown_amounts": 2,
             "refund_rate": pytest.approx(4 / 12),
         }
     }
@@ -108,11 +115,11 @@ def test_long_sums():
     assert str(refund_totals(orders)["charged"].iloc[0]) == "1" + "0" * 30 + ".01"
 
 
-@pytest.mark.parametrize("amount", [490.5, 490, Decimal("Infinity")])
-def test_inexact_amount(amount):
-    """An amount that is not a finite Decimal raises."""
+@pytest.mark.parametrize("amount", [Decimal("Infinity"), float("inf"), "1,470", "many", True, 1e15, Decimal("1E+120")])
+def test_no_amount(amount):
+    """What is no amount raises, and is named."""
     with pytest.raises(ValueError, match="fulfilled_amount must hold finite Decimals"):
-        refund_totals(orders_of(order(fulfilled_amount=amount)))
+        refund_totals(orders_of(order(fulfilled_amount=amount), order()))
 
 
 @pytest.mark.parametrize(
@@ -128,3 +135,116 @@ def test_missing_column():
     """The message names a missing column."""
     with pytest.raises(ValueError, match="'refunded_amount'"):
         refund_totals(MIXED.drop(columns="refunded_amount"))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 10**13), st.sampled_from(["float", "text", "Decimal"])), min_size=1, max_size=20),
+    st.randoms(use_true_random=False),
+)
+def test_any_form(amounts, random):
+    """Floats, texts and Decimals of centimes, in any order of the rows, have the same exact sum."""
+    read = {"float": float, "text": str, "Decimal": Decimal}
+    rows = [order(refunded_amount=read[form](str(Decimal(centimes).scaleb(-2)))) for centimes, form in amounts]
+    random.shuffle(rows)
+    assert refund_totals(orders_of(*rows))["refunded"].item().scaleb(2) == sum(centimes for centimes, _ in amounts)
+
+
+def test_float_dust():
+    """What binary floats make of an amount is read to the centime; other decimals stay."""
+    orders = orders_of(order(fulfilled_amount=3 * 1326.13), order(fulfilled_amount="0.125"))
+    assert 3 * 1326.13 != 3978.39
+    assert refund_totals(orders)["charged"].item() == Decimal("3978.515")
+
+
+@pytest.mark.parametrize("by", [None, "status", "day", ["type_id", "day"]])
+def test_csv(by):
+    """Orders read back from a CSV file have the same totals."""
+    with Sandbox(seed=3) as sandbox:
+        batch = [("p" * 24, type_id, 3) for type_id in ("TEST_REFUND", "TEST_PARTIAL", "type_001")]
+        journal = process_orders(batch, client=sandbox.client())
+    read = pd.read_csv(io.StringIO(journal.orders().to_csv(index=False)))
+    pd.testing.assert_frame_equal(refund_totals(read, by), refund_totals(journal, by))
+
+
+def test_order_twice():
+    """An order that is there twice is named; the same id in another source is another order."""
+    orders = orders_of(order(), order()).assign(order_id=["a", "a"], source=["emulator", "emulator"])
+    with pytest.raises(ValueError, match="each order once, got 'a'"):
+        refund_totals(orders)
+    with dask.config.set(scheduler="synchronous"), pytest.raises(ValueError, match="each order once, got 'a'"):
+        refund_totals(dd.from_pandas(orders, npartitions=2))
+    assert refund_totals(orders.assign(source=["emulator", "emulator 2"]))["orders"].item() == 2
+    assert refund_totals(orders.assign(order_id=[None, None]))["orders"].item() == 2
+
+
+@pytest.mark.parametrize("count", [2.5, float("inf"), "two"])
+@pytest.mark.parametrize("column", ["quantity", "fulfilled_quantity", "refunded_quantity"])
+def test_no_count(column, count):
+    """A count that is no whole number raises, and is named."""
+    with pytest.raises(ValueError, match=f"{column} must hold whole numbers"):
+        refund_totals(pd.DataFrame([order()]).astype({column: object}).assign(**{column: [count]}))
+
+
+@pytest.mark.parametrize("status", ["fulfilled", "Partially-Filled", " refunded "])
+def test_status_in_other_letters(status):
+    """A final status counts as final in whatever letters it is written."""
+    assert refund_totals(pd.DataFrame([order() | {"status": status}]))["open_orders"].item() == 0
+
+
+def test_status_no_text():
+    """A status that is no text raises."""
+    with pytest.raises(ValueError, match=r"status must hold texts, got .*3"):
+        refund_totals(pd.DataFrame([order() | {"status": 3}]))
+
+
+def test_unknown_counts():
+    """A final order of which no counts are known has no refund rate, and its amounts are counted as unknown."""
+    unknown = {"fulfilled_quantity": None, "refunded_quantity": None, "fulfilled_amount": None, "refunded_amount": None}
+    totals = refund_totals(orders_of(order("REFUNDED") | unknown)).loc["all"]
+    assert np.isnan(totals["refund_rate"]) and totals["unknown_amounts"] == 2
+    assert refund_totals(orders_of(order("REFUNDED") | unknown, order("REFUNDED", 2, 0)))["refund_rate"].item() == 1
+
+
+def test_over_delivery():
+    """More cards than were ordered are no negative refund."""
+    totals = refund_totals(orders_of(order("FULFILLED", 2, 3), order("REFUNDED", 1, 0))).loc["all"]
+    assert (totals["cards_refunded"], totals["refunded"]) == (1, Decimal("490.50"))
+
+
+TIMES = [
+    "2026-01-01T23:30:00Z",
+    "2026-01-02 00:45:00.5+01:00",
+    "2026-01-01",
+    pd.Timestamp("2026-01-01 05:00", tz="UTC"),
+]
+
+
+def test_times_of_any_form():
+    """Texts, times and times without an offset may stand together; what is no time is named."""
+    orders = orders_of(*[order(placed_at=time) for time in [*TIMES, None]])
+    assert refund_totals(orders, "day")["orders"].to_dict() == {"2026-01-01": 4, "unknown": 1}
+    for wrong in ("yesterday", 1.7e9):
+        with pytest.raises(ValueError, match="placed_at must hold times"):
+            refund_totals(orders_of(order(placed_at=wrong)), "day")
+
+
+def test_time_zone():
+    """Days are those of the time zone of one's choice."""
+    assert list(refund_totals(orders_of(order()), "day", time_zone="Africa/Algiers").index) == ["2026-01-02"]
+    with pytest.raises(ValueError, match="time_zone must be"):
+        refund_totals(orders_of(order()), "day", time_zone="Mars/Base")
+
+
+def test_transactions():
+    """With transactions refunds have the account's day, and the money of open orders is in flight."""
+    orders = orders_of(order("REFUNDED", 2, 0, "490"), order("HANDLING", 3)).assign(order_id=["a", "b"])
+    rows = [("ORDER", 980, "a", "2026-01-01T23:30Z"), ("ORDER", 1470, "b", "2026-01-01T23:31Z"),
+            ("REFUND-ORDER", 980, "a", "2026-01-02T00:01Z")]  # fmt: skip
+    books = [Transaction(str(n), kind, "", Decimal(amount), None, None, of, "", pd.Timestamp(time))
+             for n, (kind, amount, of, time) in enumerate(rows)]  # fmt: skip
+    totals = refund_totals(orders, "refund_day", transactions=books)
+    assert totals["refunded"].to_dict() == {"2026-01-02": 980, "unknown": 0}
+    assert totals["in_flight"].to_dict() == {"2026-01-02": 0, "unknown": 1470}
+    assert list(refund_totals(orders, "charge_day", transactions=books).index) == ["2026-01-01"]
+    assert refund_totals(orders.assign(price_per_card=[490, 500.5]))["in_flight"].item() == Decimal("1501.5")

@@ -79,3 +79,5 @@ def test_intervals_hold_truth(wait, settings_, schedule, timeouts):
             journal.close()
         truth = orders.index.map(sandbox.truth())
         assert (orders["not_done_by_s"] < truth).all() and (truth <= orders["done_by_s"] + 1e-6).all()
+        assert (orders["open_at_s"] - orders["guess_error_s"] < truth + 1e-6).all()
+        assert (truth <= orders["final_at_s"] + orders["guess_error_s"] + 1e-6).all()

@@ -67,7 +67,7 @@ def test_validate(server, client, data, key):
         ('{"balance": 0.1}', "0.1"),
         ('{"balance": 1e3}', "1000"),
         ('{"balance": -0.30}', "-0.30"),
-        ('{"balance": 999999999999.999999999999}', "999999999999.999999999999"),
+        ('{"balance": 999999999999.99}', "999999999999.99"),
     ],
 )
 def test_exact_balance(server, client, data, balance):

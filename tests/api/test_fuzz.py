@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import DAY, KEY, ORDER_ID, PRODUCT
 from scripted_server import Do, ScriptedServer, reply
+from thorough import tries
 
 from giftlib.api import Client, GiftlibError, OrderOutcomeUnknownError
 from giftlib.polling import find_order
 
-FUZZ_CASES = int(os.environ.get("GIFTLIB_FUZZ_CASES", "500"))
+FUZZ_CASES = int(os.environ.get("GIFTLIB_FUZZ_CASES", tries(120, 500)))
 NAMES = st.sampled_from(
     ["success", "data", "error", "code", "message", "details", "requestId", "items", "pagination", "totalPages",
      "totalResults", "categories", "products", "types", "id", "_id", "title", "enabled", "price", "quantity",
@@ -56,9 +57,7 @@ CALLS = {
 }
 
 
-fuzzed = settings(
-    max_examples=max(FUZZ_CASES // 2, 1), deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+fuzzed = settings(max_examples=max(FUZZ_CASES // 2, 1), suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.fixture(scope="module")

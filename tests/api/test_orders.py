@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from samples import CODE, FULFILLED, ORDER_ID, SERIAL
 
-from giftlib.api import Order, OrderStatus
+from giftlib.api import Order, OrderStatus, as_amount
 
 
 def test_order():
@@ -145,3 +145,17 @@ def test_placed_at(raw):
     """Times are in UTC, whatever their offset in the response."""
     placed_at = Order.from_response({"time": raw}).placed_at
     assert placed_at == datetime(2025, 10, 29, 1, tzinfo=UTC) and placed_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        ("3978.3900000000003", "3978.39"),
+        ("0.30000000000000004", "0.30"),
+        ("836.0299999999999", "836.03"),
+        ("0.125", "0.125"),
+    ],
+)
+def test_dust_of_floats(raw, read):
+    """What binary floats make of an amount is read to the centime; other decimals stay."""
+    assert as_amount(Decimal(raw)) == as_amount(raw) == Decimal(read)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from thorough import pairs, tries
 
 from giftlib import AuthenticationError, Client, Journal, NoAnswerError, ProductionKeyError
 from giftlib.calibration import Calibration, calibrate
@@ -18,7 +19,7 @@ from giftlib.calibration.session import Finding
 from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings, at_rate
 
-DRAWS = int(os.environ.get("GIFTLIB_CALIBRATION_DRAWS", "20"))
+DRAWS = int(os.environ.get("GIFTLIB_CALIBRATION_DRAWS", tries(4, 20)))
 VALIDATORS = {declared.name: declared.metadata["validator"] for declared in fields(Settings)}
 CHOICES = {
     name: VALIDATORS[name].accepted.split(" or ")
@@ -199,7 +200,7 @@ def test_poor_account(make_sandbox):
     assert calibration.table().set_index("setting").loc["test_type_price", "found"] == "unclear"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(2, 4)))
 def test_faulty_server(seed, make_sandbox):
     """A fault in every fifth request ends nothing, and nothing false is found."""
     sandbox = make_sandbox(seed, faults=at_rate(0.2), partial_rounding="up", refunds="doubled")
@@ -219,15 +220,21 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize("endpoint", ["balance", "catalog", "checkOrder", "checkProduct", "list", "placeOrder"])
-@pytest.mark.parametrize(
-    "fault",
-    [{"status": 500}, {"status": 404}, {"status": 401}, {"body": b"[]"}, {"alter": lambda _: {}}, {"cut": "after"}],
-    ids=["500", "404", "401", "a list", "no fields", "no answer"],
-)
-def test_failing_endpoint(endpoint, fault, make_sandbox):
+ENDPOINTS = ["balance", "catalog", "checkOrder", "checkProduct", "list", "placeOrder"]
+FAILURES = {
+    "500": {"status": 500},
+    "404": {"status": 404},
+    "401": {"status": 401},
+    "a list": {"body": b"[]"},
+    "no fields": {"alter": lambda _: {}},
+    "no response": {"cut": "after"},
+}
+
+
+@pytest.mark.parametrize(("endpoint", "failure"), pairs(ENDPOINTS, FAILURES))
+def test_failing_endpoint(endpoint, failure, make_sandbox):
     """When one endpoint fails, what needs only the others is found."""
-    sandbox = make_sandbox(faults=[Fault(endpoint, times=10_000, **fault)])
+    sandbox = make_sandbox(faults=[Fault(endpoint, times=10_000, **FAILURES[failure])])
     table = calibrate(sandbox.client(), orders=10).table().set_index("setting")
     assert (table["found"] == "unclear").any()
     assert {name for name, needs in NEEDS.items() if table.loc[name, "found"] in ("unclear", "not searched")} <= {
@@ -353,14 +360,14 @@ def test_roundest(low, high, value):
 def test_fit_lognormal(width):
     """The 99.9 % intervals hold the median and the 95th percentile of the truth."""
     rng, held = np.random.default_rng(0), []
-    for _ in range(50):
+    for _ in range(tries(15, 50)):
         times = 10 * np.exp(rng.standard_normal(60) * np.log(3) / 1.6448536)
         first_poll = rng.uniform(0, width, 60)
         last_open = np.floor((times - first_poll) / width) * width + first_poll
         median, p95 = fit_lognormal(np.maximum(last_open, 0), last_open + width)
         held += [median.low <= 10 <= median.high, p95.low <= 30 <= p95.high]
         assert median.low < median.value < median.high < p95.high
-    assert sum(held) >= 99
+    assert sum(held) >= len(held) - 1
 
 
 @pytest.mark.parametrize("endpoint", ["transactions", "list"])
@@ -390,13 +397,13 @@ def test_addresses(reported, written, make_sandbox):
     def addresses(data):
         return data | {"apiKey": data["apiKey"] | {"allowedips": reported}}
 
-    sandbox = make_sandbox(latency_s=0, faults=[Fault("validate", times=10**6, alter=addresses)])
-    calibration = calibrate(sandbox.client(), orders=3)
+    sandbox = make_sandbox(key_scope="READ-ONLY", faults=[Fault("validate", times=10**6, alter=addresses)])
+    calibration = calibrate(sandbox.client())
     assert calibration.settings.allowed_ips == written
     assert "SECRET" not in calibration.table().to_csv()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(tries(2, 4)))
 def test_narrow_distribution(seed, make_sandbox):
     """Orders that take nearly the same time are not reported to take one time."""
     sandbox = make_sandbox(f"q{seed}", fulfilment_median_s=4.262, fulfilment_p95_s=5.771, latency_s=0.0)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from samples import ORDER_ID
+from thorough import tries
 
 from giftlib import Journal, JournalError
 from giftlib.journal import copy_journal
@@ -35,7 +36,7 @@ def test_copy_in_use(tmp_path):
     path = tmp_path / "live.sqlite"
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True) as writer:
         try:
-            for _ in range(50):
+            for _ in range(tries(12, 50)):
                 written = int(writer.stdout.readline())
                 copy_journal(path, tmp_path / "copy.sqlite")
                 with sqlite3.connect(tmp_path / "copy.sqlite") as db:
@@ -49,12 +50,13 @@ def test_copy_in_use(tmp_path):
 WRITER = """
 import sys
 from giftlib import Journal
+written = 0
 while True:  # with checkpoints, and without a file of SQLite beside it for moments
     with Journal(sys.argv[1]) as journal:
         for _ in range(7):
-            start = len(journal.intents()) + len(journal.orders())
-            journal.watch(*(f"{start + n:024x}" for n in range(300)))
-            print(start + 300, flush=True)
+            journal.watch(*(f"{written + n:024x}" for n in range(300)))
+            written += 300
+            print(written, flush=True)
 """
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import PRODUCT
 from sandbox_checks import place_and_wait
+from thorough import tries
 
 from giftlib import Client, Journal, poll_order_until_complete
 from giftlib.clock import SimulatedClock
@@ -23,8 +24,8 @@ def test_columns(sandbox, journal):
     full = journal.orders(), journal.polls()
     assert list(full[0].columns) == [
         "order_id", "product_id", "type_id", "quantity", "placed_at", "status", "polls", "not_done_by_s", "done_by_s",
-        "request_s", "fulfilled_quantity", "price_per_card", "fulfilled_amount", "refunded_quantity", "refunded_amount",
-        "problems", "ref", "source",
+        "open_at_s", "final_at_s", "guess_error_s", "fulfilled_quantity", "price_per_card", "fulfilled_amount",
+        "refunded_quantity", "refunded_amount", "problems", "ref", "source",
     ]  # fmt: skip
     assert list(full[1].columns) == [
         "order_id", "attempt", "via", "sent_at", "received_at", "latency_s", "elapsed_s", "outcome", "http_status",
@@ -35,12 +36,20 @@ def test_columns(sandbox, journal):
     assert full[0]["placed_at"].dtype == "datetime64[us, UTC]"
 
 
-def test_request_time(sandbox, journal):
-    """Without the time of its requests, an interval ends where the final poll was sent."""
+@pytest.mark.parametrize("latency_s", [0, 0.15, 3])
+def test_guesses(make_sandbox, journal, latency_s):
+    """The best guesses are the middles of the requests, inside the bounds, and off by half of the requests at most."""
+    sandbox = make_sandbox(latency_s=latency_s, fulfilment_s=12)
     place_and_wait(sandbox, journal)
-    order, final_poll = journal.orders().iloc[0], journal.polls().iloc[-1]
-    assert order["request_s"] >= final_poll["latency_s"]
-    assert order["done_by_s"] - order["request_s"] == pytest.approx(final_poll["elapsed_s"])
+    order, polls, [intent] = journal.orders().iloc[0], journal.polls(), journal.intents().itertuples()
+    placing_s = (polls["sent_at"][0] - intent.sent_at).total_seconds() - polls["elapsed_s"][0]
+    middles = (polls["elapsed_s"] + polls["latency_s"] / 2 + placing_s / 2).to_numpy()
+    guesses = order[["open_at_s", "final_at_s"]].to_numpy(float)
+    assert guesses == pytest.approx(middles[-2:], abs=1e-4)
+    assert order["not_done_by_s"] <= guesses[0] < guesses[1] <= order["done_by_s"]
+    errors = abs(guesses - order[["not_done_by_s", "done_by_s"]].to_numpy(float))
+    assert errors.max() == pytest.approx(order["guess_error_s"], abs=1e-6)
+    assert order["guess_error_s"] <= (polls["latency_s"].max() + placing_s) / 2 + 1e-4
 
 
 @pytest.mark.parametrize(
@@ -64,7 +73,7 @@ def test_money_of_each_outcome(sandbox, journal, type_id, status, delivered, cha
     assert order["problems"] == ""
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(15, 60))
 @given(
     seed=st.integers(0, 10_000),
     interval=st.floats(1, 30),

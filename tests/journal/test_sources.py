@@ -91,7 +91,7 @@ def test_foreign_order(vendor, sandbox, tmp_path):
         assert len(recover_orders(journal, sandbox.client())) == 0
         assert len(journal.orders()) == 1 and journal.polls().empty
         assert journal.unfinished(sandbox.client().source) == []
-        track_orders(journal.unfinished(), client=Client(vendor.api_key, vendor.url), journal=journal)
+        track_orders(journal.unfinished(), interval=0.01, client=Client(vendor.api_key, vendor.url), journal=journal)
         assert journal.orders()["status"].tolist() == ["FULFILLED"]
 
 

@@ -164,7 +164,7 @@ def test_threads(sandbox, tmp_path):
 
     def write(name):
         try:
-            for number in range(50):
+            for number in range(15):
                 journal.watch(f"{name}{number}")
                 assert f"{name}{number}" in journal.unfinished()
                 journal.orders()
@@ -176,7 +176,7 @@ def test_threads(sandbox, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failures and len(journal.unfinished()) == 200
+    assert not failures and len(journal.unfinished()) == 60
     journal.close()
 
 

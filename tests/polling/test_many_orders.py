@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from samples import PRODUCT
 from sandbox_checks import contains_truth, rejected_requests, requests_to
+from thorough import tries
 
 from giftlib import (
     AuthenticationError,
@@ -49,7 +50,7 @@ def test_fifty_orders(sandbox, client):
 def test_delay_and_cost():
     """Bursts of fifty orders are seen final soon, with few requests and no rejection."""
     found = []
-    for seed in range(30):
+    for seed in range(tries(8, 30)):
         with Sandbox(seed) as sandbox:
             journal = track_orders(sandbox.add_orders(50), client=sandbox.client())
             requests = len(sandbox.requests) - 1  # and one for the type of the key
@@ -60,8 +61,8 @@ def test_delay_and_cost():
 
 def test_throughput(sandbox, client):
     """One key places 45 orders per minute or more, and sees them final within 3 s on average."""
-    journal = process_orders([ITEM] * 500, client=client)
-    assert 500 / (sandbox.clock.monotonic() / 60) >= 45
+    journal = process_orders([ITEM] * 300, client=client)
+    assert 300 / (sandbox.clock.monotonic() / 60) >= 45
     assert delays(journal, sandbox).mean() <= 3
     assert not rejected_requests(sandbox)
 

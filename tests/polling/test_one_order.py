@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from samples import ORDER_ID, PRODUCT
+from thorough import tries
 
 from giftlib import (
     ApiError,
@@ -104,7 +105,7 @@ def test_wall_clock_steps(make_sandbox, journal, step):
     assert journal.polls()["latency_s"].round(6).eq(0.2).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(15, 60))
 @given(
     timeout=st.floats(0.5, 150),
     interval=st.floats(0.5, 100),
@@ -120,7 +121,7 @@ def test_any_wait_ends_at_deadline(timeout, interval, latency, fails):
     assert seconds == pytest.approx(timeout, abs=1e-6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(15, 60))
 @given(
     timeout=st.floats(1, 320),
     latency=st.floats(0.01, 14),

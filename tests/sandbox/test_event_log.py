@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_http import QUIET, Caller
 from samples import PRODUCT
+from thorough import tries
 
 from giftlib import SimulatedClock, SystemClock
 from giftlib.sandbox import Sandbox, event_log
@@ -146,7 +147,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=tries(8, 25))
 @given(seed=st.integers(), moves=moves)
 def test_any_history(tmp_path_factory, seed, moves):
     """Any history gives the same state again."""

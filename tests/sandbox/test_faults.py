@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_http import QUIET, Caller, connect
 from samples import ORDER_ID, PRODUCT
+from thorough import tries
 
 from giftlib.clock import SystemClock
 from giftlib.sandbox import MIXED, Fault, Sandbox, at_rate
@@ -113,7 +114,7 @@ def test_seed():
     assert seen(1) != seen(2)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=tries(5, 10))
 @given(seed=st.integers(), rate=st.floats(0, 1))
 def test_rate_leaves_times(seed, rate):
     """A rate does not change the times of orders and the latencies."""

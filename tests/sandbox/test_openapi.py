@@ -14,11 +14,12 @@ import requests
 import test_contract as documented
 from jsonschema import Draft202012Validator, FormatChecker
 from samples import ORDER_ID, PRODUCT
+from thorough import tries
 
 from giftlib.sandbox import Sandbox, Settings, event_log
 from giftlib.sandbox.pages import describe
 
-EXAMPLES = os.environ.get("GIFTLIB_SCHEMATHESIS_EXAMPLES", "20")
+EXAMPLES = os.environ.get("GIFTLIB_SCHEMATHESIS_EXAMPLES", str(tries(4, 20)))
 HYPHENS = {"path_style": "hyphens"}
 
 

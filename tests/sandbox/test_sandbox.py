@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_http import Caller, calling, connect
 from samples import ORDER_ID, PRODUCT
+from thorough import tries
 
 from giftlib.clock import SimulatedClock, SystemClock
 from giftlib.sandbox import Fault, Sandbox
 
-few_examples = settings(max_examples=25)
+few_examples = settings(max_examples=tries(8, 25))
 
 
 # Time

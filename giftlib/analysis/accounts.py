@@ -1,0 +1,112 @@
+"""Read the columns of accounts exactly, whatever they are made of: numbers, texts, or what a CSV file makes of both."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from decimal import Context, Inexact, InvalidOperation, localcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
+from pandas.util import hash_pandas_object
+
+from giftlib.analysis.columns import each_part, of_parts, require_columns, times_of
+from giftlib.api import FINAL, Transaction, as_amount
+
+CHARGE, REFUND = "ORDER", "REFUND-ORDER"
+EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
+
+
+def amounts_of(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    """Give the amounts as Decimals, None where one is not known; raise ValueError for what is none.
+
+    A float is the shortest decimal that it stands for, to the centime if that is a millionth of a dinar away.
+    """
+    known = frame[column].notna().to_numpy()
+    raw = frame[column].to_numpy(object)
+    amounts = np.full(len(raw), None)
+    amounts[known] = raw[known]
+    if _are_centimes(amounts[known]):
+        return amounts
+    for at in np.flatnonzero(known):
+        value = raw[at]
+        amounts[at] = as_amount(str(value) if isinstance(value, float | np.number) else value)
+        if amounts[at] is None:
+            raise ValueError(f"{column} must hold finite Decimals, or numbers or texts that are one, got {value!r}")
+    return amounts
+
+
+def _are_centimes(amounts: NDArray[np.object_]) -> bool:
+    if infer_dtype(amounts, skipna=False) != "decimal":
+        return False
+    with localcontext(Context(prec=100, traps=[Inexact, InvalidOperation])):
+        try:
+            exponent = amounts.sum().as_tuple().exponent
+        except (Inexact, InvalidOperation):
+            return False
+    return isinstance(exponent, int) and exponent >= -2
+
+
+def counts_of(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Give the counts as whole floats, NaN where one is not known; raise ValueError for what is none."""
+    counts = pd.to_numeric(frame[column], errors="coerce").astype(float)
+    wrong = frame[column][frame[column].notna() & ~((counts % 1 == 0) & (counts.abs() < 10**12))]
+    if len(wrong):
+        raise ValueError(f"{column} must hold whole numbers below 10**12, got {wrong.iloc[0]!r}")
+    return counts
+
+
+def finals_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which orders are final, in whatever letters their status is; one that is not documented is not final."""
+    final = []
+    for status in frame["status"].dropna().unique():
+        if not isinstance(status, str):
+            raise ValueError(f"status must hold texts, got {status!r}")
+        if re.sub(r"[\s-]+", "_", status.strip()).upper() in FINAL:
+            final.append(status)
+    return frame["status"].isin(final).to_numpy(bool)
+
+
+def ids_of(ids: pd.Series) -> pd.Series:
+    """Give ids as texts, None where there is none; a CSV file makes numbers of those that have digits only."""
+    return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
+
+
+def require_once(orders: Any) -> None:
+    """Raise ValueError if an order, which has an id of its own within its source, is there twice."""
+    key = [name for name in ("source", "order_id") if name in orders.columns]
+    if "order_id" not in key:
+        return
+
+    def hashes(part: pd.DataFrame) -> pd.Series:
+        return hash_pandas_object(part.dropna(subset="order_id"), index=False, categorize=False)
+
+    every = np.sort(np.concatenate([part.to_numpy() for part in each_part(orders, key, hashes)]))
+    if len(twice := every[1:][every[1:] == every[:-1]]):
+        again = of_parts(orders, key, lambda part: part.dropna(subset="order_id")[hashes(part).isin(twice).to_numpy()])
+        raise ValueError(f"orders must hold each order once, got {again['order_id'].iloc[0]!r} more than once")
+
+
+def require_one_source(orders: Any) -> None:
+    """Raise ValueError if the orders are of several accounts, as the transactions are of one."""
+    if "source" in orders.columns:
+        sources = of_parts(orders, ["source"], lambda part: part.drop_duplicates())["source"].dropna().unique()
+        if len(sources) > 1:
+            raise ValueError(
+                f"orders must be of one source, as the transactions are, got {', '.join(map(str, sources))}"
+            )
+
+
+def read_transactions(transactions: Iterable[Transaction] | pd.DataFrame) -> pd.DataFrame:
+    """Give each transaction once, oldest first; those of one time in the order of their ids."""
+    names = list(Transaction.__dataclass_fields__)
+    if not isinstance(transactions, pd.DataFrame):
+        transactions = pd.DataFrame(map(asdict, transactions), columns=names, dtype=object)
+    require_columns("transactions", transactions, names)
+    amounts = {name: amounts_of(transactions, name) for name in ("amount", "old_balance", "new_balance")}
+    ids = {name: ids_of(transactions[name]) for name in ("transaction_id", "object_id")}
+    rows = transactions.assign(time=times_of(transactions, "time"), **amounts, **ids)
+    once = rows["transaction_id"].isna() | ~rows["transaction_id"].duplicated(keep="last")
+    return rows[once].sort_values(["time", "transaction_id"], na_position="first", kind="stable", ignore_index=True)

@@ -1,0 +1,184 @@
+"""Estimate a smooth distribution of times from intervals, whatever its shape, by penalised maximum likelihood.
+
+The logarithm of the density, over the logarithm of time, is a smooth curve. The penalty on its third derivative leaves
+a lognormal distribution alone (Silverman 1982, Annals of Statistics 10: 795-810), and bends away from it as far as
+the orders say. The intervals are counts on a grid (the penalised composite link model: Eilers 2007, Statistical
+Modelling 7: 239-254). The estimate is the mean over amounts of smoothing, weighted by Laplace's approximation of their
+likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from giftlib.analysis.columns import Floats
+
+Indices = NDArray[np.intp]
+
+CELLS = 120
+_SHAPES = 30
+"""So many shapes, the smoothest that the penalty knows, are added to those of a lognormal distribution."""
+_PENALTIES = 10.0 ** np.arange(8, -2, -1)
+_UNLIKELY = 8.0
+"""Less smoothing is not tried once the logarithm of the likelihood has fallen by so much."""
+_RIDGE = 1e-2
+_BELOW, _BEYOND = 8.0, 20.0
+"""The grid begins so many times below the least time above 0, and ends so many times beyond the greatest."""
+_PRECISION = 1e-4
+
+
+class Counts(NamedTuple):
+    """Hold how many intervals run from one point of the grid to another: arrays of equal length."""
+
+    first: Indices
+    last: Indices
+    orders: Floats
+
+
+class _Candidate(NamedTuple):
+    evidence: float
+    mass: Floats
+    logit: Floats
+    variance: Floats
+
+
+class SmoothCurve:
+    """Hold the estimate on a grid of `seconds`: `cdf` is the proportion final by each of them.
+
+    `logit` and `error` are the logarithm of the odds at the inner points and its standard error.
+    """
+
+    def __init__(self, low: Floats, high: Floats, orders: Floats) -> None:
+        finite = np.concatenate([low, high[np.isfinite(high)]])
+        times = finite[finite > 0] if (finite > 0).any() else np.array([1e-3])
+        self._grid = np.linspace(np.log(times.min() / _BELOW), np.log(times.max() * _BEYOND), CELLS + 1)
+        self.seconds = np.exp(self._grid)
+        found = _candidates(self._grid, self.count(low, high, orders))
+        weights = np.exp([each.evidence - max(other.evidence for other in found) for each in found])
+        weights /= weights.sum()
+        self.logit = np.array(weights @ [each.logit for each in found])
+        spread = [each.variance + (each.logit - self.logit) ** 2 for each in found]
+        self.error = np.sqrt(weights @ spread)
+        self.cdf = np.concatenate([[0.0], 1 / (1 + np.exp(-self.logit)), [1.0]])
+
+    def count(self, low: Floats, high: Floats, orders: Floats) -> Counts:
+        """Count intervals on the grid; an end between two points counts for both, the more for the nearer one."""
+        with np.errstate(divide="ignore"):
+            start, end = (np.interp(np.log(ends), self._grid, np.arange(CELLS + 1)) for ends in (low, high))
+        start = np.minimum(start, CELLS - 1)
+        end = np.maximum(end, np.floor(start) + 1)
+        counted: Floats = np.zeros((CELLS + 1) ** 2)
+        for first, of_first in _neighbours(start):
+            for last, of_last in _neighbours(end):
+                # An interval shorter than a cell is taken for the cell.
+                cell = np.minimum(first, last - 1) * (CELLS + 1) + last
+                counted += np.bincount(cell, of_first * of_last * orders, len(counted))
+        first, last = np.divmod(np.flatnonzero(counted), CELLS + 1)
+        return Counts(first, last, counted[counted > 0])
+
+    def expected(self, counts: Counts) -> Floats:
+        """Give how many of these intervals' orders the estimate expects in each cell between two points."""
+        mass = np.diff(self.cdf)
+        return mass * _cover(counts, counts.orders / _masses(counts, mass))
+
+
+def _candidates(grid: Floats, counts: Counts) -> list[_Candidate]:
+    """Give the estimates for each amount of smoothing, from much to little."""
+    centre = (grid[counts.first] + grid[counts.last]) / 2
+    mean = np.average(centre, weights=counts.orders)
+    spread = max(np.sqrt(np.average((centre - mean) ** 2, weights=counts.orders)), 0.2)
+    z = ((grid[1:] + grid[:-1]) / 2 - mean) / spread
+    shapes = np.column_stack([z, z**2 / 2, _smooth_shapes()])
+    start = np.zeros(shapes.shape[1])
+    start[1] = -1.0
+    weights, prior = start, start.copy()
+    found: list[_Candidate] = []
+    for penalty in _PENALTIES:
+        penalties = np.append([_RIDGE, _RIDGE], np.full(_SHAPES, penalty))
+        weights, mass, information, likelihood = _maximise(shapes, counts, weights, prior, penalties)
+        half = np.linalg.cholesky(information)
+        evidence = likelihood + _SHAPES * np.log(penalty) / 2 - np.log(half.diagonal()).sum()
+        cdf = np.cumsum(mass)[:-1].clip(1e-12, 1 - 1e-12)
+        slopes = np.cumsum(mass[:, None] * (shapes - mass @ shapes), axis=0)[:-1]
+        variance = (np.linalg.solve(half, slopes.T) ** 2).sum(axis=0) / (cdf * (1 - cdf)) ** 2
+        found.append(_Candidate(evidence, mass, np.log(cdf / (1 - cdf)), variance))
+        if evidence < max(each.evidence for each in found) - _UNLIKELY:
+            break
+    return found
+
+
+def _maximise(
+    shapes: Floats, counts: Counts, weights: Floats, prior: Floats, penalties: Floats
+) -> tuple[Floats, Floats, Floats, float]:
+    """Give weights of the shapes that maximise the penalised likelihood, by Newton's or Fisher's steps.
+
+    With them the masses, the information matrix and the penalised log-likelihood.
+    """
+    n = counts.orders.sum()
+
+    def evaluate(weights: Floats) -> tuple[Floats, Floats, float]:
+        logarithm = shapes @ weights
+        mass = np.exp(logarithm - logarithm.max())
+        mass /= mass.sum()
+        covered = np.maximum(_masses(counts, mass), 1e-300)
+        return mass, covered, float(counts.orders @ np.log(covered) - penalties @ (weights - prior) ** 2 / 2)
+
+    mass, covered, likelihood = evaluate(weights)
+    for _ in range(100):
+        ratio = counts.orders / covered
+        scaled = mass[:, None] * shapes
+        summed = np.vstack([np.zeros(len(weights)), scaled.cumsum(axis=0)])
+        within, mean = summed[counts.last] - summed[counts.first], summed[-1]
+        score, pairs = within.T @ ratio, (within * (ratio / covered)[:, None]).T @ within
+        outer = np.outer(mean, score)
+        information = pairs + n * np.outer(mean, mean) - outer - outer.T + np.diag(penalties)
+        slope = score - n * mean - penalties * (weights - prior)
+        bend = shapes.T @ ((_cover(counts, ratio) - n)[:, None] * scaled)
+        curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
+        # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
+        try:
+            np.linalg.cholesky(curvature)
+        except np.linalg.LinAlgError:
+            curvature = information
+        step = np.linalg.solve(curvature, slope)
+        if (gain := float(slope @ step)) < _PRECISION:
+            break
+        for halvings in range(20):
+            tried = weights + step / 2**halvings
+            mass, covered, reached = evaluate(tried)
+            if reached >= likelihood + 1e-4 * gain / 2**halvings:
+                break
+        weights, likelihood = tried, reached
+    return weights, mass, information, likelihood
+
+
+def _masses(counts: Counts, mass: Floats) -> Floats:
+    cdf = np.append(0.0, np.cumsum(mass))
+    covered: Floats = cdf[counts.last] - cdf[counts.first]
+    return covered
+
+
+def _cover(counts: Counts, weights: Floats) -> Floats:
+    """Give for each cell the sum of the weights of the intervals that cover it."""
+    starts, ends = (np.bincount(points, weights, CELLS + 1) for points in (counts.first, counts.last))
+    covers: Floats = np.cumsum(starts - ends)[:-1]
+    return covers
+
+
+def _neighbours(points: Floats) -> list[tuple[Indices, Floats]]:
+    """Give the points of the grid before and after each place on it, with their parts of it."""
+    before = np.minimum(points.astype(np.intp), CELLS - 1)
+    part = points - before
+    return [(before, 1 - part), (before + 1, part)]
+
+
+@lru_cache
+def _smooth_shapes() -> Floats:
+    """Give the smoothest shapes that the penalty is not zero for, each scaled to a penalty of 1."""
+    differences = np.diff(np.eye(CELLS), n=3, axis=0)
+    values, vectors = np.linalg.eigh(differences.T @ differences)
+    chosen = slice(3, 3 + _SHAPES)
+    shapes: Floats = vectors[:, chosen] / np.sqrt(values[chosen])
+    return shapes
