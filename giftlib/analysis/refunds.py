@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from giftlib.analysis.accounts import (
     CHARGE,
@@ -94,6 +95,9 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame 
         orders = orders.assign(**account.reindex(ids_of(orders["order_id"])).set_index(orders.index))
     final = finals_of(orders)
     counts = pd.DataFrame({name: counts_of(orders, name).to_numpy() for name in _COLUMNS[1:4]})
+    refunds = amounts_of(orders[final], "refunded_amount")
+    for at in np.flatnonzero(~(counts["refunded_quantity"].to_numpy()[final] >= 0) & pd.notna(refunds)):
+        refunds[at] = max(refunds[at], _NOTHING)
     counts["refunded_quantity"] = counts["refunded_quantity"].clip(lower=0)
     rated = final & counts.notna().all(axis=1).to_numpy()
     ordered, delivered, refunded = counts.fillna(0).to_numpy(int).T
@@ -102,31 +106,27 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame 
         "cards_refunded": refunded * final, "unknown_amounts": 0,
         "ordered_of_rate": ordered * rated, "refunded_of_rate": refunded * rated,
     })  # fmt: skip
-    refunds = [
-        None if amount is None else max(amount, _NOTHING) for amount in amounts_of(orders[final], "refunded_amount")
-    ]
     for name, where, amounts in (
         ("charged", final, amounts_of(orders[final], "fulfilled_amount")),
         ("refunded", final, refunds),
         ("in_flight", ~final, _in_flight(orders[~final])),
     ):
-        known, unknown = np.full(len(rows), _NOTHING), np.zeros(len(rows), int)
-        known[where] = [amount or _NOTHING for amount in amounts]
-        unknown[where] = [amount is None for amount in amounts]
+        known, unknown, missing = np.full(len(rows), _NOTHING), np.zeros(len(rows), int), pd.isna(amounts)
+        amounts[missing] = _NOTHING
+        known[where], unknown[where] = amounts, missing
         rows[name], rows["unknown_amounts"] = known, rows["unknown_amounts"] + unknown
     keys = pd.DataFrame({f"by {name}": group_keys(orders, name, time_zone).to_numpy() for name in names})
     return _sums(rows, keys).reset_index(drop=not names)
 
 
-def _in_flight(orders: pd.DataFrame) -> list[Decimal | None]:
+def _in_flight(orders: pd.DataFrame) -> NDArray[np.object_]:
     """Give the money paid for each open order."""
     orders = orders.reindex(columns=["quantity", "price_per_card", "in_flight"])
     paid, prices = amounts_of(orders, "in_flight"), amounts_of(orders, "price_per_card")
     with localcontext(EXACT):
-        return [
-            amount if amount is not None or price is None or pd.isna(count) else int(count) * price
-            for amount, price, count in zip(paid, prices, counts_of(orders, "quantity"), strict=True)
-        ]
+        for at in np.flatnonzero(pd.isna(paid) & pd.notna(prices) & counts_of(orders, "quantity").notna()):
+            paid[at] = int(orders["quantity"].iloc[at]) * prices[at]
+    return paid
 
 
 def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:

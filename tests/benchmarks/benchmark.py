@@ -223,7 +223,7 @@ def orders_frame(orders, seed, latency_s=0.0, first_look=lambda rng, n: 5.0):
             "polls": pd.array(high // 5 + 1, dtype="Int64"),
             "not_done_by_s": np.maximum(high - 5 - request_s, 0),
             "done_by_s": high + request_s,
-            "open_at_s": np.maximum(high - 5, 0) + request_s * rng.uniform(-0.5, 0.5, orders) * (high > 5),
+            "open_at_s": np.maximum(high - 5 + request_s * rng.uniform(-0.5, 0.5, orders), 0),
             "final_at_s": high + request_s * rng.uniform(-0.5, 0.5, orders),
             "guess_error_s": 2 * request_s,
             "fulfilled_quantity": pd.array(delivered, dtype="Int64"),
