@@ -15,7 +15,7 @@ help:
 	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
-	@echo "make study      measure how good the estimates are (docs/study.md), in a quarter hour"
+	@echo "make study      measure how good the estimates are (docs/study.md), in up to an hour"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"

@@ -62,8 +62,8 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
 def orders_needed(precision_s: float, p: float = 0.5, *, like: Any, level: float = 0.95) -> int:
     """Give how many orders like these are needed to know their p-quantile to `precision_s` seconds, up and down.
 
-    `like` is a Journal or a frame of orders; from how well they tell the quantile it follows how well more would, since
-    the width of an interval falls with the square root of their number. Raises ValueError if they do not bound it.
+    `like` is a Journal or a frame of orders. The width of their interval falls with the square root of their number, so
+    it says how many give another width. Raises ValueError if they do not bound it.
 
     >>> orders = pd.DataFrame({"not_done_by_s": [0, 5, 10] * 20, "done_by_s": [5, 10, 15] * 20})
     >>> orders_needed(1.0, like=orders) > 100
@@ -81,7 +81,7 @@ class RemainingTime(NamedTuple):
     """Hold what is to be expected of an order that has been open for `age_s` seconds.
 
     `soon` is the chance, with its 95 % interval, that it is final within 30 s, `median_s` the seconds in which half of
-    such orders become final, `worry_after_s` the age that 5 % of them exceed; inf where the orders do not tell.
+    such orders become final, `worry_after_s` the age that 5 % of them exceed; inf where the orders do not say.
     """
 
     age_s: float

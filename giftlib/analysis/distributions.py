@@ -1,7 +1,7 @@
 """Distributions of how long orders take, fitted to censoring intervals `low < T <= high` in seconds."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp, inf, log, sqrt
 from statistics import NormalDist
@@ -59,10 +59,6 @@ class Fit:
     def quantile(self, p: float) -> float:
         """Give the seconds by which a proportion `p` is final. Raises ValueError unless 0 < p < 1."""
         return float(self.distribution.ppf(check_proportion("p", p)))
-
-    def judged(self, verdict: str) -> "Fit":
-        """Give the same with a verdict."""
-        return replace(self, verdict=verdict)
 
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give a frame of estimate, standard error, low and high: median and 95th percentile in seconds, and spread.

@@ -3,6 +3,7 @@
 A poll only bounds the time at which an order became final, so times are intervals here, never points.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from math import ceil, inf
 from typing import Any, overload
@@ -33,7 +34,7 @@ def time_to_fulfilment(
     With `by`, a column's name, "day" or "week" (of `placed_at`, UTC), the result is a dict of curves, sorted by group;
     rows without a group are the group "unknown".
 
-    These bounds are guaranteed, but as wide as the requests took longer. Estimates use the best guess of the moments at
+    These bounds are guaranteed, but as wide as the requests took longer. Estimates use the best guess of the times at
     which the server answered, the columns `open_at_s` and `final_at_s`. A frame without them may have `request_s`,
     the part of the interval that its requests took; else the bounds are used.
 
@@ -103,7 +104,7 @@ class FulfilmentCurve:
     def quantile(self, p: float, level: float = 0.95) -> Quantile:
         """Give the time by which a proportion `p` of the orders is final, with its confidence interval, in seconds.
 
-        An end is infinite, or 0, where so few orders cannot tell more, the estimate where the curve does not reach `p`
+        An end is infinite, or 0, where so few orders say no more, the estimate where the curve does not reach `p`
         within the time watched. Raises ValueError unless 0 < p < 1 and 0 < level < 1.
 
         >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5] * 9, "done_by_s": [5, 10] * 9}))
@@ -112,7 +113,7 @@ class FulfilmentCurve:
         """
         check_proportion("p", p)
         check_proportion("level", level)
-        if self.outcome is None and self._counted.moment:
+        if self.outcome is None and self._counted.common_time:
             return Quantile(*self._counted.one_time(p, level))
         own = (inf, 0.0) if self.outcome else self.sample_bounds(p)[::-1]
         return read_quantile(self.band(level), p, self._counted.highs.nth(1), own)
@@ -193,11 +194,11 @@ class FulfilmentCurve:
         6.9
         """
         low, high, _, orders = self._counted.guesses
-        if self.outcome is not None or self._counted.moment or not self.n_final or not high.all():
+        if self.outcome is not None or self._counted.common_time or not self.n_final or not high.all():
             return {}
-        fits = [fit_distribution(family, low, high, orders) for family in FAMILIES]
-        band = self.band(0.99)
-        return {fit.family: fit.judged(compare_with_band(fit.cdf, band)) for fit in fits if is_identified(fit)}
+        band, fits = self.band(0.99), [fit_distribution(family, low, high, orders) for family in FAMILIES]
+        judged = {fit.family: compare_with_band(fit.cdf, band) for fit in fits if is_identified(fit)}
+        return {fit.family: replace(fit, verdict=judged[fit.family]) for fit in fits if fit.family in judged}
 
     @cached_property
     def _smooth(self) -> SmoothCurve:

@@ -61,8 +61,8 @@ class Sorted(NamedTuple):
 class Intervals:
     """Hold the distinct intervals of some orders.
 
-    `guesses` are the best guesses of the server's moments, `lows` and `highs` the guaranteed bounds, `error_s` the mean
-    of what a guess may be off.
+    `guesses` are the best guesses of when the server answered, `lows` and `highs` the guaranteed bounds, `error_s` the
+    mean of what a guess may be off.
     """
 
     guesses: Guesses
@@ -76,25 +76,25 @@ class Intervals:
         return int(self.guesses.orders.sum())
 
     @cached_property
-    def moment(self) -> tuple[float, float] | None:
+    def common_time(self) -> tuple[float, float] | None:
         """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
         low, high = float(self.lows.ms[-1]) / 1000, float(self.highs.ms[0]) / 1000
         exact = (self.guesses.low == self.guesses.high).all()
         return (low, high) if low < high < inf or (exact and low == high) else None
 
     def one_time(self, p: float, level: float) -> tuple[float, float, float]:
-        """Give the p-quantile of orders that share a `moment`, and its limits.
+        """Give the p-quantile of orders that share a `common_time`, and its limits.
 
         From few orders they are distribution-free limits: the times of orders counted from each end.
         """
         from scipy.stats import binom
 
-        assert self.moment is not None
+        assert self.common_time is not None
         first, last = (int(binom.ppf(tail, self.orders, p)) for tail in ((1 - level) / 2, (1 + level) / 2))
         low, high = (self.lows.nth(max(first, 1)), self.highs.nth(min(last + 1, self.orders)))
         if self.orders >= _FEWEST_ALIKE:
-            low, high = self.moment
-        return sum(self.moment) / 2, low if first else 0.0, high if last < self.orders else inf
+            low, high = self.common_time
+        return sum(self.common_time) / 2, low if first else 0.0, high if last < self.orders else inf
 
     def proportions(self, seconds: Floats, level: float) -> tuple[Floats, Floats]:
         """Give limits of the proportion final by each time, from how many certainly were, and certainly were not.
@@ -132,7 +132,7 @@ def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """Give the best guesses (low, high) of the server's moments for each order, and by how much each may be off.
+    """Give the best guesses (low, high) of when the server answered, for each order, and by how much each may be off.
 
     Without columns for them, they are the bounds, moved by half of the time that the requests took if it is known.
     """

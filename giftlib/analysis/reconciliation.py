@@ -173,7 +173,10 @@ def _in_order(rows: list[Row]) -> Iterator[Row]:
 
 
 def _chain(rows: list[Row], before: Decimal | None) -> Iterator[Row]:
-    """Give Hierholzer's way over each transaction once, from balance to balance; after a gap it begins anew."""
+    """Give an order in which each begins with the balance that the one before left; after a gap it begins anew.
+
+    That is an Eulerian path through the balances, found by Hierholzer's algorithm.
+    """
     leaving: dict[Decimal | None, list[Row]] = {}
     for row in reversed(rows):
         leaving.setdefault(row["old_balance"], []).append(row)

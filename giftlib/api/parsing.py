@@ -10,7 +10,7 @@ from .validation import check_id
 _MOST = 10**12
 """No count of cards and no amount in dinars is as large; what claims to be is not read."""
 _DECIMALS, _DECIMALS_OF_FLOATS = 12, 60
-_CENTIME, _DUST, _WIDE = Decimal("0.01"), Decimal("0.000001"), Context(prec=100)
+_CENTIME, _ROUNDING_ERROR, _WIDE = Decimal("0.01"), Decimal("0.000001"), Context(prec=100)
 
 
 def as_text(raw: Any) -> str | None:
@@ -36,13 +36,13 @@ def as_name(raw: Any) -> str | None:
 def as_amount(raw: Any) -> Decimal | None:
     """Return a number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals.
 
-    What binary floats make of an amount (3978.3900000000003) is read as that amount, to the centime.
+    An amount with the rounding error of binary floats (3978.3900000000003) is read to the centime.
     """
     number = _as_number(raw)
     if number is None or decimals(number) <= 2:
         return number
     centimes = number.quantize(_CENTIME, context=_WIDE)
-    if -_DUST < _WIDE.subtract(number, centimes) < _DUST:
+    if -_ROUNDING_ERROR < _WIDE.subtract(number, centimes) < _ROUNDING_ERROR:
         return _WIDE.plus(centimes)
     return number if decimals(number) <= _DECIMALS else None
 

@@ -119,8 +119,8 @@ class Journal(JournalWriter):
         the second (infinity while there is none). Both count from the order request, which takes time itself. For an
         order placed elsewhere they count from the time that the API reports: its clock and this one must agree.
 
-        Within these guaranteed bounds, `open_at_s` and `final_at_s` are the best guesses of the moments at which the
-        server answered the two polls, from the moment at which it placed the order: the middle of each request. Each is
+        Within these guaranteed bounds, `open_at_s` and `final_at_s` are the best guesses of the times at which the
+        server answered the two polls, from the time at which it placed the order: the middle of each request. Each is
         off by `guess_error_s` at most, half of what the requests took. Estimates use them.
 
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
