@@ -1,10 +1,25 @@
 """What tests do with a sandbox, and what they ask of it afterwards."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 from samples import PRODUCT
 
 from giftlib import PollTimeoutError, place_order, poll_order_until_complete
+
+
+class Wrong:
+    """A clock like another, whose wall clock is wrong by some seconds."""
+
+    def __init__(self, clock, seconds):
+        self.clock = clock
+        self.by = timedelta(seconds=seconds)
+
+    def now_utc(self):
+        return self.clock.now_utc() + self.by
+
+    def __getattr__(self, name):
+        return getattr(self.clock, name)
 
 
 def place_and_wait(sandbox, journal, type_id="type_001", quantity=2, **waiting):

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from giftlib.analysis.fulfilment import FulfilmentCurve
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-GREY = "0.55"
+GREY, PALE = "0.55", "0.8"
+"""Seen on white and on black."""
 Style = tuple[str, Any]
 """A colour and a line style."""
 GROUPS: list[Style] = [(BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, (0, (8, 2)))]
@@ -20,10 +21,15 @@ def new_axes(height: float = 4.0) -> Axes:
     return plt.subplots(figsize=(9, max(height, 2.4)), layout="constrained")[1]
 
 
+def ink() -> Any:
+    """Give the colour in which the style in use writes."""
+    return plt.rcParams["text.color"]
+
+
 def finish(ax: Axes, grid: Literal["x", "y", "both"]) -> Axes:
     """Add the grid, and the legend beside the data."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis=grid, color="0.9", linewidth=0.8)
+    ax.grid(axis=grid, color=ink(), alpha=0.1, linewidth=0.8)
     ax.set_axisbelow(True)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, fontsize=9)

@@ -17,13 +17,14 @@ from giftlib.analysis import drawing as draw
 from giftlib.analysis.columns import orders_frame, require_columns
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.refunds import dinars, refund_totals
+from giftlib.api import FINAL
 
 _MARKS: dict[str, dict[str, Any]] = {
-    "HANDLING": {"marker": "o", "facecolors": "white", "edgecolors": "black", "label": "still HANDLING"},
+    "HANDLING": {"marker": "o", "label": "still HANDLING"},
     "FULFILLED": {"marker": "o", "color": draw.GREEN, "label": "FULFILLED"},
     "PARTIALLY_FILLED": {"marker": "s", "color": draw.ORANGE, "label": "PARTIALLY_FILLED"},
     "REFUNDED": {"marker": "v", "color": draw.VERMILLION, "label": "REFUNDED"},
-    "": {"marker": "x", "color": "black", "label": "failed poll"},
+    "": {"marker": "x", "label": "failed poll"},
 }
 _SHAPES = "osv^DPX*<>"
 
@@ -35,8 +36,9 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
     """Plot every poll: one row per order, in the order of `polls`, x the seconds since its placement.
 
     A hollow circle is a poll that showed HANDLING, a filled mark one with a final status and a shape per outcome, a
-    cross any other poll. With `orders` a bar spans each censoring interval, in which the order became final; for an
-    order that is still open it is dotted to the edge. Raises ValueError for a missing column or no poll.
+    cross any other poll. Polls without an `elapsed_s` are only counted, below the axis. With `orders` a bar spans each
+    censoring interval, in which the order became final; for an order that is still open it is dotted to the edge.
+    Raises ValueError for a missing column or no poll.
 
     >>> polls = pd.DataFrame({"order_id": ["a", "a"], "elapsed_s": [0, 5], "outcome": ["HANDLING", "FULFILLED"]})
     >>> plot_poll_timelines(polls).get_xlabel()
@@ -50,26 +52,33 @@ def plot_poll_timelines(polls: pd.DataFrame, orders: pd.DataFrame | None = None,
     key = [name for name in ("source", "order_id") if name in polls and (orders is None or name in orders)]
     rows, ids = pd.factorize(pd.MultiIndex.from_frame(polls[key]))
     ax = ax or draw.new_axes(height=min(1.2 + 0.2 * len(ids), 10))
-    right = polls["elapsed_s"].max() * 1.05 + 0.5
+    known = polls["elapsed_s"].dropna()
+    left, right = min([*known, 0.0]), max([*known, 0.0]) * 1.05 + 0.5
     if orders is not None:
         seen = orders.assign(row=ids.get_indexer(pd.MultiIndex.from_frame(orders[key]))).query("row >= 0")
         is_open = np.isinf(seen["done_by_s"])
         right = max(right, seen["done_by_s"][~is_open].max() * 1.05) if not is_open.all() else right
         for line, width, label, bars in (("-", 5, "interval", seen[~is_open]), (":", 2.5, "still open", seen[is_open])):
             if len(bars):
-                style: dict[str, Any] = {"colors": "0.8", "linewidth": width, "linestyles": line, "label": label}
+                style: dict[str, Any] = {"colors": draw.PALE, "linewidth": width, "linestyles": line, "label": label}
                 low, high = bars["not_done_by_s"], bars["done_by_s"].clip(upper=right)
                 ax.hlines(bars["row"], low, high, **style, zorder=1)
     outcomes = polls["outcome"].where(polls["outcome"].isin(_MARKS), "")
     size = 28 if len(ids) <= 60 else 10
     for outcome, mark in _MARKS.items():
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
+            if outcome not in FINAL:
+                hollow = {"edgecolors": draw.ink(), "facecolors": ax.get_facecolor()}
+                mark = mark | (hollow if outcome else {"color": draw.ink()})
             ax.scatter(polls["elapsed_s"][shown], rows[shown], s=size, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), ceil(len(ids) / 40))
     shown_ids = [str(order_id) for *_, order_id in ids[list(ticks)]]
     labels = [draw.plain(order_id if len(order_id) <= 12 else f"…{order_id[-6:]}") for order_id in shown_ids]
     ax.set_yticks(ticks, labels, fontsize=8)
-    ax.set(xlabel="seconds since placement", ylabel="order", xlim=(-0.02 * right, right), ylim=(len(ids) - 0.4, -0.6))
+    unknown = len(polls) - len(known)
+    note = f"\nnot shown: {unknown} polls of orders whose time of placement is not known" if unknown else ""
+    ax.set(xlabel=f"seconds since placement{note}", ylabel="order", ylim=(len(ids) - 0.4, -0.6))
+    ax.set_xlim(left - 0.02 * (right - left), right)
     return draw.finish(ax, grid="x")
 
 
@@ -104,7 +113,7 @@ def plot_time_to_fulfilment(orders: Any, *, by: str | None = None, naive: bool =
         line: dict[str, Any] = {"color": draw.VERMILLION, "linestyle": "--", "linewidth": 1.2, "zorder": 4}
         label = "time of first\nfinal poll (naive)"
         ax.step([0, *seen, right], [*final, final[-1]], where="post", label=label, **line)
-    ax.axhline(0, color="black", linewidth=0.8)
+    ax.axhline(0, color=draw.ink(), linewidth=0.8)
     ax.set(xlabel="seconds since placement", ylabel="proportion of orders final", xlim=(0, right), ylim=(-0.26, 1.02))
     ax.set_yticks([-0.13, *np.linspace(0, 1, 6)], ["intervals", *(f"{percent} %" for percent in range(0, 101, 20))])
     return draw.finish(ax, grid="y")
@@ -125,7 +134,7 @@ def plot_refund_totals(orders: pd.DataFrame, *, by: str | list[str] = "status", 
     ax = ax or draw.new_axes(height=min(1.4 + 0.5 * len(totals), 10))
     charged, refunded = totals["charged"].astype(float), totals["refunded"].astype(float)
     rows = range(len(totals))
-    bars: dict[str, Any] = {"height": 0.6, "edgecolor": "black", "linewidth": 0.6}
+    bars: dict[str, Any] = {"height": 0.6, "edgecolor": draw.ink(), "linewidth": 0.6}
     ax.barh(rows, charged, color=draw.BLUE, label="charged", **bars)
     ax.barh(rows, refunded, left=charged, color=draw.ORANGE, hatch="////", label="refunded", **bars)
     for row, (_, group) in zip(rows, totals.iterrows(), strict=True):
@@ -159,12 +168,12 @@ def plot_schedule_tradeoff(table: pd.DataFrame, *, front: pd.DataFrame | None = 
     ax = ax or draw.new_axes()
     if front is not None:
         best = front.sort_values("requests_per_order")
-        ax.plot(best["requests_per_order"], best["mean_delay_s"], color="0.35", linewidth=1.2, label="best possible")
+        ax.plot(best["requests_per_order"], best["mean_delay_s"], color=draw.GREY, linewidth=1.2, label="best possible")
     limits = {axis: max([*table[axis], 0.1]) for axis in columns[1:]}
     points = table[columns].itertuples(index=False)
     ranks = table["requests_per_order"].rank(method="first")
     for (name, x, y), rank, marker, (color, _) in zip(points, ranks, cycle(_SHAPES), cycle(draw.GROUPS)):
-        ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors="black", linewidths=0.6, zorder=3)
+        ax.scatter([x], [y], marker=marker, s=60, color=color, edgecolors=draw.ink(), linewidths=0.6, zorder=3)
         above = rank % 2 or y < limits["mean_delay_s"] / 10  # so that neighbours' names do not overlap
         fits = x / (1.25 * limits["requests_per_order"]) + _OF_A_LETTER * len(draw.plain(name)) < 1
         side, shift = ("left", 8) if fits else ("right", -8)

@@ -88,6 +88,10 @@ class Access:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
         return self._session.api_clock.now() or (None, None)
 
+    def api_time_during(self, sent: float, received: float) -> tuple[datetime | None, datetime | None]:
+        """Return the same for a request that has just been made, from and to its monotonic seconds here."""
+        return self._session.api_clock.during(sent, received)
+
     def require_sandbox_key(self) -> None:
         """Raise ProductionKeyError unless the key is a sandbox key or orders with real money were allowed."""
         if self.allow_production:

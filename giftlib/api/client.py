@@ -105,7 +105,9 @@ class Client(Access):
         """Poll an order once, taking at most `timeout` seconds (the client's `request_timeout` if None)."""
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
-        order = Order.from_response(response.data, order_id=order_id, request_id=response.request_id)
+        order = Order.from_response(
+            response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after
+        )
         del response  # a field that the API does not document may hold a code
         if order.order_id != order_id:
             raise NoAnswerError(f"GET /v3/{path}: the response is about another order", status=200)

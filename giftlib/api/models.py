@@ -90,13 +90,17 @@ class Transaction(_Model):
 
 @dataclass(frozen=True)
 class Page(Generic[Item]):
-    """Hold one page of a list, in the API's order; iterating and `len` go over `items`."""
+    """Hold one page of a list, in the API's order; iterating and `len` go over `items`.
+
+    `retry_after` is the seconds that the API asks to wait before the next request, or None.
+    """
 
     items: tuple[Item, ...]
     page: int
     page_size: int
     total_pages: int
     total_results: int
+    retry_after: float | None = None
 
     def __iter__(self) -> Iterator[Item]:
         return iter(self.items)

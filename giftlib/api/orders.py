@@ -4,6 +4,7 @@ Reading never raises for what a response says: a field that is missing, null or 
 `Order.problems` names it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from .cards import Card, as_cards
-from .parsing import as_amount, as_count, as_id, as_name, as_text, as_time
+from .parsing import WIDE, as_amount, as_count, as_id, as_name, as_text, as_time
 from .validation import check_count, check_id
 
 
@@ -72,7 +73,8 @@ class Order(Mapping[str, Any]):
     the fields that are known. Amounts are exact dinars (`Decimal`). `order_id` is the id in the response or, where it
     has none, the one that was sent; `status` an `OrderStatus`, or the text of an undocumented status; `placed_at` the
     time of placement by the API's clock, in UTC; `fulfilled_quantity`, `fulfilled_amount` and `price_per_card` are None
-    while the order is open; `request_id` is the API's id of the request; `problems` says in words what the response
+    while the order is open; `request_id` is the API's id of the request; `retry_after` the seconds that it asks to wait
+    before the next poll, or None; `problems` says in words what the response
     lacks and where it contradicts itself, and is empty if all is well.
 
     >>> from giftlib import Order
@@ -95,11 +97,17 @@ class Order(Mapping[str, Any]):
     type_id: str | None = None
     placed_at: datetime | None = None
     request_id: str | None = None
+    retry_after: float | None = None
     problems: tuple[str, ...] = ()
 
     @classmethod
     def from_response(
-        cls, fields: Mapping[str, Any], *, order_id: str | None = None, request_id: str | None = None
+        cls,
+        fields: Mapping[str, Any],
+        *,
+        order_id: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
     ) -> "Order":
         """Return the order in the `data` of a response; `order_id` is the id that was sent."""
         values: dict[str, Any] = {}
@@ -116,7 +124,7 @@ class Order(Mapping[str, Any]):
                 problems.append(f"{name} is a text, not a number")
             values[attribute] = value
         has_id = "order_id" in values
-        order = cls(**{"order_id": order_id, "request_id": request_id} | values)
+        order = cls(**{"order_id": order_id, "request_id": request_id, "retry_after": retry_after} | values)
         return replace(order, problems=(*problems, *order._contradictions(has_id)))
 
     def __getitem__(self, name: str) -> Any:
@@ -131,12 +139,17 @@ class Order(Mapping[str, Any]):
         return sum(map(self._has, _FIELDS))
 
     def __repr__(self) -> str:
-        return f"Order({self.order_id}, {self.status}, {self.fulfilled_quantity or 0} of {self.quantity} cards)"
+        return f"Order({self.order_id}, {self.status}, {self.delivered_quantity} of {self.quantity} cards)"
 
     @property
     def is_final(self) -> bool:
         """Return whether the status can no longer change; an undocumented status is not final."""
         return isinstance(self.status, OrderStatus) and self.status.is_final
+
+    @property
+    def delivered_quantity(self) -> int:
+        """Return `fulfilled_quantity` or, where the response has none, how many cards are in it."""
+        return len(self.cards) if self.fulfilled_quantity is None else self.fulfilled_quantity
 
     @property
     def refunded_quantity(self) -> int | None:
@@ -150,7 +163,7 @@ class Order(Mapping[str, Any]):
         """Return the refund in dinars: `(quantity - fulfilled_quantity) x price_per_card`, as in the vendor's guide."""
         if self.refunded_quantity is None or self.price_per_card is None:
             return None
-        return self.refunded_quantity * self.price_per_card
+        return WIDE.multiply(self.refunded_quantity, self.price_per_card)
 
     def _has(self, name: str) -> bool:
         if name == "cards":
@@ -177,13 +190,17 @@ class Order(Mapping[str, Any]):
             yield f"{self.status} with {delivered} of {ordered} cards delivered"
         if cards != delivered:
             yield f"{delivered} cards delivered, {cards} in the response"
-        if self.price_per_card is not None and self.fulfilled_amount not in (None, delivered * self.price_per_card):
+        if self.price_per_card is None or self.fulfilled_amount is None:
+            return
+        if self.fulfilled_amount != WIDE.multiply(delivered, self.price_per_card):
             yield f"charged {self.fulfilled_amount} for {delivered} cards at {self.price_per_card} each"
 
 
 def _as_status(raw: Any) -> OrderStatus | str | None:
-    name = as_name(raw)
-    return OrderStatus[name] if name and name in OrderStatus.__members__ else name
+    """Return the documented status, in whatever letters it is written, or the name of another."""
+    name = as_name(raw.strip() if isinstance(raw, str) else raw)
+    documented = re.sub("[ -]", "_", (name or "").upper())
+    return OrderStatus[documented] if documented in OrderStatus.__members__ else name
 
 
 _FIELDS: dict[str, tuple[str, Callable[[Any], Any], str]] = {

@@ -10,7 +10,9 @@ from .validation import check_id
 _MOST = 10**12
 """No count of cards and no amount in dinars is as large; what claims to be is not read."""
 _DECIMALS, _DECIMALS_OF_FLOATS = 12, 60
-_CENTIME, _ROUNDING_ERROR, _WIDE = Decimal("0.01"), Decimal("0.000001"), Context(prec=100)
+_CENTIME, _ROUNDING_ERROR = Decimal("0.01"), Decimal("0.000001")
+WIDE = Context(prec=100)
+"""Money is computed in this context, whatever precision a program has set for its own numbers."""
 
 
 def as_text(raw: Any) -> str | None:
@@ -34,16 +36,18 @@ def as_name(raw: Any) -> str | None:
 
 
 def as_amount(raw: Any) -> Decimal | None:
-    """Return a number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals.
+    """Return a number, or a text that is one, exactly; its size below 10**12, with at most 12 decimals, no exponent.
 
     An amount with the rounding error of binary floats (3978.3900000000003) is read to the centime.
     """
     number = _as_number(raw)
-    if number is None or decimals(number) <= 2:
-        return number
-    centimes = number.quantize(_CENTIME, context=_WIDE)
-    if -_ROUNDING_ERROR < _WIDE.subtract(number, centimes) < _ROUNDING_ERROR:
-        return _WIDE.plus(centimes)
+    if number is None:
+        return None
+    if decimals(number) <= 2:
+        return WIDE.plus(number) if decimals(number) >= 0 else WIDE.quantize(number, Decimal(1))
+    centimes = number.quantize(_CENTIME, context=WIDE)
+    if -_ROUNDING_ERROR < WIDE.subtract(number, centimes) < _ROUNDING_ERROR:
+        return WIDE.plus(centimes)
     return number if decimals(number) <= _DECIMALS else None
 
 

@@ -214,15 +214,17 @@ def _number(read: Callable[[str], Any] | None, written: str) -> Any:
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date), else None.
 
-    A date is compared with the response's own Date, so that a wrong clock here does not matter.
+    Of several the longest counts. A date is compared with the response's own Date, so that a wrong clock here does not
+    matter.
     """
-    raw = headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", raw):
-        return float(raw)
-    until = _http_date(raw)
-    if until is None:
-        return None
-    return max((until - (_http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now)).total_seconds(), 0.0)
+    now = _http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now
+    seconds = []
+    for raw in re.split(r"(?<![a-z]), *", headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()):
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", raw):
+            seconds.append(float(raw))
+        elif (until := _http_date(raw)) is not None:
+            seconds.append(max((until - now).total_seconds(), 0.0))
+    return max(seconds, default=None)
 
 
 def _http_date(raw: str) -> datetime | None:

@@ -20,9 +20,9 @@ def is_retryable(error: GiftlibError) -> bool:
     return not (isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in _RETRYABLE_4XX)
 
 
-def retry_delay(error: GiftlibError | None) -> float:
-    """Return the seconds that an error asks to wait (`Retry-After`), at most 60; 0 if it asks for none."""
-    return min(getattr(error, "retry_after", None) or 0.0, _LONGEST_DELAY_S)
+def retry_delay(response: object) -> float:
+    """Return the seconds that an error, order or page asks to wait (`Retry-After`), at most 60; 0 without."""
+    return min(getattr(response, "retry_after", None) or 0.0, _LONGEST_DELAY_S)
 
 
 def retry_read(read: Callable[[], T], clock: Clock, tries: int) -> T:

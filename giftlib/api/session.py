@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from giftlib.clock import Clock
 
+from .decompression import decompressed
 from .errors import NoAnswerError
 from .key import Key
 from .models import Item, Page
@@ -108,13 +109,13 @@ class ApiSession:
             pagination = as_dict(response.data.get("pagination"))
             pages, results = (as_count(pagination.get(name)) or 0 for name in ("totalPages", "totalResults"))
             items = tuple(map(read_item, response.items("items")))
-            return Page(items, page, page_size, total_pages=pages, total_results=results)
+            return Page(items, page, page_size, pages, results, response.retry_after)
 
         return read(self.send("GET", path, params=which | when, timeout=timeout), parse)
 
     def _exchange(self, attempt: Attempt, request: str, params: Fields, body: Fields) -> Response:
-        """Return the response that comes within the attempt; a compressed one, which was not asked for, is not read."""
-        started, content = self._clock.monotonic(), b""
+        """Return the response that comes within the attempt."""
+        started = self._clock.monotonic()
         method, _, path = request.partition(" ")
         url = self._base_url + path
         current.set(attempt)
@@ -122,10 +123,9 @@ class ApiSession:
             status, headers = received.status_code, received.headers
             attempt.status = status
             if status < 200:
-                # The real response follows; on a connection that is kept it would be taken for the next request's.
-                raise http.client.HTTPException("an interim response")
-            if headers.get("Content-Encoding", "identity").strip().lower() == "identity":
-                content = b"".join(received.raw.stream(65536))
+                raise http.client.HTTPException("another protocol")
+            content = b"".join(received.raw.stream(65536))
+        content = decompressed(content, headers.get("Content-Encoding", ""), attempt.wait_s)
         now = self._clock.now_utc()
         response = read_response(request, status, headers, content, self._without_key, attempt.wait_s, now)
         if re.fullmatch("[0-9a-f]{32}", named := headers.get(INSTANCE_HEADER, "")):

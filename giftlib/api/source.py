@@ -94,6 +94,13 @@ class ApiClock:
         earliest = now + low if self._in_step_s >= _IN_STEP_S else self._written
         return datetime.fromtimestamp(earliest, UTC), datetime.fromtimestamp(max(now + high, earliest), UTC)
 
+    def during(self, sent: float, received: float) -> tuple[datetime | None, datetime | None]:
+        """Return the earliest and the latest that it can have been there between two monotonic seconds not long ago."""
+        if self._bounds is None:
+            return None, None
+        low, high = self._widened(self._clock.monotonic())
+        return datetime.fromtimestamp(sent + low, UTC), datetime.fromtimestamp(received + high, UTC)
+
     def _widened(self, now: float) -> tuple[float, float]:
         assert self._bounds is not None
         low, high, since = self._bounds

@@ -6,6 +6,7 @@ short steps, for a clock of the caller may run at any speed, and asks the attemp
 """
 
 import errno
+import http.client
 import logging
 import os
 import socket
@@ -30,10 +31,12 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from giftlib.clock import Clock
 
-_LARGEST = 10 * 2**20
-"""Bytes: a card takes about 75, so each of the 100 orders on a page may have 1,400 cards."""
+from .decompression import LARGEST, check_size
+
 _USER_AGENT = f"giftlib/{version('giftlib')} {default_user_agent()}"
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The same as `requests` takes, in its order."""
 
 
 class Attempt:
@@ -44,7 +47,7 @@ class Attempt:
     """
 
     def __init__(self, clock: Clock, allowed: float, longest: float) -> None:
-        self.peer, self.sent, self.unread = "", False, _LARGEST
+        self.peer, self.sent, self.unread = "", False, LARGEST
         self.status: int | None = None
         self._clock = clock
         self._ends, self._ends_by_clock = monotonic() + longest, clock.monotonic() + max(allowed, _SHORTEST_WAIT_S)
@@ -81,8 +84,7 @@ class _Socket(socket.socket):
     def recv_into(self, *args: Any) -> int:
         size: int = self._repeat(super().recv_into, *args)
         current.get().unread -= size
-        if current.get().unread < 0:
-            raise OSError(errno.EMSGSIZE, "a response of more than 10 MiB")
+        check_size(LARGEST - current.get().unread)
         return size
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
@@ -117,9 +119,20 @@ def _connected(host: str, port: int | None, options: Any, seconds: float) -> _So
     raise failure
 
 
+class _HTTPResponse(http.client.HTTPResponse):
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return the status line after all interim responses (RFC 9110, 15.2); 101 was not asked for."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 101 < status < 200:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+
+
 class _Connection(HTTPConnection):
     """Note in the current attempt whom it is connecting to, and whether it was sent."""
 
+    response_class = _HTTPResponse
     debuglevel = 0  # whatever is set for the standard library: that would print the key
 
     def _new_conn(self) -> socket.socket:
@@ -183,11 +196,13 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def trust(self, bundle: str) -> None:
+    def trust(self) -> None:
+        name = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
+        bundle = os.environ.get(name) or DEFAULT_CA_BUNDLE_PATH
         try:
             self._tls.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
         except OSError:
-            raise ValueError(f"REQUESTS_CA_BUNDLE must name a file of certificates, got {bundle!r}") from None
+            raise ValueError(f"{name} must name a file of certificates, got {bundle!r}") from None
 
     def cert_verify(self, *args: Any) -> None:
         """Leave it to the context: `requests` would read the certificates again for each connection."""
@@ -219,7 +234,7 @@ def new_session(base_url: str) -> Session:
     session.adapters.clear()
     session.mount("http", adapter := _Adapter())
     if base_url.lower().startswith("https"):
-        adapter.trust(os.environ.get("REQUESTS_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH)
+        adapter.trust()
     proxy = select_proxy(base_url, get_environ_proxies(base_url))
     if proxy and not is_loopback(str(parse_url(base_url).host).strip("[]")):
         session.proxies["all"] = _checked_proxy(proxy)

@@ -22,9 +22,34 @@ SELECT intent, i.sent_us AS sent_at, i.product_id, i.type_id, i.quantity, i.stat
 FROM intents AS i JOIN sources USING (source) LEFT JOIN orders ON number = placed ORDER BY intent
 """
 
-# Between two events of one run count monotonic seconds; across runs, which share no monotonic clock, UTC.
-# For an order whose placement this journal did not see, they count from `told_us`, the API's time, in milliseconds.
-ORDERS = """
+
+def _age(poll: str, here: str, there: str) -> str:
+    """Return the SQL for the seconds from an order's placement to a poll of it: `here` within one run, else `there`.
+
+    Within a run monotonic seconds count. Across runs, which share no monotonic clock, and for an order whose placement
+    this journal did not see, the API's clock counts; NULL if no response had its time.
+    """
+    return f"CASE WHEN i.run = {poll}.run AND i.received_s IS NOT NULL THEN {here} ELSE ({there}) / 1e6 END"
+
+
+def _least_age(poll: str) -> str:
+    there = f"{poll}.earliest_us - COALESCE(o.told_us + 1000, i.latest_us)"
+    return _age(poll, f"{poll}.sent_s - i.received_s", there)
+
+
+def _greatest_age(poll: str) -> str:
+    there = f"{poll}.latest_us - COALESCE(o.told_us, i.earliest_us)"
+    return _age(poll, f"{poll}.received_s - i.sent_s", there)
+
+
+_ELAPSED = _age(
+    "p",
+    "p.sent_s - i.received_s",
+    """(p.earliest_us + p.latest_us) / 2
+    - (p.received_s - p.sent_s) * 5e5 - COALESCE(o.told_us, (i.earliest_us + i.latest_us) / 2)""",
+)
+
+ORDERS = f"""
 WITH done AS (SELECT polled, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY polled),
 late AS (
     SELECT DISTINCT source FROM polls JOIN done USING (polled) JOIN orders ON number = polled
@@ -37,38 +62,34 @@ undone AS (
     AND (via = 'check' OR (:trust_lists AND source NOT IN late))
     GROUP BY polls.polled
 ),
-bounds AS (
+ages AS (
     SELECT o.*, i.ref, COALESCE(i.sent_us, o.told_us) AS placed_us,
-        CASE WHEN i.received_us IS NOT NULL
-             THEN IIF(i.run = u.run, u.sent_s - i.received_s, (u.sent_us - i.received_us) / 1e6)
-             ELSE (u.sent_us - o.told_us - 1000) / 1e6 END AS low,
-        CASE WHEN i.received_us IS NOT NULL
-             THEN IIF(i.run = f.run, f.received_s - i.sent_s, (f.received_us - i.sent_us) / 1e6)
-             ELSE (f.received_us - o.told_us) / 1e6 END AS high,
-        (u.received_s - u.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s)) / 2 AS open_error,
-        (f.received_s - f.sent_s + IIF(i.received_us IS NULL, 0, i.received_s - i.sent_s)) / 2 AS final_error
+        {_least_age("u")} AS open_low, {_greatest_age("u")} AS open_high,
+        {_least_age("f")} AS final_low, {_greatest_age("f")} AS final_high,
+        u.sent_s - (SELECT MIN(sent_s) FROM polls AS p WHERE p.polled = number AND p.run = u.run) AS watched
     FROM orders AS o LEFT JOIN intents AS i ON i.placed = o.number
     LEFT JOIN undone ON undone.polled = o.number LEFT JOIN polls AS u ON u.id = undone.last
     LEFT JOIN done ON done.polled = o.number LEFT JOIN polls AS f ON f.id = done.first
+),
+bounds AS (  -- nothing is known of an order that was final before it was placed, or was still open: a clock was set
+    SELECT *, final_high < MAX(IFNULL(open_low, 0.0), 0.0) AS is_wrong FROM ages
 )
 SELECT order_id, product_id, type_id, quantity, placed_us AS placed_at, status,
     (SELECT COUNT(*) FROM polls WHERE polled = number) AS polls,
-    IIF(high < 0, 0.0, MAX(IFNULL(low, 0.0), 0.0)) AS not_done_by_s,  -- final before it was placed: the API's clock
-    IIF(high IS NULL OR high < 0, 9e999, high) AS done_by_s,          -- and this one disagree, so nothing is known
-    IIF(high < 0, 0.0, MAX(IFNULL(low + open_error, 0.0), 0.0)) AS open_at_s,
-    IIF(high IS NULL OR high < 0, 9e999, MAX(high - final_error, 0.0)) AS final_at_s,
-    MAX(IFNULL(open_error, 0.0), IFNULL(final_error, 0.0)) AS guess_error_s,
+    IIF(is_wrong, 0.0, MAX(COALESCE(open_low, watched, 0.0), 0.0)) AS not_done_by_s,
+    IIF(is_wrong, 9e999, IFNULL(final_high, 9e999)) AS done_by_s,
+    IIF(is_wrong, 0.0, MAX(COALESCE((open_low + open_high) / 2, watched, 0.0), 0.0)) AS open_at_s,
+    IIF(is_wrong, 9e999, IFNULL(MAX((final_low + final_high) / 2, 0.0), 9e999)) AS final_at_s,
+    MAX(IFNULL((open_high - open_low) / 2, 0.0), IFNULL((final_high - final_low) / 2, 0.0)) AS guess_error_s,
     fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems,
     ref, name AS source
 FROM bounds JOIN sources USING (source) ORDER BY number
 """
 
-POLLS = """
+POLLS = f"""
 SELECT o.order_id, ROW_NUMBER() OVER (PARTITION BY polled ORDER BY p.id) AS attempt, via,
     p.sent_us AS sent_at, p.received_us AS received_at, p.received_s - p.sent_s AS latency_s,
-    CASE WHEN i.received_us IS NULL THEN (p.sent_us - o.told_us) / 1e6
-         ELSE IIF(i.run = p.run, p.sent_s - i.received_s, (p.sent_us - i.received_us) / 1e6) END AS elapsed_s,
-    outcome, http_status, retry_after_s, request_id, name AS source
+    {_ELAPSED} AS elapsed_s, outcome, http_status, retry_after_s, request_id, name AS source
 FROM polls AS p JOIN orders AS o ON o.number = polled JOIN sources USING (source)
 LEFT JOIN intents AS i ON i.placed = polled ORDER BY p.id
 """

@@ -11,8 +11,11 @@ from .copying import copy_journal
 from .tables import Database
 
 # `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
-# and instance; an order by its source and id; a request and a poll by the run and the time of sending.
+# and instance; an order by its source and id; a request and a poll by the run and the time of sending. All polls are
+# numbered anew in the order in which they were made, by the API's clock where it is known.
 _SAME_SOURCE = "(a.kind, a.account, a.key_type, a.instance) IS (b.kind, b.account, b.key_type, b.instance)"
+_REST_OF_POLL = """via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s,
+    request_id, earliest_us, latest_us"""
 _STEPS = f"""
 INSERT INTO sources (name, kind, host, account, key_type, instance)
 SELECT (SELECT a.kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
@@ -36,7 +39,8 @@ UPDATE main.orders SET status = a.status, is_final = a.is_final, fulfilled_quant
     refunded_amount = a.refunded_amount, problems = a.problems
 FROM there.orders AS a JOIN number_of ON there = a.number
 WHERE orders.number = here AND NOT orders.is_final AND a.status IS NOT NULL;
-UPDATE OR IGNORE main.intents SET state = a.state, placed = here, received_us = a.received_us, received_s = a.received_s
+UPDATE OR IGNORE main.intents SET state = a.state, placed = here, received_us = a.received_us,
+    received_s = a.received_s, latest_us = a.latest_us
 FROM there.intents AS a LEFT JOIN number_of ON there = a.placed
 WHERE (a.run, a.sent_s, a.sent_us) = (intents.run, intents.sent_s, intents.sent_us)
 AND intents.state IN ('intended', 'unknown') AND a.state IN ('placed', 'not placed');
@@ -49,12 +53,16 @@ FROM there.intents AS a JOIN source_of ON source_of.there = a.source
 LEFT JOIN number_of ON number_of.there = a.placed LEFT JOIN main.intents AS taken ON taken.placed = number_of.here
 WHERE NOT EXISTS (SELECT 1 FROM main.intents AS b WHERE (a.run, a.sent_s, a.sent_us) = (b.run, b.sent_s, b.sent_us))
 ORDER BY a.intent;
-INSERT INTO polls (polled, via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status,
-    retry_after_s, request_id)
-SELECT here, via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s, request_id
+INSERT INTO polls SELECT NULL, here, {_REST_OF_POLL}
 FROM there.polls AS a JOIN number_of ON there = polled
 WHERE NOT EXISTS (SELECT 1 FROM main.polls AS b WHERE polled = here AND (a.run, a.sent_s) = (b.run, b.sent_s))
 ORDER BY id;
+CREATE TEMP TABLE sorted AS SELECT *,
+    MAX(COALESCE(earliest_us, sent_us)) OVER (PARTITION BY run ORDER BY sent_s, id) AS at
+FROM main.polls;
+DELETE FROM main.polls;
+INSERT INTO polls SELECT ROW_NUMBER() OVER (ORDER BY at, id), polled, {_REST_OF_POLL} FROM sorted ORDER BY at, id;
+DROP TABLE sorted;
 DROP TABLE source_of;
 DROP TABLE number_of;
 """

@@ -118,9 +118,11 @@ def name_goods(db: sqlite3.Connection, intent: int) -> None:
     )
 
 
-def end_intent(db: sqlite3.Connection, intent: int, state: str, received: Timestamp) -> None:
+def end_intent(
+    db: sqlite3.Connection, intent: int, state: str, received: Timestamp, latest: datetime | None = None
+) -> None:
     db.execute(
-        "UPDATE intents SET state = ?, received_us = ?, received_s = ? WHERE intent = ?"
-        " AND (state != 'placed' OR ? = 'placed')",
-        (state, to_us(received.utc), received.monotonic, intent, state),
+        "UPDATE intents SET state = ?, received_us = ?, received_s = ?, latest_us = COALESCE(?, latest_us)"
+        " WHERE intent = ? AND (state != 'placed' OR ? = 'placed')",
+        (state, to_us(received.utc), received.monotonic, to_us(latest), intent, state),
     )

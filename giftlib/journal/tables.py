@@ -14,7 +14,7 @@ from pathlib import Path
 
 from giftlib.api import JournalError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE sources (
@@ -48,7 +48,7 @@ CREATE TABLE polls (
     sent_us INTEGER NOT NULL, sent_s REAL NOT NULL, received_us INTEGER NOT NULL, received_s REAL NOT NULL,
     outcome TEXT NOT NULL,
     shows TEXT CHECK (shows IN ('open', 'final')),
-    http_status INTEGER, retry_after_s REAL, request_id TEXT
+    http_status INTEGER, retry_after_s REAL, request_id TEXT, earliest_us INTEGER, latest_us INTEGER
 );
 CREATE INDEX polls_by_order ON polls (polled, id);
 """
@@ -67,11 +67,17 @@ INSERT INTO intents SELECT intent, 1, NULL, state, product_id, type_id, quantity
     received_s, NULL, NULL, IIF(order_id IS NULL, NULL, intent)
 FROM orders_1 WHERE state != 'watched';
 INSERT INTO polls SELECT id, intent, via, p.run, p.sent_us, p.sent_s, p.received_us, p.received_s, outcome, shows,
-    http_status, retry_after_s, request_id
+    http_status, retry_after_s, request_id, NULL, NULL
 FROM polls_1 AS p JOIN orders_1 USING (order_id) ORDER BY id;
 DROP TABLE polls_1;
 DROP TABLE orders_1;
 """
+# Version 2 had no API time of a poll.
+_FROM_VERSION_2 = """
+ALTER TABLE polls ADD COLUMN earliest_us INTEGER;
+ALTER TABLE polls ADD COLUMN latest_us INTEGER
+"""
+_UPDATES = {1: _FROM_VERSION_1.format(schema=_SCHEMA), 2: _FROM_VERSION_2}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE = (sqlite3.Error, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
 PATIENCE_S = 30.0
@@ -166,7 +172,7 @@ class Database:
         return found and (found.st_dev, found.st_ino)
 
     def _prepare(self) -> None:
-        """Make the tables where there are none; bring those of version 1 up to date, after a copy of the file."""
+        """Make the tables where there are none; bring older ones up to date, after a copy of the file."""
         deadline = time.monotonic() + PATIENCE_S
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._begin(deadline)  # first: two programs that set the mode of a new file at once would fail
@@ -179,13 +185,13 @@ class Database:
         )}  # fmt: skip
         if version == 0 and not kinds:
             self._run(_SCHEMA)
-        elif version not in (1, SCHEMA_VERSION):
+        elif version not in (*_UPDATES, SCHEMA_VERSION):
             raise JournalError(f"its version is {version}, this giftlib reads up to version {SCHEMA_VERSION}")
         elif strange := kinds - {"table", "index"}:
             raise JournalError(f"it has a {min(strange)}, and no journal has one")
-        elif version == 1:
-            self._keep_copy()
-            self._run(_FROM_VERSION_1.format(schema=_SCHEMA))
+        elif version in _UPDATES:
+            self._keep_copy(version)
+            self._run(_UPDATES[version])
         self._db.execute("COMMIT")
 
     def _run(self, script: str) -> None:
@@ -193,9 +199,9 @@ class Database:
             self._db.execute(statement)
         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
-    def _keep_copy(self) -> None:
+    def _keep_copy(self, version: int) -> None:
         if self._path is not None:
-            names = (self._path.with_name(f"{self._path.name}.version-1.{number}") for number in count(1))
+            names = (self._path.with_name(f"{self._path.name}.version-{version}.{number}") for number in count(1))
             copy = next(name for name in names if not name.exists())
             with closing(sqlite3.connect(self._path)) as other:
                 other.execute("VACUUM INTO ?", (str(copy),))

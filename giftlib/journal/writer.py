@@ -31,8 +31,8 @@ WHERE source = ? AND order_id = ? AND NOT is_final
 """
 _ADD_POLL = """
 INSERT INTO polls (polled, via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status,
-    retry_after_s, request_id)
-SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM orders WHERE source = ? AND order_id = ?
+    retry_after_s, request_id, earliest_us, latest_us)
+SELECT number, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM orders WHERE source = ? AND order_id = ?
 """
 
 
@@ -76,8 +76,13 @@ class JournalWriter:
             row = row_of_ref(db, request)
         held(row, request, source)
 
-    def placed(self, intent: int, order_id: str, received: Timestamp, source: Source) -> None:
-        """Record that the intent became this order; an order claimed for another intent by mistake is taken back."""
+    def placed(
+        self, intent: int, order_id: str, received: Timestamp, source: Source, latest: datetime | None = None
+    ) -> None:
+        """Record that the intent became this order, by `latest` of the API's clock.
+
+        An order claimed for another intent by mistake is taken back.
+        """
         with self._database.writing() as db:
             number = number_of(db, source)
             add_orders(db, number, [order_id])
@@ -85,7 +90,7 @@ class JournalWriter:
             db.execute("UPDATE intents SET state = 'unknown', placed = NULL WHERE placed = ? AND intent != ?",
                        (*placed, intent))  # fmt: skip
             db.execute("UPDATE intents SET source = ?, placed = ? WHERE intent = ?", (number, *placed, intent))
-            end_intent(db, intent, "placed", received)
+            end_intent(db, intent, "placed", received, latest)
             name_goods(db, intent)
 
     def not_placed(self, intent: int, received: Timestamp) -> None:
@@ -96,10 +101,7 @@ class JournalWriter:
     def outcome_unknown(self, intent: int, received: Timestamp, latest: datetime | None = None) -> None:
         """Record that the response was lost; the order may have been placed, until `latest` by the API's clock."""
         with self._database.writing() as db:
-            end_intent(db, intent, "unknown", received)
-            db.execute(
-                "UPDATE intents SET latest_us = COALESCE(?, latest_us) WHERE intent = ?", (to_us(latest), intent)
-            )
+            end_intent(db, intent, "unknown", received, latest)
 
     def lost_orders(self, source: Source) -> list[LostOrder]:
         """Return the source's requests of unknown outcome, also those of killed processes, in the order of sending.
@@ -178,7 +180,7 @@ class JournalWriter:
             db.executemany(_ADD_POLL, [
                 (poll.via, self._run, to_us(poll.sent.utc), poll.sent.monotonic, to_us(poll.received.utc),
                  poll.received.monotonic, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s,
-                 poll.request_id, number, poll.order_id) for poll in polls
+                 poll.request_id, to_us(poll.earliest), to_us(poll.latest), number, poll.order_id) for poll in polls
             ])  # fmt: skip
             db.executemany(_SEE, [
                 (str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,

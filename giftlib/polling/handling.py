@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 
 from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_type
 from giftlib.journal import Journal
@@ -30,14 +31,14 @@ def handle_order_result(order: Order, deliver: Callable[[Card], object] | None =
     check_callable("deliver", deliver)
     match check_type("order", order, Order).status:
         case OrderStatus.FULFILLED:
-            _print(f"✅ Success: {order.fulfilled_quantity} cards delivered")
-            _print(f"Cost: {order.fulfilled_amount} DA")
+            _print(f"✅ Success: {order.delivered_quantity} cards delivered")
+            _print(f"Cost: {_dinars(order.fulfilled_amount)}")
             for number, card in enumerate(order.cards, start=1):
                 _print(f"Card {number}: {card}")
         case OrderStatus.PARTIALLY_FILLED:
-            _print(f"⚠️ Partial: {order.fulfilled_quantity}/{order.quantity} cards")
-            _print(f"Charged: {order.fulfilled_amount} DA")
-            _print(f"Refunded: {order.refunded_amount} DA")
+            _print(f"⚠️ Partial: {order.delivered_quantity}/{order.quantity or '?'} cards")
+            _print(f"Charged: {_dinars(order.fulfilled_amount)}")
+            _print(f"Refunded: {_dinars(order.refunded_amount)}")
             for card in order.cards:
                 _print(f"Delivered: {card}")
         case OrderStatus.REFUNDED:
@@ -49,9 +50,13 @@ def handle_order_result(order: Order, deliver: Callable[[Card], object] | None =
             deliver(card)
 
 
+def _dinars(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"{amount} DA"
+
+
 def _print(text: str) -> None:
     """Print, if that can be done: an order that was placed must not be lost to an output that is gone."""
-    with suppress(OSError, ValueError):
+    with suppress(Exception):
         try:
             print(text)
         except UnicodeEncodeError:

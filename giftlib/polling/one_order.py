@@ -5,7 +5,7 @@ from giftlib.connection import current_client
 from giftlib.journal import Journal
 
 from .poller import OnPoll, Poller, identified
-from .progress import progress_bar
+from .progress import Progress
 from .schedules import PollTime, Schedule, every, latest_pause, next_pause
 
 _SHORTEST_PAUSE_S = 1.0
@@ -40,9 +40,9 @@ def poll_order_until_complete(
     or as `schedule` says, and the last one early enough for its response to come within `timeout` seconds. Neither a
     pause nor a request lasts longer than that.
 
-    A poll that fails (no response, 429, 5xx) does not end the wait; the wait that `Retry-After` asks for is kept, up to
-    60 s. 400, 401, 403 and 404 end it at once with their ApiError. PollTimeoutError when attempts or time run out: the
-    order is still being processed.
+    A poll that fails (no response, 429, 5xx) does not end the wait; the wait that `Retry-After` asks for, in whatever
+    response, is kept, up to 60 s. 400, 401, 403 and 404 end it at once with their ApiError. PollTimeoutError when
+    attempts or time run out: the order is still being processed.
 
     Every poll goes to the `journal` and then to `on_poll` as a `Poll`; an exception of `on_poll` is warned of once and
     does not end the wait. `progress` shows a bar: True, False, or None for "if a person waits in real time".
@@ -69,9 +69,10 @@ def poll_order_until_complete(
 
     polls: list[PollTime] = []
     last_status, last_error = None, None
-    with progress_bar(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:
+    with Progress(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:
         for _ in range(max_attempts):
-            pause = max(next_pause(schedule, now() - started if polls else 0.0, polls), poller.retry_delay_s)
+            planned = next_pause(schedule, now() - started if polls else 0.0, polls)
+            pause = max(planned, poller.retry_delay_s, poller.next_delay_s)
             left = started + timeout - now()
             last_pause = latest_pause(left, poller.response_s) if polls else max(left - poller.response_s, 0.0)
             # Before it is known how long a response takes, a poll that leaves time for it need not be the last one.
@@ -81,9 +82,9 @@ def poll_order_until_complete(
             client.clock.sleep(min(pause, last_pause))
             client.clock.sleep(min(client.rate_limit.delay_s(), max(started + timeout - now(), 0.0)))
 
-            poller.retry_delay_s = 0.0
+            poller.retry_delay_s = poller.next_delay_s = 0.0
             poll = poller.check(order_id, timeout=max(started + timeout - now(), 0.0))
-            bar.update(min(now() - started, timeout) - bar.n)
+            bar.show(min(now() - started, timeout), timeout)
             if poll.order is not None:
                 last_status = poll.order.status
                 if poll.order.is_final:

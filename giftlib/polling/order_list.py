@@ -65,6 +65,7 @@ class OrderList:
                 self._turns.failed(key)
                 return set()
             page = Page((), number, LARGEST_PAGE, 0, 0)
+        self._poller.delay_for(page)
         shown = self._shown(page, set(wanted), sent, Timestamp.now(client.clock))
         self._turns.served(key)
         self._search.has_read(key, page)

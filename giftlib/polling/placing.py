@@ -85,7 +85,7 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> P
     order_id = None
     try:
         order_id = client.place(request)
-        journal.placed(begun.intent, order_id, Timestamp.now(client.clock), client.source)
+        journal.placed(begun.intent, order_id, Timestamp.now(client.clock), client.source, client.api_time()[1])
     except BaseException as error:
         if order_id is not None and isinstance(error, errors.JournalError):
             reason = f"the order {order_id} was placed, do not place it again; but {error}"
@@ -103,7 +103,7 @@ def _record_failure(error: BaseException, intent: int, order_id: str | None, cli
     try:
         if order_id is not None:
             error.add_note(f"the order {order_id} was placed, do not place it again")
-            journal.placed(intent, order_id, received, client.source)
+            journal.placed(intent, order_id, received, client.source, client.api_time()[1])
         elif isinstance(error, errors.ApiError | errors.NoAnswerError):
             journal.not_placed(intent, received)
         else:

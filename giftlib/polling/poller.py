@@ -1,7 +1,7 @@
 """Poll one order once: send the request, record the poll, report it to `on_poll`."""
 
-import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 
 from giftlib.api import (
@@ -11,12 +11,15 @@ from giftlib.api import (
     NoAnswerError,
     Order,
     OrderStatus,
+    Page,
     Source,
     is_retryable,
     retry_delay,
 )
 from giftlib.clock import Timestamp
 from giftlib.journal import Journal, Poll
+
+from .progress import warn
 
 OnPoll = Callable[[Poll], object]
 
@@ -40,15 +43,15 @@ class Poller:
     """Poll orders for one wait; raise only the errors that must end it.
 
     `requests` counts the requests sent, `slowest_s` is the longest that a response took (-infinity before the first),
-    `retry_delay_s` the longest wait that a failed poll has asked for since it was last set to 0, `deadline` the clock's
-    monotonic time after which nothing waits for the journal.
+    `retry_delay_s` the longest wait that a failed poll has asked for since it was last set to 0, `next_delay_s` that of
+    a successful one, `deadline` the clock's monotonic time after which nothing waits for the journal.
     """
 
     def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
         self.client = client
         self.requests = 0
         self.slowest_s = -inf
-        self.retry_delay_s = 0.0
+        self.retry_delay_s = self.next_delay_s = 0.0
         self.deadline = inf
         self._journal = journal
         self._on_poll = on_poll
@@ -83,18 +86,21 @@ class Poller:
         self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
         return self._attempts[order_id]
 
-    def delay_for(self, error: GiftlibError) -> None:
-        """Keep the wait that a failed poll asks for, if it is the longest."""
-        self.retry_delay_s = max(self.retry_delay_s, retry_delay(error))
+    def delay_for(self, shown: Order | Page[Order]) -> None:
+        """Keep the wait that a successful poll asks for, if it is the longest."""
+        self.next_delay_s = max(self.next_delay_s, retry_delay(shown))
 
     def record(self, *polls: Poll) -> None:
-        """Record polls and report them to `on_poll`."""
+        """Record polls, with the API's time of each, and report them to `on_poll`."""
+        times = [self.client.api_time_during(poll.sent.monotonic, poll.received.monotonic) for poll in polls]
+        polls = tuple(replace(poll, earliest=since, latest=by) for poll, (since, by) in zip(polls, times, strict=True))
         if self._journal is not None:
             left = max(self.deadline - self.client.clock.monotonic(), _LEAST_FOR_JOURNAL_S)
             self._journal.record(*polls, source=self.client.source, timeout=left)
         for poll in polls:
             if poll.order is not None:
                 self.slowest_s = max(self.slowest_s, poll.latency_s)
+                self.delay_for(poll.order)
                 if not isinstance(poll.order.status, OrderStatus):
                     self._warn_once(
                         poll.outcome,
@@ -102,7 +108,7 @@ class Poller:
                         f"{poll.outcome}",
                     )
             if poll.error is not None and is_retryable(poll.error):
-                self.delay_for(poll.error)
+                self.retry_delay_s = max(self.retry_delay_s, retry_delay(poll.error))
             if self._on_poll is not None:
                 try:
                     self._on_poll(poll)
@@ -112,4 +118,4 @@ class Poller:
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
             self._warned.add(about)
-            warnings.warn(message, stacklevel=4)
+            warn(message, stacklevel=4)

@@ -1,7 +1,9 @@
-"""Show progress to a person: on a terminal or in a live notebook, never where time is simulated."""
+"""Tell a person how a wait goes: a bar and warnings, neither of which may stand between an order and its handling."""
 
 import os
 import sys
+import warnings
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -9,16 +11,44 @@ from tqdm import tqdm
 from giftlib.clock import Clock, SystemClock
 
 
-def progress_bar(progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> "tqdm[Any]":
-    """Return a bar that shows itself if `progress` is True, or None and a person waits in real time.
+class Progress:
+    """Show a bar if `progress` is True, or None and a person waits in real time; never where time is simulated.
 
-    In a notebook that is run for a report `TQDM_DISABLE` is set, and no bar is shown.
+    In a notebook that is run for a report `TQDM_DISABLE` is set, and no bar is shown. A standard error that is missing,
+    closed or broken ends the bar, and nothing else.
     """
-    if progress is None:
-        person = sys.stderr.isatty() or "ipykernel" in sys.modules
-        progress = person and isinstance(clock, SystemClock) and "TQDM_DISABLE" not in os.environ
-    if not progress:
-        return tqdm(total=total, disable=True)
-    from tqdm.auto import tqdm as bar  # loads the widgets of notebooks, if this is one
 
-    return bar(total=total, unit=unit, desc=description, disable=False)
+    def __init__(self, progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> None:
+        self._bar: tqdm[Any] | None = None
+        with suppress(Exception):
+            if progress is None:
+                person = "ipykernel" in sys.modules or sys.stderr.isatty()
+                progress = person and isinstance(clock, SystemClock) and "TQDM_DISABLE" not in os.environ
+            if progress:
+                from tqdm.auto import tqdm as bar  # loads the widgets of notebooks, if this is one
+
+                self._bar = bar(total=total, unit=unit, desc=description, disable=False)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with suppress(Exception):
+            if self._bar is not None:
+                self._bar.close()
+
+    def show(self, done: float, total: float, **counts: int) -> None:
+        """Show how much is done, of how much."""
+        try:
+            if self._bar is not None:
+                self._bar.total = total
+                self._bar.set_postfix(counts, refresh=False)
+                self._bar.update(done - self._bar.n)
+        except Exception:
+            self._bar = None
+
+
+def warn(message: str, stacklevel: int) -> None:
+    """Warn, if that can be done; raise what a filter makes of the warning."""
+    with suppress(OSError, ValueError):
+        warnings.warn(message, stacklevel=stacklevel + 1)

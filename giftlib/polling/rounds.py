@@ -50,7 +50,7 @@ class Rounds:
 
         A page that fails keeps its turn, in this round and the next, until it has failed five times in a row.
         """
-        first, self._poller.retry_delay_s = self._poller.requests, 0.0
+        first, self._poller.retry_delay_s, self._poller.next_delay_s = self._poller.requests, 0.0, 0.0
         last = first + max(most + self._saved, 1)
         self._list.shown_open.clear()
         listed = self._orders.placed.keys() if len(self._orders.deadlines) > 1 else set[str]()
@@ -75,6 +75,7 @@ class Rounds:
         self.unfinished = last > 0
         self._saved = min(max(last - self._poller.requests, 0.0), _MOST_SAVED)
         self._probe_list()
+        self._poller.retry_delay_s = max(self._poller.retry_delay_s, self._poller.next_delay_s)
         self.requests = self._poller.requests - first
 
     def compare(self) -> None:

@@ -1,6 +1,5 @@
 """Place, poll and wait, in turn, in one thread."""
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +16,7 @@ from .one_order import check_waiting
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
 from .poller import OnPoll, Poller, identified
-from .progress import progress_bar
+from .progress import Progress, warn
 from .rounds import Rounds, RoundTimes
 from .schedules import Schedule
 
@@ -97,14 +96,12 @@ class Run:
         return 0.0
 
     def to_the_end(self, source: NextOrder, expected: int, progress: bool | None) -> Journal:
-        with progress_bar(progress, self._client.clock, total=expected, unit="order", description="orders") as bar:
+        with Progress(progress, self._client.clock, total=expected, unit="order", description="orders") as bar:
 
             def show() -> None:
                 failed = len(self._placer.rejected) + len(self._orders.unavailable) + len(self._expired)
                 counts = {"final": len(self._orders.final), "open": len(self._orders.deadlines), "failed": failed}
-                bar.total = max(expected, sum(counts.values()))
-                bar.set_postfix(counts, refresh=False)
-                bar.update(counts["final"] + failed - bar.n)
+                bar.show(counts["final"] + failed, max(expected, sum(counts.values())), **counts)
 
             try:
                 try:
@@ -114,7 +111,7 @@ class Run:
                         self._rounds.compare()
                 finally:
                     for message in self._warnings():
-                        warnings.warn(message, stacklevel=3)
+                        warn(message, stacklevel=3)
                 if self._placer.failure is not None:
                     raise self._placer.failure
             except BaseException as error:

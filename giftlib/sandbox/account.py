@@ -11,6 +11,7 @@ from giftlib.clock import Timestamp
 from .catalog import SAMPLE_PRODUCT, Catalog
 from .orders import Order, Page, Timeline, draw_seconds, iso, unix_ms
 from .settings import Settings
+from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 _SAMPLE = Order(SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, Decimal(490), 1761699600000, -inf, 0.0, 2, "FULFILLED")
@@ -83,7 +84,7 @@ class Account:
         known = self.catalog.types.get(type_id)
         if self._settings.check_stock and known and known.stock < quantity:
             raise OutOfStock(f"{type_id} has {known.stock} cards, the order wants {quantity}")
-        cost, funds = times * quantity * self._price(type_id), self.ledger.funds(now)
+        cost, funds = EXACT.multiply(times * quantity, self._price(type_id)), self.ledger.funds(now)
         if self._settings.check_balance and cost > funds:
             raise BalanceTooLow(cost, funds)
 
@@ -156,7 +157,7 @@ class Ledger:
         """Give the dinars that orders can be paid from at monotonic second `now`."""
         while self._refunds and self._refunds[0][0] <= now:
             *_, ms, order = heappop(self._refunds)
-            self._add("REFUND-ORDER", (order.quantity - order.delivers) * order.price, order.id, ms)
+            self._add("REFUND-ORDER", order.paid_for(order.quantity - order.delivers), order.id, ms)
         return _to_dinars(self._centimes)
 
     def balance(self, now: float) -> Decimal:
@@ -170,7 +171,7 @@ class Ledger:
 
     def charge(self, order: Order, number: int) -> None:
         """Charge for the account's `number`-th order, and plan its refund: of two due together the older is first."""
-        self._add("ORDER", -order.quantity * order.price, order.id, order.ms)
+        self._add("ORDER", order.paid_for(-order.quantity), order.id, order.ms)
         if order.delivers < order.quantity and isfinite(order.duration):
             delay = order.duration + (_LATE_REFUND_S if self._settings.refunds == "late" else 0.0)
             for part in range(_REFUND_COUNT.get(self._settings.refunds, 1)):
@@ -205,8 +206,8 @@ class Ledger:
 
 
 def _to_centimes(dinars: Decimal) -> int:
-    return int(Decimal(dinars).scaleb(2))
+    return int(EXACT.scaleb(dinars, 2))
 
 
 def _to_dinars(centimes: int) -> Decimal:
-    return Decimal(centimes) / 100
+    return EXACT.scaleb(centimes, -2)

@@ -10,6 +10,7 @@ from math import log
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from .settings import Settings
+from .validators import EXACT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _P95 = 1.6448536  # 95 % quantile of the standard normal distribution
@@ -63,13 +64,17 @@ class Order:
         """Give its status at monotonic second `now`."""
         return self.outcome if now >= self.due else "HANDLING"
 
+    def paid_for(self, cards: int) -> Decimal:
+        """Give the dinars that so many of its cards cost."""
+        return EXACT.multiply(cards, self.price)
+
     def to_json(self, now: float, settings: Settings, *, in_list: bool) -> dict[str, Any]:
         """Give the object that the API shows at monotonic second `now`; its fields depend on the status."""
         final = now >= self.due
         content: dict[str, Any] = {"_id": self.id, "status": self.status(now), "quantity": self.quantity}
         if final:
             content["fulfilled_quantity"] = self.delivers
-            content["fulfilled_amount"] = self.delivers * self.price
+            content["fulfilled_amount"] = self.paid_for(self.delivers)
             content["price_per_card"] = self.price
             content["cards"] = [_card(n, settings.card_serials) for n in range(1, self.delivers + 1)]
         if in_list or not final or settings.final_order_has_type:

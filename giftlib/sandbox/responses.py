@@ -12,6 +12,7 @@ from typing import Any
 from .faults import Fault
 from .orders import iso
 from .settings import Settings
+from .validators import EXACT
 
 _CODES = {
     400: "ERR_VALIDATION",
@@ -84,7 +85,7 @@ def write_json(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join([write_json(item) for item in value]) + "]"
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
+        return format(EXACT.normalize(value), "f")
     return _write_plain(value)
 
 

@@ -5,13 +5,16 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import inf, isfinite
 from numbers import Real
 from os import PathLike
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
+
+EXACT = Context(prec=100)
+"""Money is computed in this context, whatever precision a program has set for its own numbers."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,12 @@ def _is_money(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return False
     value = Decimal(value)
-    return value.is_finite() and 0 <= value < 10**24 and not value.is_signed() and value == round(value, 2)
+    return (
+        value.is_finite()
+        and 0 <= value < 10**24
+        and not value.is_signed()
+        and value == EXACT.quantize(value, Decimal("0.01"))
+    )
 
 
 def _is_seed(value: Any) -> bool:

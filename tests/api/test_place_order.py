@@ -71,9 +71,24 @@ def test_stale_connection(server, client):
     assert [request.method for request in server.requests] == ["GET", "POST"]
 
 
-@pytest.mark.parametrize("interim", [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n"])
-def test_interim_response(server, client, interim):
-    """What follows an interim response is not taken for the response to the next order."""
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Processing\r\nX: 1\r\n\r\n", b"HTTP/1.1 199 \r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nContent-Length: 5\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_interim_response(server, client, interim, times):
+    """The response to an order is read after all interim ones (RFC 9110, 15.2)."""
+    server.replies = [[interim] * times + [Do.PAUSE, success({"orderId": "first"})], success({"balance": 7})]
+    assert client.place_order(PRODUCT, "type_001", 1) == "first"
+    assert client.balance() == 7
+
+
+def test_other_protocol(server, client):
+    """What follows 101, for which nobody asked, is not taken for the response to the next order."""
+    interim = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
     server.replies = [[interim, Do.PAUSE, success({"orderId": "first"})], success({"orderId": "second"})]
     with pytest.raises(OrderOutcomeUnknownError):
         client.place_order(PRODUCT, "type_001", 1)

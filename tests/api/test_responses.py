@@ -44,8 +44,11 @@ NOW = "Wed, 29 Oct 2025 01:00:00 GMT"
         ("Wed, 29 Oct 2025 01:01:30 GMT", 90), ("Wed, 29 Oct 2025 02:01:30 +0100", 90),
         ("Wednesday, 29-Oct-25 01:01:30 GMT", 90), ("Wed Oct 29 01:01:30 2025", 90),
         ("Wed, 29 Oct 2025 00:00:00 GMT", 0),
-        ("-1", None), ("soon", None), ("NaN", None), ("inf", None), ("1e9", None), ("", None), ("9" * 400, None),
-        ("Wed, 99 Oct 2025 01:01:30 GMT", None), ("Wed, 29 Oct 99999 01:01:30 GMT", None), ("5, 7", None),
+        ("-1", None), ("soon", None), ("NaN", None), ("inf", None), ("1e9", None), ("", None), ("²", None),
+        ("99999999999", 99999999999), ("9" * 400, float("9" * 200)), ("5;q=1", None),
+        ("Wed, 99 Oct 2025 01:01:30 GMT", None), ("Wed, 29 Oct 99999 01:01:30 GMT", None),
+        ("30, 30", 30), ("5,7", 7), ("7, soon", 7), ("5, Wed, 29 Oct 2025 01:01:30 GMT", 90),
+        ("Wed, 29 Oct 2025 01:01:30 GMT, Wed, 29 Oct 2025 01:00:05 GMT", 90),
     ],
 )  # fmt: skip
 def test_retry_after(server, client, monkeypatch, header, seconds):

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import tracemalloc
+import zlib
 from contextlib import suppress
 from itertools import chain, repeat
 
@@ -12,7 +13,7 @@ import pytest
 from samples import BALANCE, KEY
 from scripted_server import CERTIFICATE, Do, ScriptedServer, outcome_of, reply, success
 
-from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError, ServerError
+from giftlib.api import Client, NoAnswerError, OrderOutcomeUnknownError
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 TIMEOUT_S = 0.1
@@ -133,13 +134,32 @@ def test_large_response(status):
         assert error.status == status and peak < 45
 
 
-@pytest.mark.parametrize(("status", "expected"), [(200, NoAnswerError), (302, NoAnswerError), (500, ServerError)])
-def test_compressed_response(status, expected):
-    """A compressed response was not asked for: nothing of it is read but its status."""
-    content = gzip.compress(b'{"data": {"balance": 1, "x": [' + b"{}," * 3 * 2**20 + b"{}]}}", 1)
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_large_compressed_response(status):
+    """A response that is more than 10 MiB once decompressed is a NoAnswerError and does not fill the memory."""
+    content = gzip.compress(b" " * 600 * 2**20, 1)
     with ScriptedServer(reply(content, status=status, Content_Encoding="gzip")) as server:
         error, peak = peak_of(Client(KEY, server.url).balance)
-        assert type(error) is expected and error.status == status and peak < 5
+        assert isinstance(error, NoAnswerError) and "more than 10 MiB" in str(error)
+        assert error.status == status and peak < 45
+
+
+CONTENT = b'{"success": true, "data": {"balance": 1326.13}}'
+ENCODED = {
+    "gzip": gzip.compress(CONTENT), "GZIP": gzip.compress(CONTENT), "x-gzip": gzip.compress(CONTENT),
+    "deflate": zlib.compress(CONTENT), "gzip, deflate": zlib.compress(gzip.compress(CONTENT)),
+    "Deflate ": zlib.compress(CONTENT)[2:-4], "gzip,gzip": gzip.compress(gzip.compress(CONTENT)),
+    "gzip, identity": gzip.compress(CONTENT), "aws-chunked,gzip": gzip.compress(CONTENT),
+    "gzip ": gzip.compress(CONTENT[:9]) + gzip.compress(CONTENT[9:]),
+    "identity": CONTENT, "utf-8": CONTENT, "": CONTENT, "gzip,": CONTENT,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("encoding", "content"), ENCODED.items(), ids=[repr(name) for name in ENCODED])
+def test_compressed_response(encoding, content):
+    """A compressed response is not asked for, and read all the same; what is not compressed is read as it is."""
+    with ScriptedServer(reply(content, Content_Encoding=encoding)) as server:
+        assert str(Client(KEY, server.url).balance()) == "1326.13"
         assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
