@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +17,10 @@ import giftlib
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 if it did its work, 1 if not, 2 (SystemExit) for wrong arguments."""
-    parser = _Parser(prog="giftlib", description=giftlib.__doc__.splitlines()[0])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for what the output's encoding lacks
+    parser = _Parser(prog="giftlib", description=(giftlib.__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

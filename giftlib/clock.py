@@ -61,7 +61,7 @@ class SimulatedClock:
     """Simulate a clock that only `sleep` and an emulator's latency move.
 
     One object serves a client and an emulator in the same process. The client never sleeps during a request, so every
-    run gives the same timeline.
+    run gives the same timeline. Raise ValueError for a start without a time zone.
 
     >>> from giftlib import SimulatedClock
     >>> clock = SimulatedClock()
@@ -71,7 +71,9 @@ class SimulatedClock:
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._start = start
+        if not isinstance(start, datetime) or start.tzinfo is None:
+            raise ValueError(f"start must be a datetime with a time zone, got {start!r}")
+        self._start = start.astimezone(UTC)
         self._elapsed = 0.0
         self._limit = inf
         self._lock = threading.Lock()

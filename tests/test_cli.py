@@ -11,9 +11,9 @@ import pytest
 import requests
 
 import giftlib
-from giftlib import Journal, SystemClock, place_order
+from giftlib import Journal, OrderOutcomeUnknownError, SystemClock, place_order
 from giftlib.cli import main
-from giftlib.sandbox import Sandbox, Settings
+from giftlib.sandbox import Fault, Sandbox, Settings
 
 
 class SlowClock(SystemClock):
@@ -156,3 +156,19 @@ def test_track_without_key(tmp_path, monkeypatch, capsys):
     assert f"set ONECLICKDZ_API_KEY to a SANDBOX key of account {account}" in captured.err
     with Journal(path) as journal:
         assert journal.polls().empty and len(journal.sources()) == 1
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONOPTIMIZE": "2"}, {"PYTHONIOENCODING": "ascii"}])
+def test_unusual_interpreters(tmp_path, environment):
+    """Commands work without docstrings, and print what the output's encoding lacks as escapes."""
+    path = tmp_path / "journal.sqlite"
+    with Sandbox(clock=SlowClock(), latency_s=0, fulfilment_s=0) as sandbox:
+        environment |= {"ONECLICKDZ_API_KEY": sandbox.api_key, "ONECLICKDZ_BASE_URL": sandbox.url}
+        with Journal(path) as journal:
+            sandbox.inject(Fault("placeOrder", cut="before"))
+            with pytest.raises(OrderOutcomeUnknownError):
+                place_order("p", "بطاقة", 1, client=sandbox.client(), journal=journal)
+        command = [sys.executable, "-m", "giftlib", "track", "--journal", str(path)]
+        done = subprocess.run(command, capture_output=True, env={**os.environ, **environment}, check=False)
+    assert not done.stderr
+    assert b"unknown outcome" in done.stdout

@@ -1,6 +1,6 @@
 """The simulated clock moves only by `sleep` and `spend`; the system clock is UTC."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -48,3 +48,16 @@ def test_system_clock():
     clock.sleep(0)
     assert clock.monotonic() >= first
     assert clock.now_utc().utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("start", [datetime(2026, 1, 1), "2026-01-01", None, 5])
+def test_start_without_zone(start):
+    """A clock starts at an aware time."""
+    with pytest.raises(ValueError, match="start must be a datetime with a time zone"):
+        SimulatedClock(start)
+
+
+def test_start_in_another_zone():
+    """A start in another zone is the same time in UTC."""
+    start = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    assert SimulatedClock(start).now_utc() == datetime(2026, 1, 1, tzinfo=UTC)

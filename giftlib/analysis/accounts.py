@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype
+from pandas.api.types import infer_dtype, is_numeric_dtype
 from pandas.util import hash_pandas_object
 
 from giftlib.analysis.columns import each_part, of_parts, require_columns, times_of
@@ -72,6 +72,15 @@ def finals_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
 def ids_of(ids: pd.Series) -> pd.Series:
     """Give ids as texts, None where there is none; a CSV file makes numbers of those that have digits only."""
     return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
+
+
+def require_same_ids(orders: pd.Series, transactions: pd.Series) -> None:
+    """Raise ValueError if one side's ids were read from a file as numbers, which would alter ids of the other side."""
+    for numbers, ids in ((orders, transactions), (transactions, orders)):
+        if is_numeric_dtype(numbers):
+            for order_id in ids.dropna().astype(str):
+                if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
+                    raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
 
 
 def require_once(orders: Any) -> None:

@@ -1,7 +1,9 @@
 """Read columns of DataFrames of orders; a Dask DataFrame has many parts, a pandas one is a single part."""
 
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -32,16 +34,21 @@ def require_columns(name: str, frame: Any, columns: list[str]) -> None:
         raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
 
 
-def group_keys(orders: pd.DataFrame, name: str, time_zone: str = "UTC") -> pd.Series:
+def zone_of(time_zone: Any) -> tzinfo:
+    """Give the time zone; raise ValueError for what is none."""
+    try:
+        return time_zone if isinstance(time_zone, tzinfo) else ZoneInfo(time_zone)
+    except (KeyError, ValueError, IndexError, OSError, TypeError, AttributeError):
+        raise ValueError(f"time_zone must be the name of a time zone, got {time_zone!r}") from None
+
+
+def group_keys(orders: pd.DataFrame, name: str, zone: tzinfo = UTC) -> pd.Series:
     """Give the group of each row: the column's value, or "unknown". "day" and "week" are the day and the ISO week of
     `placed_at`, "charge_day" and "refund_day" the days of `charged_at` and `refunded_at`.
     """
     if name in _PERIODS:
         column, form = _PERIODS[name]
-        try:
-            times = times_of(orders, column).dt.tz_convert(time_zone)
-        except KeyError:
-            raise ValueError(f"time_zone must be the name of a time zone, got {time_zone!r}") from None
+        times = times_of(orders, column).dt.tz_convert(zone)
         periods: pd.Series = times.dt.strftime(form).astype(object).where(times.notna(), "unknown")
         return periods
     return orders[name].astype(object).where(orders[name].notna(), "unknown")

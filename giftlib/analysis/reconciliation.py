@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 from decimal import Decimal, localcontext
 from itertools import accumulate, groupby
 from math import inf
@@ -20,8 +21,9 @@ from giftlib.analysis.accounts import (
     read_transactions,
     require_once,
     require_one_source,
+    require_same_ids,
 )
-from giftlib.analysis.columns import orders_frame, require_columns, times_of
+from giftlib.analysis.columns import orders_frame, require_columns, times_of, zone_of
 from giftlib.api import Transaction
 
 Row = dict[Any, Any]
@@ -74,15 +76,18 @@ def reconcile_refunds(
               problem expected found
     0  refund missing      980  None
     """
-    orders = orders_frame(orders)
+    orders, zone = orders_frame(orders), zone_of(time_zone)
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
     require_one_source(orders)
     require_once(orders)
-    rows = list(_in_order(read_transactions(transactions).to_dict("records")))
+    account = read_transactions(transactions)
+    if isinstance(transactions, pd.DataFrame):
+        require_same_ids(orders["order_id"], transactions["object_id"])
+    rows = list(_in_order(account.to_dict("records")))
     read = _read(orders)
     with localcontext(EXACT):
         mismatches = [
-            *_of_orders(read, rows, late_after_s, time_zone),
+            *_of_orders(read, rows, late_after_s, zone),
             *_without_order({order["order_id"] for order in read}, rows),
             *_of_the_balance(rows),
         ]
@@ -100,7 +105,7 @@ def _read(orders: pd.DataFrame) -> list[Row]:
     return read[read["order_id"].notna()].to_dict("records")
 
 
-def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, zone: tzinfo) -> Iterator[_Mismatch]:
     of_order: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
@@ -117,10 +122,10 @@ def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, time_zon
             yield _Mismatch(order_id, charges[0]["transaction_id"], "charge differs", cost, charges[0]["amount"])
         if refund is not None and refund < 0:
             yield _Mismatch(order_id, None, "delivered too many", cost, None if cost is None else cost - refund)
-        yield from _of_refunds(order, refunds, late_after_s, time_zone)
+        yield from _of_refunds(order, refunds, late_after_s, zone)
 
 
-def _of_refunds(order: Row, refunds: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+def _of_refunds(order: Row, refunds: list[Row], late_after_s: float, zone: tzinfo) -> Iterator[_Mismatch]:
     order_id, due, again = order["order_id"], order["refund"], "refunded twice"
     totals = list(accumulate([_NOTHING, *(row["amount"] for row in refunds)], _plus))
     if not order["is_final"]:
@@ -131,7 +136,7 @@ def _of_refunds(order: Row, refunds: list[Row], late_after_s: float, time_zone: 
         return
     if due in totals:
         parts = totals.index(due)
-        yield from _of_times(order, refunds[:parts], late_after_s, time_zone)
+        yield from _of_times(order, refunds[:parts], late_after_s, zone)
         for refund in refunds[parts:]:
             yield _Mismatch(order_id, refund["transaction_id"], again, None, refund["amount"])
     elif refunds:
@@ -144,14 +149,14 @@ def _plus(total: Decimal | None, amount: Decimal | None) -> Decimal | None:
     return None if total is None or amount is None else total + amount
 
 
-def _of_times(order: Row, refunds: list[Row], late_after_s: float, time_zone: str) -> Iterator[_Mismatch]:
+def _of_times(order: Row, refunds: list[Row], late_after_s: float, zone: tzinfo) -> Iterator[_Mismatch]:
     """Name the parts of a correct refund that came late, or on another day than the order was placed."""
     placed_at = order["placed_at"]
     for row in refunds:
         if pd.isna(placed_at) or pd.isna(row["time"]):
             continue
         late = (row["time"] - placed_at).total_seconds() - order["done_by_s"] > late_after_s
-        other_day = len({time.tz_convert(time_zone).date() for time in (placed_at, row["time"])}) > 1
+        other_day = len({time.tz_convert(zone).date() for time in (placed_at, row["time"])}) > 1
         for problem, holds in (("refund late", late), ("refunded on another day", other_day)):
             if holds:
                 yield _Mismatch(order["order_id"], row["transaction_id"], problem, row["amount"], row["amount"])

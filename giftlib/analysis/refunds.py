@@ -1,6 +1,7 @@
 """Add up what was ordered, delivered, charged and refunded, in exact dinars."""
 
 from collections.abc import Iterable
+from datetime import tzinfo
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -20,7 +21,7 @@ from giftlib.analysis.accounts import (
     require_once,
     require_one_source,
 )
-from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns
+from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns, zone_of
 from giftlib.api import Transaction
 
 _NOTHING = Decimal(0)
@@ -61,7 +62,7 @@ def refund_totals(
     names = [] if by is None else [by] if isinstance(by, str) else list(by)
     if by is not None and (not names or len(set(names)) < len(names)):
         raise ValueError(f"by must name at least one column, each once, got {by!r}")
-    orders = orders_frame(orders)
+    orders, zone = orders_frame(orders), zone_of(time_zone)
     account = None if transactions is None else _of_orders(transactions)
     given = [] if account is None else list(account)
     needed = [*_COLUMNS, *map(column_of, names), *(["order_id"] if given else [])]
@@ -72,7 +73,7 @@ def refund_totals(
         require_one_source(orders)
     if "price_per_card" in orders.columns:
         columns = list(dict.fromkeys([*columns, "price_per_card"]))
-    sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, time_zone))
+    sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, zone))
     totals = _sums(sums, sums[[f"by {name}" for name in names]])
     totals.index.names = names or ["group"]
     ordered, refunded = (totals.pop(name) for name in _OF_RATE)
@@ -90,7 +91,7 @@ def _of_orders(transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataF
     return pd.concat([*times, paid.astype(object)], axis=1, keys=["charged_at", "refunded_at", "in_flight"])
 
 
-def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame | None, time_zone: str) -> pd.DataFrame:
+def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame | None, zone: tzinfo) -> pd.DataFrame:
     if account is not None:
         orders = orders.assign(**account.reindex(ids_of(orders["order_id"])).set_index(orders.index))
     final = finals_of(orders)
@@ -115,7 +116,7 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame 
         amounts[missing] = _NOTHING
         known[where], unknown[where] = amounts, missing
         rows[name], rows["unknown_amounts"] = known, rows["unknown_amounts"] + unknown
-    keys = pd.DataFrame({f"by {name}": group_keys(orders, name, time_zone).to_numpy() for name in names})
+    keys = pd.DataFrame({f"by {name}": group_keys(orders, name, zone).to_numpy() for name in names})
     return _sums(rows, keys).reset_index(drop=not names)
 
 
@@ -148,4 +149,4 @@ def dinars(amount: Decimal) -> str:
     >>> dinars(Decimal("1470")), dinars(Decimal("980.5"))
     ('1,470', '980.50')
     """
-    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+    return f"{amount:z,.0f}" if amount == amount.to_integral_value() else f"{amount:z,.2f}"

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import NoReturn
 
-from giftlib.clock import Clock, SystemClock
+from giftlib.clock import Clock, SystemClock, Timestamp
 
 from .errors import NotFoundError, ProductionKeyError
 from .key import Key
@@ -87,6 +87,10 @@ class Access:
     def api_time(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
         return self._session.api_clock.now() or (None, None)
+
+    def api_now(self) -> Timestamp:
+        """Return the present time by the API's clock, as far as it is known; else by the one here."""
+        return Timestamp(self.api_time()[0] or self.clock.now_utc(), self.clock.monotonic())
 
     def api_time_during(self, sent: float, received: float) -> tuple[datetime | None, datetime | None]:
         """Return the same for a request that has just been made, from and to its monotonic seconds here."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -68,8 +69,10 @@ class Client(Access):
         """Place an order of `quantity` cards and return its id; see `place`."""
         return self.place(OrderRequest(product_id, type_id, quantity))
 
-    def place(self, request: OrderRequest) -> str:
+    def place(self, request: OrderRequest, *, not_after: float = inf) -> str:
         """Place an order and return its id. The request is sent once, whatever happens.
+
+        It is not sent if it could last longer than until the clock's monotonic second `not_after`.
 
         Raise ProductionKeyError, before anything is sent, if the key is not a sandbox key and the client was not
         made with `allow_production=True`. An ApiError (400, 401, 403, 429, too little stock or balance) or a
@@ -80,7 +83,7 @@ class Client(Access):
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
-            return read(self._session.send("POST", "gift-cards/placeOrder", body=body), _order_id)
+            return read(self._session.send("POST", "gift-cards/placeOrder", body=body, not_after=not_after), _order_id)
         except (ApiError, NoAnswerError) as error:
             if _nothing_was_placed(error):
                 raise

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from unicodedata import normalize
 
 from .cards import Card, as_cards
 from .parsing import WIDE, as_amount, as_count, as_id, as_name, as_text, as_time
@@ -60,9 +61,14 @@ class OrderRequest:
         check_id("product_id", self.product_id)
         check_id("type_id", self.type_id)
         object.__setattr__(self, "quantity", check_count("quantity", self.quantity))
-        ref = self.ref
-        if ref is not None and not (isinstance(ref, str) and 0 < len(ref) <= 200 and ref.isprintable()):
-            raise ValueError(f"ref must be a printable text of 1 to 200 characters, or None, got {ref!r}")
+        ref = normalize("NFC", self.ref) if isinstance(self.ref, str) else self.ref  # as a keyboard writes accents
+        if ref is not None and not (
+            isinstance(ref, str) and 0 < len(ref) <= 200 and ref.isprintable() and ref == ref.strip()
+        ):
+            raise ValueError(
+                f"ref must be a printable text of 1 to 200 characters without blanks at its ends, or None, got {ref!r}"
+            )
+        object.__setattr__(self, "ref", ref)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -4,6 +4,7 @@ The time-out is a deadline for everything: waiting for the rate limit, connectin
 """
 
 import http.client
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -50,24 +51,38 @@ class ApiSession:
         self.instance: str | None = None
         self._http = new_session(base_url)
         self._http.auth = key
+        self._process = os.getpid()
 
     def send(
-        self, method: str, path: str, *, params: Fields = None, body: Fields = None, timeout: Seconds = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Fields = None,
+        body: Fields = None,
+        timeout: Seconds = None,
+        not_after: float = inf,
     ) -> Response:
         """Return the response, success or error; raise NoAnswerError if none comes whole within the time-out.
 
         `timeout` bounds the wait for the rate limit and the request together, in seconds of the clock; the client's
-        time-out bounds the request alone, in seconds of the clock and in real ones.
+        time-out bounds the request alone, in seconds of the clock and in real ones. After the clock's monotonic second
+        `not_after` nothing leaves, even if the process was suspended.
         """
         if timeout is not None:
             check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
         request = f"{method} /v3/{path}"
         left = inf if timeout is None else timeout
         allowed = min(left - self._wait_for_rate_limit(request, left), self._request_timeout)
+        if self._clock.monotonic() > not_after - allowed:
+            raise NoAnswerError(f"{request}: not sent, its time has run out", sent=False)
         attempt = Attempt(self._clock, allowed, self._request_timeout)
         interrupted: BaseException | None = None
-        if method == "POST":
-            self._http.close()  # a connection of its own: nothing left on another can be taken for the response
+        if method == "POST" or self._process != os.getpid():
+            # A connection of its own: nothing left on another, or meant for the process that was forked, is taken for
+            # the response.
+            self._http.close()
+            self._process = os.getpid()
         try:
             with getattr(self._clock, "time_limit", nullcontext)(allowed):
                 return self._exchange(attempt, request, params, body)
@@ -109,6 +124,7 @@ class ApiSession:
             pagination = as_dict(response.data.get("pagination"))
             pages, results = (as_count(pagination.get(name)) or 0 for name in ("totalPages", "totalResults"))
             items = tuple(map(read_item, response.items("items")))
+            results = max(results, len(response.data["items"]))  # some that are no objects, or more than it says
             return Page(items, page, page_size, pages, results, response.retry_after)
 
         return read(self.send("GET", path, params=which | when, timeout=timeout), parse)

@@ -45,9 +45,11 @@ def _greatest_age(poll: str) -> str:
 _ELAPSED = _age(
     "p",
     "p.sent_s - i.received_s",
-    """(p.earliest_us + p.latest_us) / 2
-    - (p.received_s - p.sent_s) * 5e5 - COALESCE(o.told_us, (i.earliest_us + i.latest_us) / 2)""",
+    """IIF(p.sent_us BETWEEN p.earliest_us AND p.latest_us,
+        p.sent_us, (p.earliest_us + p.latest_us) / 2 - (p.received_s - p.sent_s) * 5e5)
+    - COALESCE(o.told_us, (i.earliest_us + i.latest_us) / 2)""",
 )
+"""Where the wall clock here agrees with the API's, it is the finer one."""
 
 ORDERS = f"""
 WITH done AS (SELECT polled, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY polled),

@@ -71,8 +71,8 @@ class Journal(JournalWriter):
     def merge(self, *paths: str | PathLike[str]) -> None:
         """Add what the journals in these files hold; what both hold stays once, and an order seen final stays final.
 
-        The files stay as they are. Raise JournalError, and add nothing, for a file that is no journal, or if a `ref`
-        stands for one order here and for another there.
+        The files stay as they are. Raise JournalError for a file that is no journal, or if a `ref` stands for one order
+        here and for another there; nothing of that file is added, and those before it stay.
         """
         merge_journals(self._database, paths)
 

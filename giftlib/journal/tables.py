@@ -91,7 +91,7 @@ class Database:
         self._lock = threading.RLock()
         self._path: Path | None = None
         try:
-            self._path = None if str(path) == ":memory:" else Path(path)
+            self._path = None if str(path) == ":memory:" else Path(path).absolute()
             if self._path is not None:
                 check_regular(self._path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -101,6 +101,8 @@ class Database:
             self._prepare()
         except BaseException as error:
             self._db.close()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                raise JournalError(f"{path} cannot be written: Journal().merge(...) reads it") from None
             if isinstance(error, sqlite3.Error | JournalError | OSError):
                 raise JournalError(f"{path} is not a journal that can be opened: {error}") from None
             raise

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TypeVar
 
-from giftlib.api import GiftlibError
+from giftlib.api import Client, GiftlibError
 from giftlib.clock import Clock, Timestamp
 
 Name = TypeVar("Name", bound=Hashable)
@@ -19,18 +19,19 @@ class OpenOrders:
     """Keep the orders that are waited for.
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
-    cannot be polled, with the reason; `placed` the times of placement that are known, the latest of them is `newest`.
-    `patience_s` is how long one request may take.
+    cannot be polled, with the reason; `placed` the times of placement that are known, by the API's clock, the latest of
+    which is `newest`. `patience_s` is how long one request may take.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, client: Client) -> None:
         self.deadlines: dict[str, float] = {}
         self.final: set[str] = set()
         self.unavailable: dict[str, GiftlibError] = {}
         self.placed: dict[str, Timestamp] = {}
         self.newest = datetime.min.replace(tzinfo=UTC)
         self.patience_s = 1e9  # the client's own time-out is shorter
-        self._clock = clock
+        self._client = client
+        self._clock = client.clock
 
     def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
         """Wait for an order too; its time of placement is read from its id if it is not given."""
@@ -44,9 +45,9 @@ class OpenOrders:
             self.newest = max(self.newest, placed.utc)
 
     def set_placed(self, order_id: str, utc: datetime | None) -> None:
-        """Keep a time of placement that the API reports; it lies in the past, whatever the API's clock says."""
+        """Keep a time of placement that the API reports; it lies in the past, whatever the clocks say."""
         if utc is not None and order_id not in self.placed:
-            now = Timestamp.now(self._clock)
+            now = self._client.api_now()
             age = max((now.utc - utc) / timedelta(seconds=1), 0.0)
             self.placed[order_id] = Timestamp(utc, now.monotonic - age)
             self.newest = max(self.newest, utc)

@@ -61,7 +61,7 @@ def place_order(
 
 
 class Placed(NamedTuple):
-    """Hold an order's id, when its request was sent (None if before), and whether it was seen final."""
+    """Hold an order's id, when its request was sent by the API's clock (None if before), whether it was seen final."""
 
     order_id: str
     sent: Timestamp | None
@@ -84,7 +84,7 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> P
         raise lost.error
     order_id = None
     try:
-        order_id = client.place(request)
+        order_id = client.place(request, not_after=sent.monotonic + longest.total_seconds())
         journal.placed(begun.intent, order_id, Timestamp.now(client.clock), client.source, client.api_time()[1])
     except BaseException as error:
         if order_id is not None and isinstance(error, errors.JournalError):
@@ -92,7 +92,7 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> P
             raise errors.JournalError(reason, order_id=order_id) from error
         _record_failure(error, begun.intent, order_id, client, journal)
         raise
-    return Placed(order_id, sent)
+    return Placed(order_id, sent if earliest is None else sent._replace(utc=earliest))
 
 
 def _record_failure(error: BaseException, intent: int, order_id: str | None, client: Client, journal: Journal) -> None:

@@ -23,6 +23,8 @@ _API_CLOCKS = timedelta(seconds=2)
 """The most by which the clocks of the API's own machines are taken to differ, rounding included."""
 _LONGEST_REQUEST = timedelta(minutes=1)
 """How long after an order request was given up the API may still carry it out, or hide the order from its list."""
+_LOCAL_TIMES = timedelta(hours=14)
+"""The most by which a time that is written without its zone can be off."""
 _MOST_PAGES = 1000
 
 
@@ -51,8 +53,8 @@ def find_order(
     period = _Period.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
     return [
         order
-        for order in _all_orders(current_client(client), period.since, period.until, tries)[0]
-        if order.order_id not in known and _goods(order) == _goods(lost) and period.may_have(order)
+        for order in _Listing.read(current_client(client), period.since, period.until, tries).orders
+        if order.order_id not in known and _may_be(order, lost) and period.may_have(order)
     ]
 
 
@@ -65,7 +67,9 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     "not placed" if a minute after its end no order fits it. What is not decided stays as it is, with the reason:
 
     - the order may still be placed or listed: try again later;
-    - more orders fit than requests, or one was placed in the minute after: it may be another program's;
+    - more orders fit than requests, one was placed in the minute after, or one is listed without its product, type,
+      quantity or time, or with a time some hours outside the period asked for: it may be another program's;
+    - the list shows fewer orders than it says that it has, or does not say;
     - the API's time of the request is not known.
 
     `journal.claim(intent, order, client.source)` records what you know better.
@@ -85,23 +89,27 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     searches = [_Search(lost, _Period.of(lost.error)) for lost in journal.lost_orders(client.source)]
     for group in _overlapping(searches, lambda period: period.until):
         until = max(search.period.until for search in group)
-        listed, now = _all_orders(client, group[0].period.since, until, tries)
+        listing = _Listing.read(client, group[0].period.since, until, tries)
         known = journal.placed_ids(client.source)
         for goods in {_goods(search.lost) for search in group}:
-            orders = [order for order in listed if _goods(order) == goods and order.order_id not in known]
             alike = [search for search in group if _goods(search.lost) == goods]
+            fitting = [
+                order for order in listing.orders if order.order_id not in known and _may_be(order, alike[0].lost)
+            ]
+            orders = [order for order in fitting if _goods(order) == goods]
             claims = {
                 intent: order
                 for cluster in _overlapping(alike, lambda period: period.sure_until)
                 for intent, order in _matched(cluster, orders).items()
             }
-            free = [order for order in orders if order not in claims.values()]
+            claimed = [order.order_id for order in claims.values()]
             for (intent, *_), period in alike:
-                candidates[intent] = [order.order_id for order in orders if period.may_have(order)]
+                possible = [order for order in fitting if period.may_have(order) or listing.contradicts(order)]
+                candidates[intent] = [order.order_id for order in possible]
                 reasons[intent] = None
                 if intent in claims:
                     journal.claim(intent, claims[intent], client.source)
-                elif reason := period.undecided(any(map(period.may_have, free)), now):
+                elif reason := period.undecided(any(order.order_id not in claimed for order in possible), listing):
                     reasons[intent] = reason
                 else:
                     journal.not_placed(intent, Timestamp.now(client.clock))
@@ -139,13 +147,15 @@ class _Period(NamedTuple):
     def surely_has(self, order: Order) -> bool:
         return self.is_known and order.placed_at is not None and self.since <= order.placed_at <= self.sure_until
 
-    def undecided(self, others_fit: bool, now: datetime | None) -> str | None:
+    def undecided(self, others_fit: bool, listing: "_Listing") -> str | None:
         """Return why it is not known what became of a request that no order surely belongs to; None if it is."""
         if not self.is_known:
             return "the API's time of the request is not known"
         if others_fit:
             return "orders fit that may be another program's"
-        if now is None or now <= self.until:
+        if not listing.is_whole:
+            return "the list does not show all orders that it has"
+        if listing.read_at is None or listing.read_at <= self.until:
             return f"its order may still be placed or listed, until {self.until:%H:%M:%S} UTC by the API's clock"
         return None
 
@@ -157,6 +167,11 @@ class _Search(NamedTuple):
 
 def _goods(order: Order | LostOrder | errors.OrderOutcomeUnknownError) -> tuple[str | None, str | None, int | None]:
     return order.product_id, order.type_id, order.quantity
+
+
+def _may_be(order: Order, lost: LostOrder | errors.OrderOutcomeUnknownError) -> bool:
+    """Return whether they are alike; what the list does not say of an order may be as it was ordered."""
+    return all(listed in (None, wanted) for listed, wanted in zip(_goods(order), _goods(lost), strict=True))
 
 
 def _overlapping(searches: Iterable[_Search], end: Callable[[_Period], datetime]) -> list[list[_Search]]:
@@ -183,28 +198,43 @@ def _matched(cluster: list[_Search], orders: list[Order]) -> dict[int, Order]:
     return matched
 
 
-def _all_orders(
-    client: Client, since: datetime, until: datetime, tries: int
-) -> tuple[Collection[Order], datetime | None]:
-    """Return each order with an id once, and the earliest that it was by the API's clock when the list was read.
+class _Listing(NamedTuple):
+    """Hold the orders that the API lists for a period, each with an id once, and what is known of the list.
 
-    The pages of a list that grows overlap; a page without new orders is the last.
+    `read_at` is the earliest that it was by the API's clock when reading began, `is_whole` whether it showed as many
+    orders as it said that it has.
     """
-    found: dict[str, Order] = {}
-    read_at, pages = None, 1
-    for number in count(1):
-        if number > pages:
-            break
-        if number > _MOST_PAGES:
-            reason = f"no end of the list after {_MOST_PAGES} pages"
-            raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
-        read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
-        page = retry_read(read, client.clock, tries)
-        read_at = read_at or client.api_time()[0]
-        before = len(found)
-        found |= {order.order_id: order for order in page if order.order_id and order.order_id not in found}
-        pages = page.total_pages if len(found) > before else 0
-    return found.values(), read_at
+
+    orders: Collection[Order]
+    since: datetime
+    until: datetime
+    read_at: datetime | None
+    is_whole: bool
+
+    @classmethod
+    def read(cls, client: Client, since: datetime, until: datetime, tries: int) -> "_Listing":
+        """Read all pages, also of a list that does not say how many there are; the pages of one that grows overlap."""
+        found: dict[str, Order] = {}
+        read_at = None
+        for number in count(1):
+            if number > _MOST_PAGES:
+                reason = f"no end of the list after {_MOST_PAGES} pages"
+                raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
+            read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
+            page = retry_read(read, client.clock, tries)
+            read_at = read_at or client.api_time()[0]
+            new = {order.order_id: order for order in page if order.order_id and order.order_id not in found}
+            found |= new
+            shown = len(found) >= page.total_results
+            if not new or (0 < page.total_pages <= number and shown):
+                return cls(found.values(), since, until, read_at, shown and (page.total_pages > 0 or not page.items))
+        raise AssertionError("counting ends with the error")
+
+    def contradicts(self, order: Order) -> bool:
+        """Return whether an order's time is near the period that it is listed for, as a local time would be."""
+        placed = order.placed_at or self.since
+        near = self.since - _LOCAL_TIMES <= placed <= self.until + _LOCAL_TIMES
+        return near and not self.since <= placed <= self.until
 
 
 def _placed_at(order: Order) -> datetime:

@@ -42,7 +42,7 @@ class Run:
         self._client = current_client(client)
         self._journal = Journal() if journal is None else journal
         self._client.limit_rate()
-        self._orders = OpenOrders(self._client.clock)
+        self._orders = OpenOrders(self._client)
         self._poller = Poller(self._client, self._journal, on_poll)
         self._rounds = Rounds(self._orders, self._poller)
         self._times = RoundTimes(self._client.clock, schedule, interval)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from giftlib.api import check_seconds
 
+_SHORTEST_RESPONSE_S = 1e-3
+
 
 class PollTime(NamedTuple):
     """Hold the seconds from the beginning of the wait until a poll was sent and until its response was received.
@@ -149,6 +151,7 @@ def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: 
 
 def latest_pause(left_s: float, response_s: float) -> float:
     """Return the longest pause that leaves time for a response: as much as it takes, or half of what is left."""
+    response_s = max(response_s, _SHORTEST_RESPONSE_S)
     return left_s - response_s if response_s < left_s else left_s / 2
 
 

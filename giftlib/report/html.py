@@ -93,15 +93,15 @@ class _Headings(mistune.HTMLRenderer):
             return f"<h2>{text}</h2>\n"
         place = f"{self._name}-{len(self.below) + 1}"
         self.below.append((place, Markup(text).striptags()))
-        return f'<h{min(level + 1, 6)} id="{place}">{text}</h{min(level + 1, 6)}>\n'
+        return f'<h{min(level + 1, 6)} id="{escape(place)}">{text}</h{min(level + 1, 6)}>\n'
 
 
 def _representation(output: NotebookNode) -> tuple[str, str]:
     """The best of an output's representations: its type and its content."""
     if output.output_type == "stream":
-        return "text/plain", output.text
+        return "text/plain", _printable(output.text)
     if output.output_type == "error":  # of a cell that may fail
-        return "text/plain", f"{output.ename}: {output.evalue}"
+        return "text/plain", _printable(f"{output.ename}: {output.evalue}")
     data = output.get("data", {})
     for mime in _PICTURES:
         if mime in data:
@@ -110,7 +110,12 @@ def _representation(output: NotebookNode) -> tuple[str, str]:
         return "text/html", Markup(re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL))
     if set(data) != {"text/plain"} or data["text/plain"].startswith("<Figure size"):
         raise ValueError(f"the page cannot show this output: {', '.join(data) or output.output_type}")
-    return "text/plain", data["text/plain"]
+    return "text/plain", _printable(data["text/plain"])
+
+
+def _printable(text: str) -> str:
+    """The text without what only a terminal shows: colours, links, and other control characters (ECMA-48)."""
+    return re.sub(r"\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b?[\x00-\x08\x0b-\x1f\x7f]", "", text)
 
 
 def _figure(name: str, data: str, alt: str) -> Figure:

@@ -6,12 +6,13 @@ import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -67,16 +68,35 @@ class NotebookError(GiftlibError):
 def parameters_of(path: Path) -> dict[str, Any]:
     """Read a notebook's parameters and their defaults: the assignments in its cell tagged `parameters`.
 
-    The convention is papermill's. Raises ValueError for a default that is no literal.
+    The convention is papermill's: annotations, several targets, magics and shell commands are allowed. The default of
+    an expression is its text.
     """
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    assignments = [
-        node
+    return {
+        target.id: _default(value)
         for cell in notebook.cells[_parameters_cell(notebook)]
-        for node in ast.parse(cell.source).body
-        if isinstance(node, ast.Assign)
-    ]
-    return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assignments}
+        for node in ast.parse(TransformerManager().transform_cell(cell.source)).body  # type: ignore[no-untyped-call]
+        for target, value in _assigned(node)
+        if isinstance(target, ast.Name)
+    }
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Each target of an assignment with its value."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    value: Any = getattr(node, "value", None)
+    for target in targets if value else ():
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            yield from zip(target.elts, value.elts, strict=False)
+        else:
+            yield target, value
+
+
+def _default(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return ast.unparse(value)
 
 
 def run_notebook(

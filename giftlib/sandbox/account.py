@@ -210,4 +210,4 @@ def _to_centimes(dinars: Decimal) -> int:
 
 
 def _to_dinars(centimes: int) -> Decimal:
-    return EXACT.scaleb(centimes, -2)
+    return EXACT.divide(Decimal(centimes), Decimal(100))

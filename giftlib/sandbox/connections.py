@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 import threading
@@ -14,7 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
-from .responses import Request, Response, reason
+from .responses import Request, Response, bare_error, reason
 from .validators import whole_number
 
 IDLE_S = 72.0
@@ -55,7 +56,8 @@ class Exchange(HTTPMessageDelegate):
         self._task.add_done_callback(lambda task: task.cancelled() or task.result())  # the loop logs what this raises
 
     def request(self, request_id: str) -> Request:
-        path, _, query = self._start_line.path.partition("?")
+        target = re.sub("^https?://[^/?]*/?", "/", self._start_line.path, flags=re.IGNORECASE)  # as proxies are asked
+        path, _, query = target.partition("?")
         body = b"".join(self._chunks)
         address = self._connection.context.remote_ip
         return Request(request_id, address, self._start_line.method, path, query, self._headers, body)
@@ -112,6 +114,9 @@ class Exchange(HTTPMessageDelegate):
     async def _handle(self) -> None:
         with suppress(StreamClosedError):
             try:
+                if self._start_line.version == "HTTP/1.1" and len(self._headers.get_list("Host")) != 1:
+                    await self.send(bare_error(400, "one Host header is required"))
+                    return self.end()
                 await self._serve(self)
             except BaseException:
                 self.drop(reset=False)
@@ -136,7 +141,8 @@ class Listener:
         ipv6 = ":" in host
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
         self._address = self._socket.getsockname()
-        self.url = f"http://{f'[{host}]' if ipv6 else host}:{self._address[1]}"
+        near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # one of "all addresses"
+        self.url = f"http://{f'[{near}]' if ipv6 else near}:{self._address[1]}"
         self._refusing = False
         self._thread = threading.Thread()
 
@@ -162,7 +168,8 @@ class Listener:
         if self.is_open:
             with suppress(RuntimeError):  # the loop ended in the meantime
                 self._loop.call_soon_threadsafe(self._end.set)
-            self._thread.join()
+            if threading.current_thread() is not self._thread:  # the garbage collector may run there
+                self._thread.join()
         self._socket.close()
 
     @contextmanager
@@ -210,7 +217,7 @@ class Listener:
 
     async def _accept(self, listening: socket.socket) -> None:
         """Accept connections until cancelled; while the process has no descriptor for one, try now and then."""
-        with listening:
+        with listening, _shut_down(listening):
             failed = False
             while True:
                 try:
@@ -228,6 +235,16 @@ class Listener:
         self._accepting.cancel()
         await asyncio.wait([self._accepting])
         await self._server.close_all_connections()
+
+
+@contextmanager
+def _shut_down(listening: socket.socket) -> Iterator[None]:
+    """Stop listening at the end, also for a forked process, which has the socket too."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
 
 
 def _hold(address: tuple[Any, ...]) -> socket.socket:

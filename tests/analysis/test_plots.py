@@ -1,5 +1,5 @@
 from decimal import Decimal
-from math import inf
+from math import inf, nan
 from xml.etree import ElementTree
 
 import matplotlib
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgb
 
 from giftlib.analysis import time_to_fulfilment
 from giftlib.analysis.plots import (
@@ -317,3 +318,26 @@ def test_invalid_frames(draw):
     with pytest.raises(ValueError, match="must have"):
         draw()
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("elapsed_s", [[nan], [nan, nan, 3.0], [-7.0, 2.0]])
+def test_polls_of_unknown_or_negative_age(elapsed_s):
+    """Polls before the placement are inside the axes; those of unknown age are counted below them."""
+    polls = pd.DataFrame({"order_id": "a", "elapsed_s": elapsed_s, "outcome": "NO_ANSWER"})
+    ax = plot_poll_timelines(polls)
+    ax.figure.canvas.draw()
+    left, right = ax.get_xlim()
+    assert all(left < seconds < right for seconds in elapsed_s if not np.isnan(seconds))
+    unknown = sum(np.isnan(elapsed_s))
+    assert (f"{unknown} polls" in ax.get_xlabel()) == bool(unknown)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background", "ggplot", "grayscale", "Solarize_Light2"])
+def test_styles(style):
+    """What is drawn in black by default is seen in any style."""
+    with plt.style.context(style):
+        ax = plot_poll_timelines(POLLS)
+        ground = np.array(to_rgb(ax.get_facecolor()))
+        for label in ("failed poll", "still HANDLING"):
+            edge = np.array(drawn(ax, label).get_edgecolor()[0][:3])
+            assert abs(ground - edge).max() > 0.3

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from giftlib import process_orders, reconcile_refunds
+from giftlib import process_orders, reconcile_refunds, refund_totals
 from giftlib.api.models import Transaction
 from giftlib.sandbox import Sandbox
 from giftlib.sandbox.catalog import SAMPLE_PRODUCT
@@ -274,3 +274,31 @@ def test_same_time():
         assert reconcile_refunds(order, shuffled).empty
     gap = reconcile_refunds(order, [*rows[:3], replace(rows[3], old_balance=Decimal(600), new_balance=Decimal(605))])
     assert gap["problem"].tolist() == ["balance does not follow"]
+
+
+@pytest.mark.parametrize("zone", ["Nowhere", "", None, 1, "../etc"])
+@pytest.mark.parametrize("totals", [False, True])
+def test_no_time_zone(honest, zone, totals):
+    """What is no time zone is refused, whether or not anything was refunded."""
+    orders, transactions = honest
+    with pytest.raises(ValueError, match="time_zone must be the name of a time zone"):
+        if totals:
+            refund_totals(orders, by="day", time_zone=zone)
+        else:
+            reconcile_refunds(orders.iloc[:0], transactions, time_zone=zone)
+
+
+@pytest.mark.parametrize("ids", [["0012", "0034"], ["690e3", "691e3"], ["12345678901234567890", "2"]])
+@pytest.mark.parametrize("side", ["orders", "transactions"])
+def test_ids_read_as_numbers(honest, ids, side):
+    """Ids that a CSV file made into other numbers are refused; books that are right do not look wrong."""
+    orders, transactions = honest[0], pd.DataFrame([asdict(row) for row in honest[1]])
+    names = dict(zip(orders["order_id"], ids * len(orders), strict=False))
+    orders = orders.assign(order_id=orders["order_id"].map(names)).iloc[:2]
+    transactions = transactions.assign(object_id=transactions["object_id"].map(names))
+    if side == "orders":
+        orders = orders.assign(order_id=orders["order_id"].astype(float))
+    else:
+        transactions = transactions.assign(object_id=transactions["object_id"].astype(float))
+    with pytest.raises(ValueError, match="read the file with dtype=str"):
+        reconcile_refunds(orders, transactions)

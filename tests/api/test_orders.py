@@ -1,7 +1,7 @@
 """What an order shows, and what it says is wrong with a response."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal, Inexact, localcontext
 
 import pytest
 from samples import CODE, FULFILLED, ORDER_ID, SERIAL
@@ -57,12 +57,24 @@ def test_refund(status, ordered, delivered, price, refund):
     assert not order.problems
 
 
-@pytest.mark.parametrize("status", ["QUEUED", "fulfilled", "UNKNOWN_ERROR", "", None, 7, ["FULFILLED"]])
+@pytest.mark.parametrize("status", ["QUEUED", "fulfilled?", "UNKNOWN_ERROR", "", None, 7, ["FULFILLED"]])
 def test_unknown_status(status):
     """A status that is not documented is not final, and is named as a problem."""
     order = Order.from_response(FULFILLED | {"status": status})
     assert not order.is_final and isinstance(order.status, str)
     assert any("status" in problem for problem in order.problems)
+
+
+@pytest.mark.parametrize("written", ["fulfilled", "Fulfilled", " FULFILLED\n"])
+def test_status_in_other_letters(written):
+    """A documented status counts in whatever letters it is written."""
+    assert Order.from_response(FULFILLED | {"status": written}).status is OrderStatus.FULFILLED
+
+
+@pytest.mark.parametrize("written", ["partially_filled", "PARTIALLY-FILLED", "Partially Filled"])
+def test_separators_of_a_status(written):
+    """Hyphens and spaces stand for underscores, as in error codes."""
+    assert Order.from_response(FULFILLED | {"status": written}).status is OrderStatus.PARTIALLY_FILLED
 
 
 @pytest.mark.parametrize(
@@ -159,3 +171,24 @@ def test_placed_at(raw):
 def test_dust_of_floats(raw, read):
     """What binary floats make of an amount is read to the centime; other decimals stay."""
     assert as_amount(Decimal(raw)) == as_amount(raw) == Decimal(read)
+
+
+@pytest.mark.parametrize(
+    "context", [Context(prec=3), Context(prec=5, rounding=ROUND_DOWN), Context(traps=[Inexact], prec=4)]
+)
+def test_any_decimal_context(context):
+    """Money is exact whatever precision a program has set for its own numbers."""
+    fields = {"status": "PARTIALLY_FILLED", "quantity": 7, "fulfilled_quantity": 3, "fulfilled_amount": "37037.01",
+              "price_per_card": "12345.67", "cards": [CODE] * 3}  # fmt: skip
+    with localcontext(context):
+        order = Order.from_response(FULFILLED | fields)
+        assert str(order.refunded_amount) == "49382.68"
+        assert not [problem for problem in order.problems if "charged" in problem]
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"), [("2E3", "2000"), ("9.8E+2", "980"), ("4.905e2", "490.5"), ("0E+5", "0"), ("1e0", "1")]
+)
+def test_plain_amounts(written, plain):
+    """An amount prints as people write it, however the response does."""
+    assert str(as_amount(Decimal(written))) == str(as_amount(written)) == plain

@@ -13,6 +13,7 @@ from giftlib.api import (
     NoAnswerError,
     NotFoundError,
     OrderOutcomeUnknownError,
+    OrderRequest,
     ProductionKeyError,
     ServerError,
 )
@@ -145,3 +146,14 @@ def test_sandbox_key(server):
     client = Client(KEY, server.url)
     assert [client.place_order(PRODUCT, "type_001", 1) for _ in range(2)] == ["a", "b"]
     assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
+
+
+@pytest.mark.parametrize("too_late_s", [0.001, 3600])
+def test_not_after(server, client, too_late_s):
+    """An order request leaves only while there is time for it, also in a process that was suspended."""
+    until = client.clock.monotonic() + client.request_timeout
+    server.replies = [success({"orderId": ORDER_ID})]
+    assert client.place(OrderRequest(PRODUCT, "type_001", 1), not_after=until + 60) == ORDER_ID
+    with pytest.raises(NoAnswerError, match="not sent") as caught:
+        client.place(OrderRequest(PRODUCT, "type_001", 1), not_after=until - too_late_s)
+    assert not caught.value.sent and len(server.requests) == 1

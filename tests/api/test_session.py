@@ -1,5 +1,6 @@
 """What a request takes along and leaves behind, and what its error says of a connection that failed."""
 
+import os
 import socket
 import time
 
@@ -143,3 +144,21 @@ def test_caller_handles_error():
                 with pytest.raises(OrderOutcomeUnknownError) as caught:
                     client.place_order("product", "type", 1)
         assert "refused" not in str(caught.value.__cause__)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_process(make_sandbox):
+    """A client that was used before a fork gives each process the responses to its own requests."""
+    sandbox = make_sandbox(latency_s=0, rate_limit_per_minute=None)
+    ids, client = sandbox.add_orders(40), sandbox.client()
+
+    def own_pages():
+        return all([order.order_id for order in client.list_orders(page, 1)] == [ids[-page]] for page in range(1, 41))
+
+    assert own_pages()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if own_pages() else 1)
+    assert own_pages()
+    assert os.waitpid(child, 0)[1] == 0

@@ -326,3 +326,15 @@ def test_loopback_without_proxy(monkeypatch):
             monkeypatch.setenv(name, proxy.url)
         assert Client(KEY, server.url).balance() == 1
         assert not proxy.requests
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_from_environment(monkeypatch, name):
+    """A CA file is taken from the variables from which `requests` takes it."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(name, str(CERTIFICATE))
+    with ScriptedServer(BALANCE, tls=True) as server:
+        assert Client(KEY, server.url).balance() == 1
+    monkeypatch.setenv(name, "/nowhere/ca.pem")
+    with pytest.raises(ValueError, match=f"{name} must name a file"):
+        Client(KEY)

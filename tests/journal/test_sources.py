@@ -2,11 +2,13 @@
 
 import shutil
 import sqlite3
+import warnings
 from contextlib import closing
 
 import pandas as pd
 import pytest
 from samples import ORDER_ID, PRODUCT
+from sandbox_checks import contains_truth
 from version_1 import write_version_1
 
 from giftlib import (
@@ -204,3 +206,39 @@ def test_sources_apart(journal):
     assert len(plot_poll_timelines(journal.polls(), orders).get_yticks()) == 20
     with pytest.raises(ValueError, match="orders must be of one source, .* got emulator, emulator 2"):
         reconcile_refunds(orders, [])
+
+
+def test_version_2(tmp_path, sandbox):
+    """A journal of version 2, which had no API time of polls, keeps everything and a copy of itself."""
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        track_orders(sandbox.add_orders(2), client=sandbox.client(), journal=journal)
+        before = journal.polls()["outcome"].tolist()
+    with closing(sqlite3.connect(path)) as db:
+        for column in ("earliest_us", "latest_us"):
+            db.execute(f"ALTER TABLE polls DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 2")
+    with Journal(path) as journal:
+        assert journal.polls()["outcome"].tolist() == before
+        assert (journal.orders()["status"] == "FULFILLED").all()
+        track_orders(sandbox.add_orders(1), client=sandbox.client(), journal=journal)
+        assert journal.unfinished() == []
+    assert (tmp_path / "journal.sqlite.version-2.1").exists()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_merge_in_any_sequence(tmp_path, reverse):
+    """Polls of two programs are in the order in which they were made, and bound the orders, however they are merged."""
+    paths = [tmp_path / "first.sqlite", tmp_path / "second.sqlite"]
+    with Sandbox(seed=2, fulfilment_s=42) as sandbox:
+        ids = sandbox.add_orders(8)
+        for path, timeout in zip(paths, (30, 300), strict=True):
+            with Journal(path) as journal, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                track_orders(ids, client=sandbox.client(), journal=journal, timeout=timeout)
+    with Journal() as merged:
+        merged.merge(*(paths[::-1] if reverse else paths))
+        orders, polls = merged.orders(), merged.polls()
+    assert polls["sent_at"].is_monotonic_increasing
+    assert (orders["done_by_s"] - orders["not_done_by_s"]).max() < 12
+    assert contains_truth(orders, sandbox.truth())

@@ -261,3 +261,12 @@ def test_saved_over_a_file(journal, tmp_path, content):
     assert (tmp_path / "there").read_bytes() == content
     with pytest.raises(JournalError, match="none/copy cannot be written"):
         journal.save(tmp_path / "none" / "copy")
+
+
+def test_another_working_directory(sandbox, tmp_path, monkeypatch):
+    """A journal of a relative path goes on where the program changes its working directory."""
+    monkeypatch.chdir(tmp_path)
+    with Journal("journal.sqlite") as journal:
+        monkeypatch.chdir("/")
+        place_and_wait(sandbox, journal)
+        assert len(journal.orders()) == 1

@@ -1,5 +1,8 @@
 """Waiting for one order: the deadline holds whatever happens, and every poll is recorded."""
 
+import io
+import sys
+import warnings
 from datetime import timedelta
 from math import inf
 
@@ -20,8 +23,12 @@ from giftlib import (
     PollTimeoutError,
     ServerError,
     SimulatedClock,
+    SystemClock,
     check_order_status,
     poll_order_until_complete,
+    process_order,
+    process_orders,
+    track_orders,
 )
 from giftlib.polling.schedules import at_times, every
 from giftlib.sandbox import Fault, Sandbox
@@ -375,3 +382,61 @@ def test_check_order_status(sandbox, client):
     """One status check returns the order as it is."""
     [order_id] = sandbox.add_orders(1)
     assert check_order_status(order_id, client=client).status == OrderStatus.HANDLING
+
+
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(("asked", "waited"), [("30", 30), ("2", 5), ("99999999999", 60), ("30, 20", 30)])
+def test_retry_after_of_an_open_order(make_sandbox, journal, status, asked, waited):
+    """Retry-After is kept in the response to a successful poll too."""
+    fault = Fault("checkOrder", call=1, status=status, body="envelope", headers={"Retry-After": asked})
+    sandbox = make_sandbox(fulfilment_s=1, latency_s=0, faults=[fault])
+    [order_id] = sandbox.add_orders(1)
+    poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+    assert journal.polls()["elapsed_s"].tolist() == pytest.approx([0, waited])
+    assert journal.polls()["retry_after_s"].iloc[0] == float(asked.split(",")[0])
+
+
+class Bare:
+    """A stream that only takes texts."""
+
+    def write(self, text):
+        pass
+
+    def flush(self):
+        pass
+
+
+class Broken(Bare):
+    """A terminal that was closed."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise BrokenPipeError
+
+
+CLOSED = io.StringIO()
+CLOSED.close()
+
+
+@pytest.mark.parametrize("progress", [None, True])
+@pytest.mark.parametrize("stream", [None, Bare(), Broken(), CLOSED], ids=["none", "bare", "broken", "closed"])
+@pytest.mark.parametrize("what", ["process_order", "process_orders", "track_orders"])
+@pytest.mark.filterwarnings("always")
+def test_no_standard_error(monkeypatch, what, stream, progress):
+    """Orders are waited for where a bar and a warning cannot be shown."""
+    odd = Fault("checkOrder", alter=lambda data: data | {"status": "QUEUED"})
+    with Sandbox(clock=SystemClock(), fulfilment_s=0.02, latency_s=0, faults=[odd]) as sandbox:
+        options, delivered = {"client": sandbox.client(), "progress": progress, "interval": 0.01}, []
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(warnings, "showwarning", lambda message, *_: stream and stream.write(str(message)))
+        if what == "process_order":
+            process_order(PRODUCT, "type_001", 2, deliver=delivered.append, **options)
+        elif what == "process_orders":
+            process_orders([(PRODUCT, "type_001", 1)], **options)
+        else:
+            track_orders(sandbox.add_orders(1), **options)
+        monkeypatch.undo()
+        assert {order["status"] for order in sandbox.latest_orders()} == {"FULFILLED"}
+        assert len(delivered) == 2 * (what == "process_order")

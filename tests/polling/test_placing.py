@@ -31,10 +31,10 @@ def test_intent_on_disk(client, tmp_path):
     held = []
     real = client.place
 
-    def place(*arguments):
+    def place(*arguments, **options):
         with closing(sqlite3.connect(path)) as other:
             held.extend(other.execute("SELECT state, product_id, type_id, quantity FROM intents").fetchall())
-        return real(*arguments)
+        return real(*arguments, **options)
 
     client.place = place
     place_order(PRODUCT, "type_001", 3, client=client, journal=Journal(path))

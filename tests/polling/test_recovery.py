@@ -267,9 +267,9 @@ def test_wrong_clock(sandbox, journal, wrong_by_s, step_s):
     sandbox.inject(Fault.commit_then_drop())
     real, clock = client.place, client.clock
 
-    def place(request):
+    def place(request, **options):
         try:
-            return real(request)
+            return real(request, **options)
         finally:
             clock.wrong_by_s += step_s
 
@@ -369,3 +369,84 @@ def test_hasty_clock(make_sandbox, journal):
         client.balance()
         lose(sandbox, journal, client)
     assert recover_orders(journal, client)["state"].eq("placed").all()
+
+
+OTHERS = [f"6901616f{number:016x}" for number in range(150)]
+
+
+def page_of(rows, number, pagination):
+    """A page of 100 of these rows, with that pagination."""
+    return success({"items": rows[100 * (number - 1) : 100 * number], "pagination": pagination})
+
+
+@pytest.mark.parametrize(
+    ("pages", "state"),
+    [
+        ([{}, {}, {}], "placed"),
+        ([{"totalPages": None}] * 3, "placed"),
+        ([{"totalPages": 1, "totalResults": 151}] * 2, "placed"),
+        ([{"totalPages": 0, "totalResults": 0}] * 3, "placed"),
+        ([{"totalPages": 2, "totalResults": 151}] * 2, "placed"),
+    ],
+)
+def test_list_that_does_not_say_how_long_it_is(server, scripted_client, journal, pages, state):
+    """A lost order is found on the second page, whatever the list says of its length."""
+    sent = days_ago(scripted_client, 1)
+    record_lost(journal, sent, scripted_client.source)
+    rows = [order_row(order_id, product="other", placed_at=sent.utc.isoformat()) for order_id in OTHERS]
+    rows.append(row("ours", sent.utc))
+    server.replies = [page_of(rows, number, pagination) for number, pagination in enumerate(pages, 1)]
+    assert recover_orders(journal, scripted_client)["state"].tolist() == [state]
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"_id": "a"}], [None], [5], [{"id": "a", "product": PRODUCT, "type": "type_001", "quantity": 1}],
+        [{"_id": "a", "product": {"_id": PRODUCT}, "type": "type_001", "quantity": 1}],
+        [{"_id": "a", "product": PRODUCT, "type": {"_id": "type_001"}, "quantity": 1}],
+        [{"_id": "a", "product": PRODUCT, "type": "type_001"}],
+        [{"_id": 7, "product": PRODUCT, "type": "type_001", "quantity": 1}],
+        [{"_id": "a", "product": PRODUCT, "type": "type_001", "quantity": 1, "time": 1761699600000}],
+        [{"_id": "a", "product": PRODUCT, "type": "type_001", "quantity": 1, "hours": 1}],
+        [{"_id": "a", "product": PRODUCT, "type": "type_001", "quantity": 1, "hours": -5}],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("says_how_many", [True, False])
+def test_order_in_another_form(server, scripted_client, journal, items, says_how_many):
+    """An order that may be the lost one, in whatever form it is listed, is not taken for absent."""
+    sent = days_ago(scripted_client, 1)
+    for item in items:
+        if isinstance(item, dict):
+            local = sent.utc + timedelta(hours=item.pop("hours", 0))
+            item.setdefault("time", local.replace(tzinfo=None).isoformat())
+    record_lost(journal, sent, scripted_client.source)
+    pagination = {"totalPages": 1, "totalResults": len(items)} if says_how_many else {}
+    server.replies = [success({"items": items, "pagination": pagination})]
+    [found] = recover_orders(journal, scripted_client).itertuples()
+    assert found.state == "unknown" and found.reason
+
+
+def test_list_that_repeats_its_first_page(server, scripted_client, journal):
+    """A list that ignores the page asked for does not prove that an order is absent."""
+    sent = days_ago(scripted_client, 1)
+    record_lost(journal, sent, scripted_client.source)
+    rows = [order_row(order_id, product="other", placed_at=sent.utc.isoformat()) for order_id in OTHERS[:100]]
+    for pagination in ({"totalPages": 2, "totalResults": 151}, {}):
+        server.replies = [success({"items": rows, "pagination": pagination})]
+        [found] = recover_orders(journal, scripted_client).itertuples()
+        assert found.state == "unknown" and "all orders" in found.reason
+
+
+@pytest.mark.parametrize(("first", "second"), [("Société 7", "Socie\u0301te\u0301 7"), ("Å", "A\u030a")])
+def test_ref_in_two_forms(client, journal, sandbox, first, second):
+    """A ref is the same however its accents are composed."""
+    placed = [place_order(PRODUCT, "type_001", 1, client=client, journal=journal, ref=ref) for ref in (first, second)]
+    assert placed[0] == placed[1] and len(sandbox.truth()) == 1
+
+
+@pytest.mark.parametrize("ref", ["invoice 7 ", " invoice 7", "\u00a0x"])
+def test_ref_with_blanks(ref):
+    """A ref with a blank at an end, which nobody sees, is refused."""
+    with pytest.raises(ValueError, match="ref must be"):
+        OrderRequest(PRODUCT, "type_001", 1, ref)

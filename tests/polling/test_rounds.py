@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from samples import PRODUCT
-from sandbox_checks import contains_truth, requests_to
+from sandbox_checks import Wrong, contains_truth, requests_to
 from thorough import tries
 
 from giftlib import Client, ServerError, poll_order_until_complete, process_orders, track_orders
@@ -213,3 +213,35 @@ def test_bad_schedule(sandbox, client, several, later, pause):
             poll_order_until_complete(ids[0], schedule=my_schedule, client=client)
     assert ("RuntimeError: no plan" if pause is raising else repr(pause)) in str(caught.value)
     assert requests_to(sandbox, "") <= 2 * later
+
+
+@pytest.mark.parametrize("endpoint", ["list", "checkOrder"])
+def test_retry_after_of_a_success(make_sandbox, endpoint):
+    """A Retry-After in a successful response holds the next round, and no poll of this one."""
+    fault = Fault(endpoint, call=1, status=200, body="envelope", headers={"Retry-After": "25"})
+    sandbox = make_sandbox(fulfilment_s=20, latency_s=0, faults=[fault])
+    journal = track_orders(sandbox.add_orders(3 if endpoint == "list" else 1), client=sandbox.client())
+    first, second, *_ = journal.polls()["elapsed_s"].round(2).unique()
+    assert second - first >= 25 and journal.unfinished() == []
+
+
+@pytest.mark.parametrize("timeout", [1, 3, 5, 6])
+@pytest.mark.parametrize("latency_s", [0, 0.15])
+def test_last_round_before_any_deadline(make_sandbox, timeout, latency_s):
+    """Orders that are final before the deadline are seen final, also where responses take no time."""
+    sandbox = make_sandbox(fulfilment_s=timeout / 2, latency_s=latency_s)
+    journal = track_orders(sandbox.add_orders(3), client=sandbox.client(), timeout=timeout)
+    assert journal.unfinished() == []
+
+
+@pytest.mark.parametrize("wrong_by", [3600, -3600, 86400])
+def test_many_orders_with_a_wrong_clock(wrong_by):
+    """A wall clock that is wrong costs no requests: the list is asked for by the API's time."""
+    requests = []
+    for seconds in (0, wrong_by):
+        with Sandbox(seed=3) as sandbox:
+            client = Client(sandbox.api_key, sandbox.url, clock=Wrong(sandbox.clock, seconds))
+            journal = process_orders([ITEM] * 30, client=client)
+            requests.append(len(sandbox.requests))
+            assert contains_truth(journal.orders(), sandbox.truth())
+    assert requests[1] <= requests[0] + 5

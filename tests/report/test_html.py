@@ -154,3 +154,19 @@ def test_allowed_error():
     """The error of a cell that may fail is shown."""
     output = new_output("error", ename="ValueError", evalue="a < b", traceback=[])
     assert "ValueError: a &lt; b" in section(new_code_cell("x", outputs=[output])).body
+
+
+def test_control_characters():
+    """Colours, links and other control characters of a terminal are left out of the page."""
+    printed = "\x1b[1;32mgreen\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07 bell\x07 null\x00 tab\tend\n"
+    red = new_output("execute_result", {"text/plain": "\x1b[31mred\x1b[0m"})
+    shown = new_code_cell("1", outputs=[new_output("stream", name="stdout", text=printed), red])
+    body = section(shown).body
+    assert "green link bell null tab\tend" in body and ">red<" in body
+    assert not re.search("[\x00-\x08\x0b-\x1f]", body)
+
+
+def test_name_with_quotes():
+    """A notebook's name is no markup in the ids of its headings."""
+    made = section_of('1_say "hi" & <b>', new_notebook(cells=[new_markdown_cell("# T\n\n## Below")]))
+    assert 'id="1_say &quot;hi&quot; &amp; &lt;b&gt;-1"' in made.body

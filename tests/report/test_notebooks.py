@@ -6,6 +6,7 @@ from runpy import run_path
 
 import nbformat
 import pytest
+from reporting import write_notebook
 
 from giftlib.report import find_notebooks
 from giftlib.report.notebooks import parameters_of
@@ -92,3 +93,19 @@ def test_tool(tmp_path, capsys):
     [cell] = notebook.cells
     assert (cell.metadata, cell.execution_count, cell.outputs[0].data) == ({"tags": ["kept"]}, 1, {"text/plain": "2"})
     assert notebook.metadata.language_info == {"name": "python"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("n_orders = 3", {"n_orders": 3}), ("n_orders: int = 3  # how many", {"n_orders": 3}),
+        ("%matplotlib inline\nn_orders = 3", {"n_orders": 3}), ("!true\nn_orders = 3", {"n_orders": 3}),
+        ("n, seed = 3, 0", {"n": 3, "seed": 0}), ("a = b = 3", {"a": 3, "b": 3}), ("n: int", {}), ("n += 1", {}),
+        ("wait_s = 5 * 60", {"wait_s": "5 * 60"}), ("longest = float('inf')", {"longest": "float('inf')"}),
+        ("n, seed = pair", {}), ("d['n'] = 3", {}), ("print('x')", {}),
+    ],
+)  # fmt: skip
+def test_parameters(tmp_path, source, expected):
+    """Parameters are read as papermill's users write them."""
+    write_notebook(tmp_path / "1_own.ipynb", parameters=source)
+    assert parameters_of(tmp_path / "1_own.ipynb") == expected

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from decimal import Context, Decimal, localcontext
 
 import pytest
 from raw_http import QUIET, Caller, connect
@@ -118,3 +119,60 @@ def test_forbidden_port(capsys):
         assert main(["sandbox", "--port", "1"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("giftlib: [Errno 13] Permission denied") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_all_addresses(host):
+    """A sandbox that listens on all addresses names one that can be called."""
+    with Sandbox(host=host, latency_s=0) as sandbox:
+        assert sandbox.client().balance() > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_child():
+    """A closed sandbox is closed though a forked process, which has its socket too, lives on."""
+    sandbox = Sandbox(latency_s=0)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)  # until the parent closes its end
+        os._exit(0)
+    try:
+        sandbox.close()
+        port = int(sandbox.url.rpartition(":")[2])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        Sandbox(port=port).close()
+    finally:
+        os.close(write)
+        os.waitpid(child, 0)
+        os.close(read)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        ("GET /v3/ping HTTP/1.1", ["Host: x"], 200), ("GET http://x/v3/ping HTTP/1.1", ["Host: x"], 200),
+        ("GET HTTP://api.test:80/v3/ping?a=1 HTTP/1.1", ["Host: x"], 200), ("GET http://x HTTP/1.1", ["Host: x"], 200),
+        ("GET /v3/ping HTTP/1.1", [], 400), ("GET /v3/ping HTTP/1.1", ["Host: x", "Host: y"], 400),
+        ("GET /v3/ping HTTP/1.0", [], 200),
+    ],
+)  # fmt: skip
+def test_request_forms(request_line, headers, status):
+    """Requests are read in each form of RFC 9112, 3.2; HTTP/1.1 needs one Host."""
+    with Sandbox(latency_s=0) as sandbox, connect(sandbox) as connection:
+        connection.sendall("\r\n".join([request_line, *headers, "", ""]).encode())
+        assert connection.recv(65536).split(b" ")[1] == str(status).encode()
+
+
+@pytest.mark.parametrize("prec", [1, 4, 7])
+def test_any_decimal_context(prec):
+    """The emulator's money is exact whatever precision a program has set for its own numbers."""
+    with localcontext(Context(prec=prec)), Sandbox(latency_s=0, test_type_price=Decimal("12345.67")) as sandbox:
+        sandbox.deposit(Decimal("0.01"))
+        client = sandbox.client()
+        order_id = client.place_order("p", "TEST_PARTIAL", 4)
+        sandbox.clock.sleep(60)
+        assert str(client.check_order_status(order_id).fulfilled_amount) == "24691.34"
+        assert str(client.balance()) == "9975308.67"
