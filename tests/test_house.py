@@ -33,13 +33,13 @@ OPEN_MODULES = {
 RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
-# As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, and
-# for a smooth estimate, comparisons and exact accounts.
-LINES = {TRUSTED_WITH_MONEY: 4850, ("analysis",): 2265, ("report",): 800, ("sandbox",): 2682, ("calibration",): 950}
-LINES_IN_ALL = 11745
+# As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
+# smooth estimate, comparisons and exact accounts, and for what public bug reports of others broke.
+LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2310, ("report",): 823, ("sandbox",): 2735, ("calibration",): 950}
+LINES_IN_ALL = 12130
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
-ATTRIBUTES = 9
+ATTRIBUTES = 10
 ENTRIES_AT_THE_TOP = 15
 
 

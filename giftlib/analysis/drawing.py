@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 
 from giftlib.analysis.fulfilment import FulfilmentCurve
 
@@ -29,7 +30,8 @@ def ink() -> Any:
 def finish(ax: Axes, grid: Literal["x", "y", "both"]) -> Axes:
     """Add the grid, and the legend beside the data."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis=grid, color=ink(), alpha=0.1, linewidth=0.8)
+    faint = np.average([to_rgb(ax.get_facecolor()), to_rgb(ink())], axis=0, weights=[0.9, 0.1])
+    ax.grid(axis=grid, color=tuple(faint), linewidth=0.8)
     ax.set_axisbelow(True)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, frameon=False, fontsize=9)

@@ -116,8 +116,12 @@ class Journal(JournalWriter):
 
         The seconds T from placement to the final status lie in `not_done_by_s < T <= done_by_s`: the last poll that
         showed the order open was sent after the first, the response of the first poll that showed it final came by
-        the second (infinity while there is none). Both count from the order request, which takes time itself. For an
-        order placed elsewhere they count from the time that the API reports: its clock and this one must agree.
+        the second (infinity while there is none). Both count from the order request, which takes time itself. Within
+        one run they are monotonic seconds. Between runs, and for an order placed elsewhere, they are those of the API's
+        clock, which its responses show, from the time of placement that it reports; a wall clock here that is wrong or
+        was set does not matter. If no response has a time, `done_by_s` is infinite for an order that was placed in one
+        run and seen final in another. Nothing is known (0 and infinity) of an order that was final before it was placed
+        or was still open: the API's clock was set.
 
         Within these guaranteed bounds, `open_at_s` and `final_at_s` are the best guesses of the times at which the
         server answered the two polls, from the time at which it placed the order: the middle of each request. Each is
@@ -144,9 +148,10 @@ class Journal(JournalWriter):
         """Return one row per poll, in the order in which they were made.
 
         Columns: order_id, attempt (from 1 for each order), via ("check" or "list"; one list request gives a row to
-        every order that it shows, one that failed to one of those that it was sent for), sent_at, received_at (UTC),
-        latency_s, elapsed_s (from the response to the order request, or for an order placed elsewhere from the time
-        that the API reports, to the sending of this poll), outcome (a status, an error code, "NO_ANSWER" or
+        every order that it shows, one that failed to one of those that it was sent for), sent_at, received_at (UTC, by
+        the wall clock here), latency_s, elapsed_s (to the sending of this poll: from the response to the order request,
+        or in another run and for an order placed elsewhere from the time that the API reports, by its clock; missing if
+        that is not known), outcome (a status, an error code, "NO_ANSWER" or
         "INTERRUPTED"), http_status, retry_after_s, request_id, source.
         """
         return read_frame(self._database, POLLS)

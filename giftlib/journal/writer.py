@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 from giftlib.api import Order, OrderRequest, Source, check_id
@@ -177,17 +178,21 @@ class JournalWriter:
             seen = [(poll.order_id, order) for poll in polls if (order := poll.order) is not None]
             adopt(db, number, seen)
             add_orders(db, number, (order_id for order_id, _ in seen))
-            db.executemany(_ADD_POLL, [
-                (poll.via, self._run, to_us(poll.sent.utc), poll.sent.monotonic, to_us(poll.received.utc),
-                 poll.received.monotonic, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s,
-                 poll.request_id, to_us(poll.earliest), to_us(poll.latest), number, poll.order_id) for poll in polls
-            ])  # fmt: skip
-            db.executemany(_SEE, [
-                (str(order.status), order.is_final, order.product_id, order.type_id, order.quantity,
-                 to_us(order.placed_at), order.fulfilled_quantity, _money(order.fulfilled_amount),
-                 _money(order.price_per_card), order.refunded_quantity, _money(order.refunded_amount),
-                 json.dumps(order.problems), number, order_id) for order_id, order in seen
-            ])  # fmt: skip
+            db.executemany(_ADD_POLL, [(*self._row(poll), number, poll.order_id) for poll in polls])
+            db.executemany(_SEE, [(*_seen(order), number, order_id) for order_id, order in seen])
+
+    def _row(self, poll: Poll) -> tuple[Any, ...]:
+        sent, received = ((to_us(time.utc), time.monotonic) for time in (poll.sent, poll.received))
+        row = (poll.via, self._run, *sent, *received, poll.outcome, poll.shows, poll.http_status, poll.retry_after_s)
+        return (*row, poll.request_id, to_us(poll.earliest), to_us(poll.latest))
+
+
+def _seen(order: Order) -> tuple[Any, ...]:
+    return (
+        str(order.status), order.is_final, order.product_id, order.type_id, order.quantity, to_us(order.placed_at),
+        order.fulfilled_quantity, _money(order.fulfilled_amount), _money(order.price_per_card),
+        order.refunded_quantity, _money(order.refunded_amount), json.dumps(order.problems),
+    )  # fmt: skip
 
 
 def _money(amount: Decimal | None) -> str | None:

@@ -19,7 +19,7 @@ _ROWS = (
 )
 _RUNS = """
 SELECT run FROM (SELECT run, 0 AS later, intent AS at FROM intents UNION ALL SELECT run, 1, id FROM polls)
-GROUP BY run ORDER BY MIN(later), MIN(at)
+GROUP BY run ORDER BY MIN(later), MIN(IIF(later, NULL, at)), MIN(at)
 """
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from giftlib.clock import Clock, SimulatedClock
 
-from .connections import Exchange, Listener
+from .connections import Exchange
 from .emulator import Emulator
 from .event_log import EventLog, save
 from .faults import Fault
+from .listener import Listener
 from .pages import Admin, Pages
 from .service import Service
 from .settings import Settings

@@ -25,10 +25,12 @@ def test_merge(journals, tmp_path):
     """One journal holds all orders and polls of the others."""
     record(journals, None, tmp_path / "all.sqlite")
     together, apart = frames(tmp_path / "all.sqlite"), [frames(path) for path in journals.values()]
-    for number in (0, 1):
+    for number, by in ((0, ["order_id"]), (1, ["order_id", "attempt"])):
         expected = pd.concat([each[number] for each in apart], ignore_index=True)
-        expected["source"] = together[number]["source"]
-        pd.testing.assert_frame_equal(together[number], expected)
+        frames_of_both = [frame.drop(columns="source") for frame in (together[number], expected)]
+        pd.testing.assert_frame_equal(*[frame.sort_values(by, ignore_index=True) for frame in frames_of_both])
+    assert together[1]["sent_at"].is_monotonic_increasing
+    assert together[0]["order_id"].tolist() == [order_id for each in apart for order_id in each[0]["order_id"]]
     assert together[2]["intent"].tolist() == [1, 2, 3, 4]
     assert together[2]["state"].eq("placed").all()
 
