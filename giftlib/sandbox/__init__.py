@@ -10,6 +10,6 @@ At import nothing of giftlib is loaded but `giftlib.clock`.
 
 from .faults import MIXED, Fault, at_rate
 from .sandbox import Sandbox
-from .settings import Settings
+from .settings import Outcome, Settings
 
-__all__ = ["MIXED", "Fault", "Sandbox", "Settings", "at_rate"]
+__all__ = ["MIXED", "Fault", "Outcome", "Sandbox", "Settings", "at_rate"]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
-from .catalog import SAMPLE_PRODUCT, Catalog
+from .catalog import SAMPLE_PRODUCT, Catalog, Type
 from .orders import Order, Page, Timeline, draw_seconds, iso, unix_ms
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
@@ -40,7 +40,10 @@ class Account:
     """
 
     def __init__(self, seed: Any, settings: Settings, *, environment: str, all_orders: Timeline[Order]) -> None:
-        self.catalog = Catalog(settings.catalog_products)
+        listed = TEST_TYPES if settings.catalog_test_types else ()
+        self.catalog = Catalog(
+            settings.catalog_products, [Type(name, name, Decimal(settings.test_type_price), 1000) for name in listed]
+        )
         self.orders: dict[str, Order] = {}
         self._settings = settings
         self._seed = seed
@@ -50,15 +53,20 @@ class Account:
         self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
         self._shared: dict[Any, Any] = {}
 
-    def draft(self, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
+    def draft(
+        self, product: str | None, type_id: str, quantity: int, now: Timestamp, outcome: Outcome | None = None
+    ) -> Order:
         """Make the next order, which `add` places. Without a product it is the one that has the type.
 
-        Raises OutOfStock or BalanceTooLow if it cannot be placed.
+        The outcome given goes before that of the settings, and this before that of the type. Raises OutOfStock or
+        BalanceTooLow if it cannot be placed.
         """
         number = len(self.orders)
         self.require(type_id, quantity, now.monotonic)
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
-        delivers, outcome = self._result(type_id, quantity)
+        duration = draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}"))
+        planned = outcome or self._settings.outcomes.get(type_id) or Outcome()
+        delivers, status = self._result(type_id, quantity, planned.delivered)
         return Order(
             id=f"{ms // 1000:08x}{self.ledger.id_bytes}{number + 1:06x}",
             product=self._share(product or self.catalog.product_of.get(type_id, SAMPLE_PRODUCT)),
@@ -67,9 +75,10 @@ class Account:
             price=self._share(self._price(type_id)),
             ms=ms,
             placed=now.monotonic,
-            duration=draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}")),
+            duration=duration if planned.after_s is None else planned.after_s,
             delivers=delivers,
-            outcome=outcome,
+            outcome=status,
+            planned=outcome,
         )
 
     def add(self, order: Order) -> None:
@@ -115,9 +124,13 @@ class Account:
         known = settings.known_type_price
         return self.catalog.types[type_id].price if known is None else Decimal(known)
 
-    def _result(self, type_id: str, quantity: int) -> tuple[int, str]:
+    def _result(self, type_id: str, quantity: int, delivered: int | None) -> tuple[int, str]:
         """How many cards such an order delivers, and its final status."""
         settings = self._settings
+        if delivered is not None:
+            if delivered >= quantity:
+                return quantity, "FULFILLED"
+            return delivered, settings.partial_status if delivered else "REFUNDED"
         if type_id not in TEST_TYPES or not self._simulates_tests:
             return quantity, "FULFILLED"
         if type_id == "TEST_REFUND":

@@ -14,9 +14,13 @@ from .validators import ADDRESSES, FLAG, check_fields, checked, one_of
 
 @dataclass(frozen=True)
 class Key:
-    """A key and its properties, as validate reports them. A bad value is a ValueError that says what is accepted."""
+    """A key and its properties, as validate reports them; `name` is what it is called where it must not be seen.
+
+    A bad value is a ValueError that says what is accepted.
+    """
 
     key: str = field(repr=False)
+    name: str = field(default="", repr=False)
     type: str = checked("SANDBOX", one_of(*KEY_TYPES))
     scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
     allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
@@ -26,8 +30,8 @@ class Key:
         check_fields(self)
 
     def properties(self) -> dict[str, Any]:
-        """Give all but the key itself."""
-        return {name: value for name, value in vars(self).items() if name != "key"}
+        """Give all but the key itself and its name."""
+        return {name: value for name, value in vars(self).items() if name not in ("key", "name")}
 
 
 def draw_key(seed: Any, number: int, key_type: str, style: str) -> str:
@@ -47,6 +51,11 @@ class Authenticator:
         self._wrong: dict[str, int] = {}
         self._blocked_until: dict[str, float] = {}
         self._admitted: dict[str, deque[float]] = defaultdict(deque)
+
+    def unblock(self) -> None:
+        """End every lock-out, and forget the wrong keys that were counted."""
+        self._wrong.clear()
+        self._blocked_until.clear()
 
     def admit(self, request: Request, now: float) -> Key:
         """Count the request and give its key, or raise its ErrorResponse; `now` is a monotonic second."""

@@ -1,8 +1,10 @@
 """The data of the emulated service: its keys, an account for each environment, and the log of what happened."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from math import inf
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -11,13 +13,16 @@ from giftlib.clock import Timestamp
 from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline, unix_ms
-from .settings import KEY_TYPES, Settings
-from .validators import INSTANCE, MONEY, QUANTITY, TEXT, shortened
+from .settings import KEY_TYPES, Outcome, Settings
+from .validators import ANY_S, INSTANCE, MONEY, QUANTITY, TEXT, shortened
 
 
 class Event(NamedTuple):
-    """Something that happened at monotonic second `at`, `ms` milliseconds after 1970: an "order" (`what` is product,
-    type and quantity), a "deposit" (dinars), a new "key" (its properties) or the "instance" that began (its name)."""
+    """Something that happened at monotonic second `at`, `ms` milliseconds after 1970.
+
+    An "order" (`what` is product, type, quantity, and what was planned for it alone), a "deposit" (dinars), a new "key"
+    (its properties) or the "instance" that began (its name).
+    """
 
     type: str
     environment: str = ""
@@ -33,8 +38,8 @@ class NotRecorded(OSError):
 class Backend:
     """Keys and accounts. An order of one environment is unknown in the other; calls come in the order of their times.
 
-    `on_event` is called with each event before it takes effect; NotRecorded from there prevents it. `instance` names
-    this backend: its ids mean nothing to another.
+    `next_outcomes` are those of the next orders, whoever places them. `on_event` is called with each event before it
+    takes effect; NotRecorded from there prevents it. `instance` names this backend: its ids mean nothing to another.
     """
 
     def __init__(self, seed: Any, settings: Settings) -> None:
@@ -43,6 +48,7 @@ class Backend:
         self.instance = uuid4().hex
         self.authenticator = Authenticator(settings)
         self.orders: Timeline[Order] = Timeline()
+        self.next_outcomes: deque[Outcome] = deque()
         self.on_event: Callable[[Event], None] = lambda _: None
         self._log: list[Event | Order] = []  # an order is kept as it is: it costs no further memory
         self.accounts = {
@@ -61,9 +67,10 @@ class Backend:
     def add_key(self, **properties: Any) -> Key:
         """Make a further key with the properties of `Key`; the seed determines its text."""
         keys = self.authenticator.keys
-        key = Key(
-            draw_key(self.seed, len(keys), properties.get("type", "SANDBOX"), self.settings.key_style), **properties
-        )
+        type_ = properties.get("type", "SANDBOX")
+        like = sum(key.type == type_ for key in keys.values())
+        name = f"{type_} {like + 1}" if like else type_
+        key = Key(draw_key(self.seed, len(keys), type_, self.settings.key_style), name, **properties)
         if keys:
             self._record(Event("key", what=key.properties()))
         keys[key.key] = key
@@ -72,10 +79,12 @@ class Backend:
     def place(self, environment: str, product: str | None, type_id: str, quantity: int, now: Timestamp) -> Order:
         """Place an order and charge for it. Raises OutOfStock, BalanceTooLow or NotRecorded; then nothing happened."""
         account = self.accounts[environment]
-        order = account.draft(product, type_id, quantity, now)
+        order = account.draft(product, type_id, quantity, now, self.next_outcomes[0] if self.next_outcomes else None)
         self.on_event(_placed(environment, order))
         self._log.append(order)
         account.add(order)
+        if self.next_outcomes:
+            self.next_outcomes.popleft()
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
@@ -94,10 +103,11 @@ class Backend:
         """Let an event happen again, as it did."""
         now = Timestamp(EPOCH + timedelta(milliseconds=event.ms), event.at or 0.0)
         if event.type == "order":
-            product, type_id, quantity = event.what
+            product, type_id, quantity, *planned = event.what
             for text in (product, type_id):
                 TEXT.check("id", text)
             QUANTITY.check("quantity", quantity)
+            self.next_outcomes.extend(Outcome(delivered, ANY_S.read(after_s)) for delivered, after_s in planned)
             self.place(event.environment, product, type_id, quantity, now)
         elif event.type == "deposit":
             amount = Decimal(event.what)
@@ -117,4 +127,8 @@ class Backend:
 
 
 def _placed(environment: str, order: Order) -> Event:
-    return Event("order", environment, order.placed, order.ms, (order.product, order.type, order.quantity))
+    what: tuple[Any, ...] = (order.product, order.type, order.quantity)
+    if order.planned is not None:
+        after_s = order.planned.after_s
+        what += ((order.planned.delivered, "inf" if after_s == inf else after_s),)
+    return Event("order", environment, order.placed, order.ms, what)

@@ -1,5 +1,6 @@
 """The products that the sandbox sells; catalog.toml lists them, with their sources."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
@@ -7,6 +8,7 @@ from tomllib import loads
 from typing import Any
 
 SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
+_TEST_PRODUCT = "7e57000000000000000000a1"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,10 @@ class Catalog:
     `products` and `types` are by id, `product_of` gives a type's product.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, test_types: Iterable[Type] = ()) -> None:
         made_up = map(_made_up, range(1, size - len(_PRODUCTS) + 1))
-        self.products = {product.id: product for product in (*_PRODUCTS[:size], *made_up)}
+        tests = [Product("Sandbox", _TEST_PRODUCT, "Test outcomes", tuple(test_types))] if test_types else []
+        self.products = {product.id: product for product in (*_PRODUCTS[:size], *made_up, *tests)}
         self.types = {item.id: item for product in self.products.values() for item in product.types}
         self.product_of = {item.id: product.id for product in self.products.values() for item in product.types}
         self.categories: dict[str, list[Product]] = {}

@@ -1,12 +1,15 @@
 """The emulated service without its port: what a test can ask it and make it do."""
 
 from decimal import Decimal
+from typing import Any
 
 from .auth import Key
 from .event_log import EventLog
 from .faults import Fault
 from .orders import Page, iso
-from .service import RequestRecord, Service
+from .requests import Requests
+from .service import Service
+from .settings import Outcome
 from .validators import MONEY, QUANTITY, whole_number
 
 
@@ -107,6 +110,21 @@ class Emulator:
             backend.accounts[environment].require(type_id, quantity, now.monotonic, n)
             return [backend.place(environment, None, type_id, quantity, now).id for _ in range(n)]
 
+    def next_order(self, delivered: int | None = None, after_s: float | None = None) -> None:
+        """Choose what becomes of the next order that is placed, whatever its type; several calls queue up.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.next_order(delivered=0, after_s=3)
+        ...     [order_id] = sandbox.add_orders(1, quantity=2)
+        ...     sandbox.clock.sleep(3)
+        ...     sandbox.latest_orders()[0]["status"]
+        'REFUNDED'
+        """
+        outcome = Outcome(delivered, after_s)
+        with self._service.lock:
+            self._service.backend.next_outcomes.append(outcome)
+
     def deposit(self, amount: Decimal) -> None:
         """Credit dinars to the first key's account, as a transaction `DEPOSIT`.
 
@@ -131,17 +149,57 @@ class Emulator:
             self._service.faults.inject(fault)
 
     @property
-    def requests(self) -> list[RequestRecord]:
-        """The requests that are finished, in that order.
+    def faults(self) -> list[Fault]:
+        """The faults that may still affect a request, in the order in which they were injected."""
+        with self._service.lock:
+            return self._service.faults.planned()
+
+    def clear_faults(self) -> None:
+        """Plan no fault any more, neither those injected nor those given at the start.
+
+        >>> from giftlib.sandbox import Fault, Sandbox
+        >>> with Sandbox(faults=[Fault("ping", status=503)]) as sandbox:
+        ...     sandbox.clear_faults()
+        ...     sandbox.faults
+        []
+        """
+        with self._service.lock:
+            self._service.faults.clear()
+
+    def unblock(self) -> None:
+        """End the lock-out of every address, and forget the wrong keys that were counted; orders stay.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.unblock()
+        """
+        with self._service.lock:
+            self._service.backend.authenticator.unblock()
+
+    @property
+    def requests(self) -> Requests:
+        """The requests that are finished, in that order; `where(...)` chooses some.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:
         ...     balance = sandbox.client().balance()
-        ...     [(request.path, request.status) for request in sandbox.requests]
-        [('/v3/account/balance', 200)]
+        ...     [(request.path, request.status, request.key) for request in sandbox.requests]
+        [('/v3/account/balance', 200, 'SANDBOX')]
         """
         with self._service.lock:
-            return list(self._service.records)
+            return Requests(self._service.records)
+
+    def assert_requested(self, method: str, path: str, *, times: int | None = None, **fields: Any) -> None:
+        """Raise AssertionError unless such a request came, `times` times or at least once; it says what came instead.
+
+        The path may have wildcards; `fields` are others of `sandbox.requests`; a body may have more than what is given.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     order_id = sandbox.client().place_order("507f1f77bcf86cd799439011", "type_001", 2)
+        ...     sandbox.assert_requested("POST", "/v3/gift-cards/placeOrder", times=1, body={"quantity": 2})
+        """
+        self.requests.check(times, {"method": method, "path": path, **fields})
 
     def reset(self) -> None:
         """Start again as a new `instance`, with the same keys and clock. OSError if the state is in a file.

@@ -1,10 +1,11 @@
 """Faults: which requests fail, by count or at random, and how."""
 
+import json
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 from .validators import COUNT, FINITE_S, FLAG, PROBABILITY, Validator, check_fields, checked, one_of, whole_number
@@ -33,6 +34,7 @@ _BODY = Validator(
 )
 _HEADERS = Validator("strings by name, of one line, in Latin-1, a Content-Length of up to 18 digits", _are_headers)
 _STRING = Validator("a string", lambda value: isinstance(value, str))
+_FIELDS = Validator("fields by name", lambda value: isinstance(value, Mapping))
 _FUNCTION = Validator("a function of the data", callable)
 
 
@@ -82,6 +84,12 @@ class Fault:
     sandbox's thread; an exception in it is logged and the connection closed."""
     rate: float | None = checked(None, PROBABILITY.or_none())
     """Probability from 0 to 1, instead of `call` and `times`. A fault by count goes before one at random."""
+    order: str | None = checked(None, _STRING.or_none())
+    """Only polls (checkOrder) of this order are counted and affected."""
+    key: str | None = checked(None, _STRING.or_none())
+    """Only requests with the key of this name are, such as "SANDBOX 2"."""
+    sent: Mapping[str, Any] = checked({}, _FIELDS)
+    """Only requests are whose JSON body has these fields."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -103,6 +111,25 @@ class Fault:
         ):  # fmt: skip
             if wrong:
                 raise ValueError(message)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields that are not as by default, as JSON has them."""
+        changed = {name: value for name, value in vars(self).items() if value != getattr(NO_FAULT, name)}
+        return {
+            name: value if isinstance(value, str | int | float | dict) else str(value)
+            for name, value in changed.items()
+        }
+
+    def aims_at(self, endpoint: str, order: str | None, key: str, body: bytes) -> bool:
+        """Whether a request to this endpoint, for this order, with the key of that name, is one to count and affect."""
+        if self.endpoint not in ("*", endpoint) or self.order not in (None, order) or self.key not in (None, key):
+            return False
+        if not self.sent:
+            return True
+        with suppress(ValueError, RecursionError):
+            found = json.loads(body)
+            return isinstance(found, dict) and all(found.get(name) == value for name, value in self.sent.items())
+        return False
 
     @classmethod
     def commit_then_drop(cls, call: int = 1) -> "Fault":
@@ -158,7 +185,7 @@ class FaultPlan:
     def __init__(self, seed: Any, faults: Iterable[Fault] = ()) -> None:
         self._seed = seed
         self._requests = 0
-        self._counted: list[tuple[Fault, Iterator[int]]] = []
+        self._counted: list[list[Any]] = []  # each a fault and how many requests were counted for it
         self._random: list[Fault] = []
         for fault in faults:
             self.inject(fault)
@@ -168,7 +195,7 @@ class FaultPlan:
         if not isinstance(fault, Fault):
             raise ValueError(f"fault must be a Fault, got {fault!r}")
         if fault.rate is None:
-            self._counted.append((fault, count(1)))
+            self._counted.append([fault, 0])
             return
         for endpoint in ENDPOINTS:
             total = sum(other.rate or 0 for other in (*self._random, fault) if other.endpoint in ("*", endpoint))
@@ -176,19 +203,32 @@ class FaultPlan:
                 raise ValueError(f"rate must be such that all for {endpoint} add up to at most 1, got {total:g} in all")
         self._random.append(fault)
 
-    def next_fault(self, endpoint: str) -> Fault:
+    def planned(self) -> list[Fault]:
+        """Give the faults that may still affect a request."""
+        return [fault for fault, calls in self._counted if calls < fault.call + fault.times - 1] + self._random
+
+    def clear(self) -> None:
+        """Plan none any more."""
+        self._counted, self._random = [], []
+
+    def next_fault(self, endpoint: str, order: str | None, key: str, body: bytes) -> Fault:
         """Count a request and give its fault or NO_FAULT; of several by count the one injected first."""
         self._requests += 1
-        calls = [(fault, next(calls)) for fault, calls in self._counted if fault.endpoint in ("*", endpoint)]
-        counted = (fault for fault, call in calls if fault.call <= call < fault.call + fault.times)
-        return next(counted, None) or self._draw(endpoint)
+        chosen = None
+        for counted in self._counted:
+            fault, calls = counted
+            if fault.aims_at(endpoint, order, key, body):
+                counted[1] += 1
+                if chosen is None and fault.call <= calls + 1 < fault.call + fault.times:
+                    chosen = fault
+        return chosen or self._draw(endpoint, order, key, body)
 
-    def _draw(self, endpoint: str) -> Fault:
+    def _draw(self, *request: Any) -> Fault:
         """Give the fault in whose part of 0 to 1 a number drawn for this request falls."""
         if self._random:
             drawn = random.Random(f"{self._seed}:fault:{self._requests}").random()
             for fault in self._random:
-                if fault.endpoint in ("*", endpoint):
+                if fault.aims_at(*request):
                     drawn -= fault.rate or 0.0
                     if drawn < 0:
                         return fault

@@ -9,7 +9,7 @@ from decimal import Decimal
 from math import log
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +41,8 @@ class Order:
     """An order; its outcome is determined when it is placed.
 
     `ms` is the time of placement that the API reports, `placed` the same as a monotonic second. The order is final
-    after `duration` seconds; it then has the status `outcome` and `delivers` cards.
+    after `duration` seconds; it then has the status `outcome` and `delivers` cards. `planned` is what was chosen for it
+    alone.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Order:
     duration: float
     delivers: int
     outcome: str
+    planned: Outcome | None = None
 
     @property
     def due(self) -> float:

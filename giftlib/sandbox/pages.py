@@ -23,17 +23,19 @@ from .faults import Fault
 from .responses import ErrorResponse, Request, Response, json_response
 from .router import routes
 from .settings import MEANINGS, Settings
-from .validators import FINITE_S, MONEY, TEXT, read_json, shortened
+from .validators import ANY_S, FINITE_S, MONEY, TEXT, read_json, shortened
 
 PREFIX = "/_sandbox/"
 _FAULT_FIELDS = {declared.name for declared in fields(Fault)} - {"alter"}
 _PAGE = "index.html.jinja"
+_LATEST = 20
 _ITEMS = {"checkOrder": "{orderId}", "checkProduct": "{productId}"}
 
 
 class Admin:
-    """Responds to GET of truth, settings and requests, and to POST with a JSON object of reset, advance {"seconds"},
-    faults (the fields of `Fault` but `alter`), orders {"n", "type_id", "quantity"} and deposit {"amount"}.
+    """Responds to GET of truth, settings, requests and faults, and to POST with a JSON object: of reset, unblock and
+    clear_faults {}, advance {"seconds"}, faults (the fields of `Fault` but `alter`), orders {"n", "type_id",
+    "quantity"}, next_order {"delivered", "after_s"}, deposit {"amount"}.
 
     A page of another site can use none of it: no CORS, JSON only, and only by a numeric address or localhost.
     """
@@ -43,14 +45,18 @@ class Admin:
         self._reads: dict[str, Callable[[], Any]] = {
             "truth": lambda: {name: s if isfinite(s) else None for name, s in emulator.truth().items()},
             "settings": emulator.settings.to_json,
-            "requests": lambda: [row._asdict() | {"when_utc": row.when_utc.isoformat()} for row in emulator.requests],
+            "requests": lambda: [row.to_json() for row in emulator.requests],
+            "faults": lambda: [fault.to_json() for fault in emulator.faults],
         }
         self._actions: dict[str, Callable[..., Any]] = {
             "reset": emulator.reset,
+            "unblock": emulator.unblock,
+            "clear_faults": emulator.clear_faults,
             "advance": self._advance,
             "faults": self._inject,
             "orders": self._add_orders,
             "deposit": self._deposit,
+            "next_order": self._next_order,
         }
 
     def respond(self, request: Request) -> Response:
@@ -99,6 +105,9 @@ class Admin:
         TEXT.check("type_id", type_id)
         return {"order_ids": self._emulator.add_orders(n, type_id, quantity)}
 
+    def _next_order(self, delivered: Any = None, after_s: Any = None) -> None:
+        self._emulator.next_order(delivered, ANY_S.read(after_s))
+
     def _deposit(self, amount: Any) -> None:
         self._emulator.deposit(MONEY.read(amount))
 
@@ -139,6 +148,9 @@ class Pages:
             "changes": [(name, json.dumps(value), MEANINGS[name]) for name, value in settings.to_json().items()],
             "orders": orders,
             "has_admin": self._admin is not None,
+            "moves": hasattr(self._emulator.clock, "spend"),
+            "requests": self._emulator.requests[: -_LATEST - 1 : -1],
+            "faults": [json.dumps(fault.to_json()) for fault in self._emulator.faults],
             "routes": routes(settings),
             "items": {
                 "checkProduct": next(iter(Catalog(1).products)),

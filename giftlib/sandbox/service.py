@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from giftlib.clock import Clock, Timestamp
 
@@ -14,19 +14,10 @@ from .backend import Backend
 from .connections import Exchange
 from .faults import NO_FAULT, Fault, FaultPlan
 from .orders import draw_seconds
+from .requests import RequestRecord, Requests, body_of, without_secrets
 from .responses import Request, Response, apply_fault, request_id
 from .router import Router
 from .settings import Settings
-
-
-class RequestRecord(NamedTuple):
-    """A request that arrived at `when_utc`: `status` is None without a response, `order_id` the order it placed."""
-
-    when_utc: datetime
-    method: str
-    path: str
-    status: int | None
-    order_id: str | None
 
 
 class Service:
@@ -71,13 +62,13 @@ class Service:
         latency = draw_seconds("latency", settings, self._latencies)
         request = exchange.request(request_id(self.request_count, arrived, settings.request_id_style))
         in_time = await self._pass_time(latency / 2)
-        response, fault = self._respond(request)
+        response, fault, asked_for = self._respond(request)
         if response:
             in_time = await self._pass_time(latency / 2 + fault.delay_s) and in_time
         sent = response if in_time and fault.cut not in ("before", "after") else None
-        status, order_id = sent.status if sent else None, response.order_id if response else None
+        order_id = response.order_id if response and response.order_id else asked_for
         with self.lock:
-            self.records.append(RequestRecord(arrived, request.method, request.path, status, order_id))
+            self.records.append(self._recorded(arrived, request, sent, fault, order_id))
         reusable = False
         if sent:
             half = fault.cut == "within"
@@ -95,26 +86,41 @@ class Service:
         await asyncio.sleep(seconds)
         return True
 
-    def _respond(self, request: Request) -> tuple[Response | None, Fault]:
-        """Carry a request out unless a fault prevents it; no response means a reset connection."""
+    def _recorded(
+        self, arrived: datetime, request: Request, sent: Response | None, fault: Fault, order_id: str | None
+    ) -> RequestRecord:
+        keys = self.backend.authenticator.keys
+        path, query = (without_secrets(text, [*keys]) for text in (request.path, request.query))
+        key = keys.get(request.headers.get("X-Access-Token", ""))
+        return RequestRecord(
+            arrived, request.method, path, query, body_of(request.body, keys), key.name if key else None,
+            sent.status if sent else None, None if fault is NO_FAULT else fault, order_id,
+        )  # fmt: skip
+
+    def _respond(self, request: Request) -> tuple[Response | None, Fault, str | None]:
+        """Carry a request out unless a fault prevents it; no response means a reset connection.
+
+        Gives the order that was asked for, too.
+        """
         with self.lock:
             now = self.now()
             call = self._router.admit(request, now)
             if isinstance(call, Response):
                 self.stamp(call, now.utc, request)
-                return call, NO_FAULT
-            fault = self.faults.next_fault(call.endpoint)
+                return call, NO_FAULT, None
+            asked_for = call.item_id if call.endpoint == "checkOrder" else None
+            fault = self.faults.next_fault(call.endpoint, asked_for, call.key.name, request.body)
             if fault.cut == "before":
-                return None, fault
+                return None, fault, asked_for
             response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
             self.stamp(response, now.utc, request)
         apply_fault(response, fault)
-        return response, fault
+        return response, fault, asked_for
 
     def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault]) -> None:
         self.backend = Backend(seed, settings)
         self.faults = FaultPlan(seed, faults)
-        self.records: list[RequestRecord] = []
+        self.records = Requests()
         self.request_count = 0
         self._router = Router(self.backend)
         self._latencies = random.Random(f"{seed}:latency")

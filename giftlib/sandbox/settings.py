@@ -25,6 +25,45 @@ MEANINGS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """Describe what becomes of an order: how many cards are delivered, and after how many seconds.
+
+    None leaves either as it is without. More cards than were ordered are as many as were ordered; `after_s` may be
+    `math.inf`: never final. Raise ValueError for what is neither.
+
+    >>> from giftlib.sandbox import Outcome, Sandbox
+    >>> with Sandbox(outcomes={"type_001": Outcome(delivered=1, after_s=4)}) as sandbox:
+    ...     order_id = sandbox.client().place_order("507f1f77bcf86cd799439011", "type_001", 3)
+    ...     sandbox.clock.sleep(5)
+    ...     sandbox.latest_orders()[0]["status"]
+    'PARTIALLY_FILLED'
+    """
+
+    delivered: int | None = v.checked(None, v.whole_number(0, 10**6).or_none())
+    after_s: float | None = v.checked(None, v.ANY_S.or_none())
+
+    def __post_init__(self) -> None:
+        v.check_fields(self)
+
+
+def _read_outcomes(given: Any) -> Any:
+    if not isinstance(given, dict) or not all(isinstance(fields, dict) for fields in given.values()):
+        return given
+    read = {type_id: {name: v.ANY_S.read(value) for name, value in fields.items()} for type_id, fields in given.items()}
+    try:
+        return {type_id: Outcome(**fields) for type_id, fields in read.items()}
+    except TypeError as error:
+        raise ValueError(f"outcomes: {error}") from None
+
+
+_OUTCOMES = v.Validator(
+    "an Outcome by type id",
+    lambda value: isinstance(value, Mapping) and all(isinstance(outcome, Outcome) for outcome in value.values()),
+    _read_outcomes,
+)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Describe the service that a sandbox stands for. A bad value is a ValueError that says what is accepted.
 
@@ -59,6 +98,7 @@ class Settings:
     partial_of_one: str = v.checked("as counted", v.one_of("as counted", "PARTIALLY_FILLED"))
     partial_status: str = v.checked("PARTIALLY_FILLED", v.one_of("PARTIALLY_FILLED", "FULFILLED"))
     production_test_types: str = v.checked("simulated", v.one_of("simulated", "ordinary"))
+    outcomes: Mapping[str, Outcome] = v.checked({}, _OUTCOMES)
     max_quantity: int = v.checked(10_000, v.QUANTITY)
     text_quantity: str = v.checked("refused", v.one_of("refused", "read"))
     unknown_body_keys: str = v.checked("ignored", v.one_of("ignored", "refused"))
@@ -72,6 +112,7 @@ class Settings:
     category_key: str = v.checked("title", v.one_of("title", "name"))
     catalog_totals_in: str = v.checked("top", v.one_of("top", "meta"))
     catalog_products: int = v.checked(6, v.QUANTITY)
+    catalog_test_types: bool = v.checked(False, v.FLAG)
     product_id_key: str = v.checked("id", v.one_of("id", "_id"))
     available_field: bool = v.checked(False, v.FLAG)
     cost_field: bool = v.checked(False, v.FLAG)
@@ -101,8 +142,9 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.allowed_ips, list):
             object.__setattr__(self, "allowed_ips", tuple(self.allowed_ips))
-        if isinstance(self.prices, Mapping):
-            object.__setattr__(self, "prices", dict(self.prices))
+        for name in ("prices", "outcomes"):
+            if isinstance(getattr(self, name), Mapping):
+                object.__setattr__(self, name, dict(getattr(self, name)))
         v.check_fields(self)
         for name in ("fulfilment", "latency"):
             median, p95 = (getattr(self, f"{name}_{quantile}_s") for quantile in ("median", "p95"))
@@ -140,9 +182,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Give `changes()` as the JSON object that `from_json` reads."""
-        changes = {name: "inf" if value == inf else value for name, value in self.changes().items()}
-        plain: dict[str, Any] = json.loads(json.dumps(changes, default=str))
-        return plain
+        return {name: _plain(value) for name, value in self.changes().items()}
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> "Settings":
@@ -174,6 +214,17 @@ class Settings:
         for row in _rows(self):
             rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
         return f"<table>{''.join(rows)}</table>"
+
+
+def _plain(value: Any) -> Any:
+    """Give a setting's value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Outcome):
+        return {name: _plain(item) for name, item in vars(value).items() if item is not None}
+    if isinstance(value, tuple):
+        return list(value)
+    return "inf" if value == inf else str(value) if isinstance(value, Decimal) else value
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:

@@ -1,0 +1,109 @@
+"""What the emulator was asked: a record of each request, and assertions about them."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from .faults import Fault
+
+_MOST_TEXT = 2000
+"""Characters of a body that are kept where it is no JSON."""
+_SECRET = ("value", "serial", "cards")
+
+
+class RequestRecord(NamedTuple):
+    """A request that arrived at `when_utc`. No access key and no card can be seen in it.
+
+    `query` is as it was sent, `body` what its JSON says (or its text, or None), `key` the name of the access key, such
+    as "SANDBOX" or "SANDBOX 2", `status` None without a response, `fault` the one that affected it, `order_id` the
+    order that it placed or asked for.
+    """
+
+    when_utc: datetime
+    method: str
+    path: str
+    query: str
+    body: Any
+    key: str | None
+    status: int | None
+    fault: Fault | None
+    order_id: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the record as JSON has it."""
+        fault = None if self.fault is None else self.fault.to_json()
+        return self._asdict() | {"when_utc": self.when_utc.isoformat(), "fault": fault}
+
+    def __str__(self) -> str:
+        query = f"?{self.query}" if self.query else ""
+        body = "" if self.body is None else f" {json.dumps(self.body, ensure_ascii=False)}"
+        return f"{self.method} {self.path}{query}{body} -> {self.status}"
+
+    def has(self, wanted: Mapping[str, Any]) -> bool:
+        """Whether each field is the wanted one: the path may have wildcards, the body more fields than are wanted."""
+        return all(_fits(name, getattr(self, name), value) for name, value in wanted.items())
+
+
+class Requests(list[RequestRecord]):
+    """The requests that are finished, in that order.
+
+    >>> from giftlib.sandbox import Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     balance = sandbox.client().balance()
+    ...     print(*sandbox.requests.where(path="/v3/account/*", status=200))
+    GET /v3/account/balance -> 200
+    """
+
+    def where(self, **wanted: Any) -> "Requests":
+        """Give the requests whose fields are these: `where(method="POST", body={"quantity": 2}, fault=None)`.
+
+        A path may have wildcards (`*`, `?`), a body more fields than are wanted. ValueError for an unknown field.
+        """
+        for name in wanted:
+            if name not in RequestRecord._fields:
+                raise ValueError(f"a request has no field {name!r}; it has {', '.join(RequestRecord._fields)}")
+        return Requests(record for record in self if record.has(wanted))
+
+    def check(self, times: int | None, wanted: Mapping[str, Any]) -> None:
+        """Raise AssertionError unless there were `times` such requests (at least one if None)."""
+        found = len(self.where(**wanted))
+        if found == times or (times is None and found):
+            return
+        expected = "at least one request" if times is None else f"{times} requests" if times != 1 else "1 request"
+        fields = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
+        asked = "".join(f"\n  {record}" for record in self[-50:]) or " none"
+        raise AssertionError(f"expected {expected} with {fields}, got {found}; requests:{asked}")
+
+
+def body_of(content: bytes, keys: Iterable[str]) -> Any:
+    """Give what a request's body says, without access keys and cards."""
+    if not content:
+        return None
+    body: Any = content[:_MOST_TEXT].decode("utf-8", "replace")
+    with suppress(ValueError, RecursionError):
+        body = json.loads(content)
+    return without_secrets(body, [*keys])
+
+
+def without_secrets(body: Any, keys: list[str]) -> Any:
+    """Give a copy in which access keys, and what cards have, are `****`."""
+    if isinstance(body, dict):
+        return {without_secrets(name, keys): "****" if name in _SECRET else without_secrets(item, keys)
+                for name, item in body.items()}  # fmt: skip
+    if isinstance(body, list):
+        return [without_secrets(item, keys) for item in body]
+    if isinstance(body, str):
+        for key in keys:
+            body = body.replace(key, "****")
+    return body
+
+
+def _fits(name: str, found: Any, wanted: Any) -> bool:
+    if name == "path":
+        return fnmatchcase(found, wanted)
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        return all(key in found and _fits("", found[key], value) for key, value in wanted.items())
+    return bool(found == wanted)
