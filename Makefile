@@ -38,7 +38,7 @@ coverage:
 	$(MAKE) test COVERAGE=--cov
 
 test-browser: $(READY)
-	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py
+	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py tests/end_to_end/browser/emulator.py
 
 lint: $(READY)
 	$(BIN) -m ruff check

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import json
 import os
 import signal
 import sys
@@ -40,11 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
     sandbox.add_argument("--port", type=int, default=8080, help="8080 by default; 0 takes a free one")
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on; by default this machine alone")
     sandbox.add_argument("--settings", type=Path, metavar="FILE", help="how the emulator behaves, JSON")
+    sandbox.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", dest="changes",
+                         help="one of its settings, over the file's; can be repeated")  # fmt: skip
+    sandbox.add_argument("--api-key", metavar="KEY", help="the first key, instead of one that the seed determines")
+    sandbox.add_argument("--allow-host", action="append", default=[], metavar="NAME",
+                         help="a name by which / and /_sandbox/ are reached too; can be repeated")  # fmt: skip
     sandbox.add_argument("--seed", type=int, default=0, help="of all that is drawn at random, 0 by default")
     sandbox.add_argument("--clock", choices=("system", "simulated"), default="system")
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep all orders in it, and go on from there")
     sandbox.add_argument("--control", action="store_true", help="serve /_sandbox/: reset, advance, faults, truth")
-    sandbox.set_defaults(run=_sandbox)
+    sandbox.set_defaults(run=_sandbox, reject=sandbox.error)
 
     track = commands.add_parser("track", help="poll orders until they are final")
     track.add_argument("order_ids", nargs="*", metavar="ID")
@@ -94,6 +100,16 @@ def _is_writable(folder: Path) -> bool:
     return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
+def _named(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError
+    with suppress(ValueError):
+        return name, json.loads(value)
+    return name, value
+
+
+_setting = _argument(_named, "a setting's name, =, and its value", bool)
 _count = _argument(int, "a whole number from 1 up", lambda number: number >= 1)
 _seconds = _argument(
     lambda text: int(text) if text.isdecimal() else float(text),  # the report shows 5, not 5.0
@@ -133,7 +149,13 @@ def _sandbox(chosen: argparse.Namespace) -> None:
 
     settings = None if chosen.settings is None else Settings.read(chosen.settings)
     clock = giftlib.SystemClock() if chosen.clock == "system" else None
-    options = {name: getattr(chosen, name) for name in ("host", "port", "state", "control")}
+    try:
+        read = Settings.from_json(dict(chosen.changes))
+        settings = (settings or Settings()).but(**{name: getattr(read, name) for name, _ in chosen.changes})
+    except ValueError as error:
+        chosen.reject(str(error))
+    names = ("host", "port", "state", "control", "api_key", "allow_host")
+    options = {name: getattr(chosen, name) for name in names}
     try:
         sandbox = Sandbox(chosen.seed, clock, settings=settings, **options)
     except OSError as error:
@@ -147,8 +169,9 @@ def _sandbox(chosen: argparse.Namespace) -> None:
         if len(sandbox.keys) == 1:
             sandbox.add_key("PRODUCTION")
             sandbox.add_key(scope="READ-ONLY")
-        print(f"{sandbox.url}/v3  X-Access-Token: {sandbox.api_key}")
-        print(f"{sandbox.url}/ shows the rest; Ctrl-C stops it", flush=True)
+        print(f"export ONECLICKDZ_BASE_URL={sandbox.url}")
+        print(f"export ONECLICKDZ_API_KEY={sandbox.api_key}")
+        print(f"# {sandbox.url}/ shows the rest; Ctrl-C stops it", flush=True)
         while not stopped.wait(0.5):  # without an end no Ctrl-C comes through on Windows
             pass
 

@@ -1,6 +1,7 @@
 """The command line, as a shell uses it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,8 +62,9 @@ def emulator(*options, end=signal.SIGINT):
     """A sandbox that a shell started: its process, its API's address and its key."""
     command = [sys.executable, "-m", "giftlib", "sandbox", "--port", "0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
-        address, _, key = process.stdout.readline().partition("  X-Access-Token: ")
-        yield process, address, {"X-Access-Token": key.strip()}
+        shown = dict(re.findall("^export (.*?)=(.*)$", "".join(process.stdout.readline() for _ in range(2)), re.M))
+        address, key = f"{shown['ONECLICKDZ_BASE_URL']}/v3", shown["ONECLICKDZ_API_KEY"]
+        yield process, address, {"X-Access-Token": key}
         process.send_signal(end)
 
 

@@ -25,7 +25,8 @@ for room in ("report", "calibration"):
     MAY_IMPORT[room] = {*LIBRARY, "connection", "sandbox"}
 MAY_IMPORT["cli"] = {"giftlib", *MAY_IMPORT}
 MAY_IMPORT["__main__"] = {"cli"}
-MAY_IMPORT["giftlib"] = set(MAY_IMPORT) - {"cli", "__main__"}
+MAY_IMPORT["pytest_plugin"] = {"giftlib"}
+MAY_IMPORT["giftlib"] = set(MAY_IMPORT) - {"cli", "__main__", "pytest_plugin"}
 OPEN_MODULES = {
     "giftlib.analysis.plots",  # so that `giftlib.analysis` does without matplotlib
     "giftlib.api.errors",  # offered by the door of `giftlib.api` as a module
@@ -34,13 +35,14 @@ RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
-# smooth estimate, comparisons and exact accounts, and for what public bug reports of others broke.
-LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2310, ("report",): 823, ("sandbox",): 2735, ("calibration",): 950}
-LINES_IN_ALL = 12130
+# smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, and for an emulator that
+# plays any outcome and keeps what it was asked.
+LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2310, ("report",): 823, ("sandbox",): 3130, ("calibration",): 950}
+LINES_IN_ALL = 12650
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10
-ENTRIES_AT_THE_TOP = 15
+ENTRIES_AT_THE_TOP = 16
 
 
 class Import(NamedTuple):

@@ -96,7 +96,7 @@ def test_light_sandbox_command(tmp_path):
         open(tmp_path / "imports", "w+", encoding="utf-8") as imports,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=imports, text=True) as process,
     ):
-        assert "X-Access-Token" in process.stdout.readline()
+        assert process.stdout.readline().startswith("export ONECLICKDZ_BASE_URL=http://")
         process.terminate()
         process.wait()
         imports.seek(0)

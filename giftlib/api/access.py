@@ -111,6 +111,7 @@ class Access:
 
 def _checked_url(base_url: str | None) -> str:
     url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
+    url = url.removesuffix("/v3").rstrip("/")  # as the vendor writes the address
     parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
     if (
         not parts
@@ -118,7 +119,7 @@ def _checked_url(base_url: str | None) -> str:
         or (parts[1].lower() == "http" and not is_loopback(parts[2].lower().strip("[]")))
     ):
         raise ValueError(
-            "base_url must be https:// and a host (plain http only for this machine), without /v3 or anything else "
+            "base_url must be https:// and a host (plain http only for this machine), with /v3 or nothing after it "
             "(value not shown, it may hold a secret)"
         )
     return url

@@ -164,12 +164,14 @@ def _normalised_code(code: Any) -> str | None:
 
 
 def _plain(details: Any, *, texts: bool) -> Any:
-    """Return the details of an error: small numbers by name, and a list of texts if wanted; nothing nested."""
+    """Return the details of an error: small numbers by name; the wrong field, or a list of texts, if wanted."""
     if isinstance(details, dict):
         amounts = {
             name: as_amount(item) for name, item in details.items() if as_name(name) and not isinstance(item, str)
         }
-        return {name: amount for name, amount in amounts.items() if amount is not None and abs(amount) < _LARGE}
+        known = {name: amount for name, amount in amounts.items() if amount is not None and abs(amount) < _LARGE}
+        field = as_name(details.get("field")) if texts else None
+        return known | ({} if field is None else {"field": field})
     return [text for item in as_list(details) if (text := as_text(item))] if texts else None
 
 

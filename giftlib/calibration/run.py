@@ -19,6 +19,8 @@ _IMPOLITE_OR_UNSEEN = {
     "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s", "attempts_left_in",
     "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity", "order_ref", "prices",
     "path_style", "list_mixes_environments", "check_balance", "balance_code",
+    "outcomes", "catalog_test_types", "head", "wrong_method", "content_type", "encoded_paths", "preflight",
+    "validation_wording", "open_list_rows",
 }  # fmt: skip
 
 
@@ -87,8 +89,9 @@ def calibrate(client: Client | None = None, *, orders: int = 100, journal: Journ
 
     Not searched, because asking would be bad manners: the rate limits, the lock-out and the response to a wrong key,
     to a balance too low and to a quantity too large. Because a sandbox key cannot show them: what production keys get,
-    lists that mix environments, how keys look. And the Arabic documents' forms (paths, ref), which giftlib does not
-    speak, and prices set for single types.
+    lists that mix environments, how keys look. What a caller chooses (outcomes, test types in the catalogue), and how
+    the API treats requests that giftlib never sends (its router, the wording of 400, rows of open orders). And the
+    Arabic documents' forms (paths, ref), which giftlib does not speak, and prices set for single types.
 
     >>> from giftlib import Sandbox
     >>> with Sandbox(seed=1) as sandbox:

@@ -14,7 +14,7 @@ from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline, unix_ms
 from .settings import KEY_TYPES, Outcome, Settings
-from .validators import ANY_S, INSTANCE, MONEY, QUANTITY, TEXT, shortened
+from .validators import ANY_S, INSTANCE, KEY, MONEY, QUANTITY, TEXT, shortened
 
 
 class Event(NamedTuple):
@@ -42,7 +42,7 @@ class Backend:
     takes effect; NotRecorded from there prevents it. `instance` names this backend: its ids mean nothing to another.
     """
 
-    def __init__(self, seed: Any, settings: Settings) -> None:
+    def __init__(self, seed: Any, settings: Settings, api_key: str | None = None) -> None:
         self.seed = seed
         self.settings = settings
         self.instance = uuid4().hex
@@ -61,16 +61,18 @@ class Backend:
             for environment in KEY_TYPES
         }
         self.first_key = self.add_key(
-            type=settings.key_type, scope=settings.key_scope, allowed_ips=tuple(settings.allowed_ips)
+            api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=tuple(settings.allowed_ips)
         )
 
-    def add_key(self, **properties: Any) -> Key:
-        """Make a further key with the properties of `Key`; the seed determines its text."""
+    def add_key(self, text: str | None = None, **properties: Any) -> Key:
+        """Make a further key with the properties of `Key`; the seed determines its text, if none is given."""
         keys = self.authenticator.keys
         type_ = properties.get("type", "SANDBOX")
         like = sum(key.type == type_ for key in keys.values())
         name = f"{type_} {like + 1}" if like else type_
-        key = Key(draw_key(self.seed, len(keys), type_, self.settings.key_style), name, **properties)
+        text = text or draw_key(self.seed, len(keys), type_, self.settings.key_style)
+        KEY.check("api_key", text)
+        key = Key(text, name, **properties)
         if keys:
             self._record(Event("key", what=key.properties()))
         keys[key.key] = key

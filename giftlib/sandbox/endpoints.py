@@ -19,6 +19,7 @@ from .settings import Settings
 from .validators import TEXT, read_json, whole_number
 
 LARGEST_PAGE = 100
+_BALANCE_TOO_LOW = "Your balance is insufficient for this operation"
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +87,7 @@ class Endpoints:
             raise ErrorResponse(403, "OUT_OF_STOCK", "Product out of stock") from None
         except BalanceTooLow as error:
             details = {"required": error.required, "available": error.available}
-            raise ErrorResponse(403, self._settings.balance_code, "Not enough balance", details) from None
+            raise ErrorResponse(403, self._settings.balance_code, _BALANCE_TOO_LOW, details) from None
         except NotRecorded as error:
             _log.error("an order was refused: %s", error)
             raise ErrorResponse(500, "INTERNAL_ERROR", "Internal Server Error") from None
@@ -121,13 +122,16 @@ class Endpoints:
     def _paged(self, items: Sequence[dict[str, Any]], asked: Page, total: int) -> Result:
         pages = ceil(total / asked.size)
         if asked.number > max(pages, 1) and self._settings.page_overflow == "refused":
-            raise invalid(f'"page" must be at most {max(pages, 1)}')
+            raise invalid(self._settings, _in_query("page", asked.number, f"must be at most {max(pages, 1)}"))
         pagination = {"page": asked.number, "pageSize": asked.size, "totalPages": pages, "totalResults": total}
         return Result({"items": [*items], "pagination": pagination})
 
     def _unknown(self, item_id: str, message: str) -> ErrorResponse:
         if self._settings.malformed_id == "ERR_VALIDATION" and not re.fullmatch("[0-9a-fA-F]{24}", item_id):
-            return invalid("the id must be 24 hexadecimal digits")
+            joi = "the id must be 24 hexadecimal digits"
+            return invalid(
+                self._settings, Mistake("params", "id", item_id, joi, 'must match pattern "^[0-9a-fA-F]{24}$"')
+            )
         return ErrorResponse(404, "NOT_FOUND", message)
 
 
@@ -140,9 +144,27 @@ class OrderRequest(NamedTuple):
     ref: str | None = None
 
 
-def invalid(*details: str) -> ErrorResponse:
-    """Make the error for a request with these mistakes."""
-    return ErrorResponse(400, "ERR_VALIDATION", "Invalid request parameters", list(details))
+class Mistake(NamedTuple):
+    """What is wrong with a field of "body", "querystring" or "params": in the words of Joi, and of Ajv."""
+
+    where: str
+    field: str
+    value: Any
+    joi: str
+    ajv: str
+
+
+def invalid(settings: Settings, *mistakes: Mistake) -> ErrorResponse:
+    """Make the error for a request with these mistakes, of which Ajv names the first."""
+    if settings.validation_wording == "Ajv":
+        where, field, value, _, ajv = mistakes[0]
+        at = where if ajv.startswith("must have") or not field else f"{where}/{field}"
+        return ErrorResponse(400, "ERR_VALIDATION", f"{at} {ajv}", {"field": field, "value": value})
+    return ErrorResponse(400, "ERR_VALIDATION", "Invalid request parameters", [mistake.joi for mistake in mistakes])
+
+
+def _in_body(field: str, value: Any, joi: str, ajv: str) -> Mistake:
+    return Mistake("body", field, value, f'"{field}" {joi}', ajv)
 
 
 def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
@@ -150,25 +172,34 @@ def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
     try:
         given = read_json(body)
     except ValueError:
-        raise invalid("the body must be JSON") from None
+        given = None
     if not isinstance(given, dict):
-        raise invalid("the body must be an object")
+        joi = f"the body must be {'JSON' if given is None else 'an object'}"
+        raise invalid(settings, Mistake("body", "", None, joi, "must be object"))
     by_ref = settings.order_ref == "required"
     texts = ("productId", "typeId", "ref") if by_ref else ("productId", "typeId")
     wrong = [
-        f'"{name}" must be a text that is not empty' if name in given else f'"{name}" is required'
+        _in_body(name, given[name], "must be a text that is not empty", "must be string")
+        if name in given
+        else _in_body(name, None, "is required", f"must have required property '{name}'")
         for name in texts
         if not TEXT.accepts(given.get(name))
     ]
     quantity = 1 if by_ref else _as_whole_number(given.get("quantity"), settings)
     if not by_ref and "quantity" not in given:
-        wrong.append('"quantity" is required')
+        wrong.append(_in_body("quantity", None, "is required", "must have required property 'quantity'"))
     elif not whole_number(1, settings.max_quantity).accepts(quantity):
-        wrong.append(f'"quantity" must be an integer from 1 to {settings.max_quantity}')
+        ajv = "must be integer" if type(quantity) is not int else "must be >= 1"
+        ajv = f"must be <= {settings.max_quantity}" if type(quantity) is int and quantity > 1 else ajv
+        joi = f"must be an integer from 1 to {settings.max_quantity}"
+        wrong.append(_in_body("quantity", given["quantity"], joi, ajv))
     if settings.unknown_body_keys == "refused":
-        wrong += [f'"{name}" is not allowed' for name in given if name not in (*texts, "quantity")]
+        unknown = [name for name in given if name not in (*texts, "quantity")]
+        wrong += [
+            _in_body(name, given[name], "is not allowed", "must NOT have additional properties") for name in unknown
+        ]
     if wrong:
-        raise invalid(*wrong)
+        raise invalid(settings, *wrong)
     return OrderRequest(given["productId"], given["typeId"], quantity, given["ref"] if by_ref else None)
 
 
@@ -176,9 +207,13 @@ def _as_whole_number(given: Any, settings: Settings) -> Any:
     """The quantity as an int if that is what it means: JSON has one type of number, 2.0 is 2."""
     if isinstance(given, float) and given.is_integer():
         return int(given)
-    if settings.text_quantity == "read" and isinstance(given, str) and re.fullmatch("[0-9]{1,9}", given):
+    if settings.text_quantity == "read" and isinstance(given, str) and re.fullmatch("[1-9][0-9]{0,8}", given):
         return int(given)
     return given
+
+
+def _in_query(field: str, value: Any, problem: str) -> Mistake:
+    return Mistake("querystring", field, value, f'"{field}" {problem}', problem)
 
 
 def read_page(query: str, settings: Settings, *, needs_both_ends: bool) -> Page:
@@ -192,15 +227,15 @@ def read_page(query: str, settings: Settings, *, needs_both_ends: bool) -> Page:
             number = min(number, LARGEST_PAGE)
         numbers.append(number)
         if not 1 <= number <= most:
-            wrong.append(f'"{name}" must be an integer from 1 to {most}')
+            wrong.append(_in_query(name, text, f"must be an integer from 1 to {most}"))
     for name in ("from", "to"):
         times.append(_as_ms(given.get(name)))
         if name in given and times[-1] is None:
-            wrong.append(f'"{name}" must be a time in ISO 8601')
+            wrong.append(_in_query(name, given[name], "must be a time in ISO 8601"))
     if needs_both_ends and ("from" in given) != ("to" in given):
-        wrong.append('"from" and "to" must be given together')
+        wrong.append(Mistake("querystring", "", None, '"from" and "to" must be given together', "must have both"))
     if wrong:
-        raise invalid(*wrong)
+        raise invalid(settings, *wrong)
     return Page(*numbers, *times)
 
 

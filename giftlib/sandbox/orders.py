@@ -79,6 +79,8 @@ class Order:
             content["fulfilled_amount"] = self.paid_for(self.delivers)
             content["price_per_card"] = self.price
             content["cards"] = [_card(n, settings.card_serials) for n in range(1, self.delivers + 1)]
+        elif in_list and settings.open_list_rows == "with zeros":
+            content |= {"fulfilled_quantity": 0, "fulfilled_amount": 0, "price_per_card": self.price, "cards": []}
         if in_list or not final or settings.final_order_has_type:
             content |= {"product": self.product, "type": self.type}
         return content | {"time": iso(self.ms)}

@@ -37,11 +37,13 @@ class Admin:
     clear_faults {}, advance {"seconds"}, faults (the fields of `Fault` but `alter`), orders {"n", "type_id",
     "quantity"}, next_order {"delivered", "after_s"}, deposit {"amount"}.
 
-    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address or localhost.
+    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address, as localhost or by one
+    of `names`.
     """
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, names: frozenset[str] = frozenset()) -> None:
         self._emulator = emulator
+        self._names = names
         self._reads: dict[str, Callable[[], Any]] = {
             "truth": lambda: {name: s if isfinite(s) else None for name, s in emulator.truth().items()},
             "settings": emulator.settings.to_json,
@@ -72,8 +74,8 @@ class Admin:
         return json_response(status, {} if content is None else content, {"Cache-Control": "no-store"})
 
     def _done(self, request: Request) -> Any:
-        if own_host(request) is None:
-            raise ErrorResponse(403, "", "the host must be a numeric address or localhost")
+        if own_host(request) is None and _host_name(request) not in self._names:
+            raise ErrorResponse(403, "", "the host must be a numeric address, localhost or an allowed name")
         name = request.path.removeprefix(PREFIX)
         if name in self._reads and request.method == "GET":
             return self._reads[name]()
@@ -162,6 +164,10 @@ class Pages:
         }
 
 
+def _host_name(request: Request) -> str | None:
+    return urlsplit(f"//{request.headers.get('Host') or ''}").hostname
+
+
 def own_host(request: Request) -> str | None:
     """Give the host and port that the request was sent to, if they can be this machine's: a number or localhost.
 
@@ -184,6 +190,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     """
     rendered = _template("openapi.json.jinja").render(
         settings=settings,
+        numbers=_up_to(settings.max_quantity),
         paths={path + _ITEMS.get(name, ""): name for path, (_, name) in routes(settings).items()},
         largest_page=LARGEST_PAGE,
         sample_order=SAMPLE_ORDER,
@@ -191,6 +198,16 @@ def describe(settings: Settings) -> dict[str, Any]:
     )
     document: dict[str, Any] = json.loads(rendered, object_hook=_complete)
     return document
+
+
+def _up_to(most: int) -> str:
+    """Give a regular expression for the whole numbers from 1 to `most`, without leading zeros."""
+    digits = str(most)
+    parts = [f"[1-9][0-9]{{0,{len(digits) - 2}}}"] if len(digits) > 1 else []
+    for place, digit in enumerate(digits):
+        if (lowest := 0 if place else 1) < int(digit):
+            parts.append(f"{digits[:place]}[{lowest}-{int(digit) - 1}][0-9]{{{len(digits) - place - 1}}}")
+    return "|".join([*parts, digits])
 
 
 def _complete(part: dict[str, Any]) -> dict[str, Any]:

@@ -141,9 +141,12 @@ class Envelope:
         return self.error(ErrorResponse(status, fault.code or _CODES.get(status, f"HTTP_{status}"), text), request)
 
 
-def bare_error(status: int, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+def bare_error(
+    status: int, message: str, headers: Mapping[str, str] = MappingProxyType({}), code: str | None = None
+) -> Response:
     """Make an error as the router in front of the API words it."""
-    return json_response(status, {"message": message, "error": reason(status), "statusCode": status}, headers)
+    content = {"message": message, "error": reason(status), "statusCode": status}
+    return json_response(status, content | ({} if code is None else {"code": code}), headers)
 
 
 def apply_fault(response: Response, fault: Fault) -> None:

@@ -30,6 +30,7 @@ _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "content-type, x-access-token",
 }
+_JSON = "application/json"
 _NO_KEY = Key("")
 
 
@@ -40,16 +41,25 @@ class Router:
         self.envelope = Envelope(backend.settings)
         self._endpoints = Endpoints(backend)
         self._authenticator = backend.authenticator
+        self._settings = backend.settings
         self._routes = routes(backend.settings)
 
     def admit(self, request: Request, now: Timestamp) -> Response | Call:
         """Give the call that a request makes, or the response to one that reaches no endpoint."""
+        settings = self._settings
         if request.method == "OPTIONS":
-            return Response(204, b"", dict(_PREFLIGHT))
+            asked_for = request.headers.get("Access-Control-Request-Headers") or ""
+            echoed = {"Access-Control-Allow-Headers": asked_for} if settings.preflight == "echoed" and asked_for else {}
+            return Response(204, b"", _PREFLIGHT | echoed)
         method, endpoint, item_id = self._route(request.path)
-        if request.method != method:
-            status, headers = (405, {"Allow": f"{method}, OPTIONS"}) if method else (404, {})
+        as_method = "GET" if request.method == "HEAD" and settings.head == "like GET" else request.method
+        if as_method != method:
+            known = method and settings.wrong_method == "405"
+            status, headers = (405, {"Allow": f"{method}, OPTIONS"}) if known else (404, {})
             return bare_error(status, f"Route {request.method}:{request.path} not found", headers)
+        media_type = request.headers.get("Content-Type", _JSON).partition(";")[0].strip().lower()
+        if method == "POST" and settings.content_type == "JSON" and media_type != _JSON:
+            return bare_error(415, f"Unsupported Media Type: {media_type}", code="FST_ERR_CTP_INVALID_MEDIA_TYPE")
         if len(request.body) > MOST_BYTES:
             return bare_error(413, "Request body is too large")
         try:
@@ -69,6 +79,8 @@ class Router:
     def _route(self, path: str) -> tuple[str, str, str]:
         """The method, the endpoint and the id in a path; empty if there is nothing there."""
         head, slash, tail = path.rpartition("/")
+        if self._settings.encoded_paths == "routed":
+            head, path = unquote(head), path if f"{head}{slash}" in self._routes else unquote(path)
         if path in self._routes and tail:
             return *self._routes[path], ""
         if head + slash in self._routes and tail:

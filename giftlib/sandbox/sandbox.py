@@ -30,8 +30,9 @@ class Sandbox(Emulator):
 
     With `state`, all that happens is kept in that file, and a sandbox with the same file goes on from there, with its
     seed and settings (ValueError if others are given); how often a key was wrong and how many requests it made are not
-    kept. With `control`, everyone who can reach the port can reset the sandbox, move its clock, inject faults and read
-    the truth under `/_sandbox/`.
+    kept. `api_key` is the first key, instead of one that the seed determines. With `control`, everyone who can reach
+    the port, by a numeric address, as localhost or by a name in `allow_host`, can reset the sandbox, move its clock,
+    inject faults and read the truth under `/_sandbox/`.
 
     >>> from giftlib.sandbox import Sandbox
     >>> with Sandbox(seed=1, fulfilment_s=22) as sandbox:
@@ -51,6 +52,8 @@ class Sandbox(Emulator):
         faults: Iterable[Fault] = (),
         state: str | PathLike[str] | None = None,
         control: bool = False,
+        api_key: str | None = None,
+        allow_host: Iterable[str] = (),
         settings: Settings | None = None,
         **changes: Any,
     ) -> None:
@@ -59,9 +62,10 @@ class Sandbox(Emulator):
             opened.callback(self._listener.close)
             log = None if state is None else opened.enter_context(closing(EventLog(state)))
             self.url = self._listener.url
-            super().__init__(_start(seed, clock, (settings or Settings()).but(**changes), faults, log), log)
+            wanted = (settings or Settings()).but(**changes)
+            super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self._service.backend.first_key.key
-            self._pages = Pages(self, self.url, Admin(self) if control else None)
+            self._pages = Pages(self, self.url, Admin(self, frozenset(allow_host)) if control else None)
             self._listener.start(self._serve)
             opened.pop_all()
 
@@ -134,13 +138,15 @@ class Sandbox(Emulator):
             await self._service.serve(exchange)
 
 
-def _start(seed: Any, clock: Clock | None, given: Settings, faults: Iterable[Fault], log: EventLog | None) -> Service:
+def _start(
+    seed: Any, clock: Clock | None, given: Settings, faults: Iterable[Fault], log: EventLog | None, api_key: str | None
+) -> Service:
     """Start the service, where the file of an earlier sandbox ended if there is one."""
     history = log.read() if log else None
     if history:
         history.check_same(seed, given)
         seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end())
-    service = Service(seed, given, clock or SimulatedClock(), faults)
+    service = Service(seed, given, clock or SimulatedClock(), faults, api_key)
     if log and history:
         log.resume(history, service.backend)
         service.ahead_s = history.second_of(service.clock.now_utc()) - service.clock.monotonic()

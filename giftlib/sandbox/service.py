@@ -26,16 +26,18 @@ class Service:
     `ahead_s` is how many seconds the backend's time is ahead of the clock's monotonic seconds.
     """
 
-    def __init__(self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault]) -> None:
+    def __init__(
+        self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault], api_key: str | None = None
+    ) -> None:
         self.clock = clock
         self.lock = threading.Lock()
         self.ahead_s = 0.0
-        self._begin(seed, settings, faults)
+        self._begin(seed, settings, faults, api_key)
 
     def reset(self) -> None:
         """Begin anew, with the same seed, settings and keys."""
         old = self.backend
-        self._begin(old.seed, old.settings, ())
+        self._begin(old.seed, old.settings, (), old.first_key.key)
         for key in list(old.authenticator.keys.values())[1:]:
             self.backend.add_key(**key.properties())
 
@@ -117,8 +119,8 @@ class Service:
         apply_fault(response, fault)
         return response, fault, asked_for
 
-    def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault]) -> None:
-        self.backend = Backend(seed, settings)
+    def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault], api_key: str | None) -> None:
+        self.backend = Backend(seed, settings, api_key)
         self.faults = FaultPlan(seed, faults)
         self.records = Requests()
         self.request_count = 0

@@ -144,6 +144,10 @@ INSTANCE = Validator(
     "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
 )
 SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
+KEY = Validator(
+    "a text of 8 to 200 printable ASCII characters without spaces",
+    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[!-~]{8,200}", value)),
+)
 TEXT = Validator("a string that is not empty", lambda value: isinstance(value, str) and value != "")
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
 PRICES = Validator(

@@ -381,7 +381,8 @@ def test_accepted_base_url(url):
     "url",
     ["http://api.oneclickdz.com", "http://localhost.example", "http://127.0.0.1.example", "http://10.0.0.1",
      "http://localhost@evil.example", "http://127.0.0.1\\@evil.example", "http://local\thost", "http://0.0.0.0",
-     "https://api.oneclickdz.com/v3", "https://host/?a", "https://host?", "https://host#", "https://user@host",
+     "https://api.oneclickdz.com/v3/gift-cards", "https://api.oneclickdz.com/v2",
+     "https://host/v3/v3", "https://host/?a", "https://host?", "https://host#", "https://user@host",
      "https://:secret@host", "https://user:secret@host", "https://ho st", "https://host:port", "https://", "https:", "https://api.test:99999",
      "//host", "host", "api.oneclickdz.com", "ftp://host", "file:///etc/passwd", KEY, 5, b"https://host"],
 )  # fmt: skip

@@ -114,7 +114,9 @@ def test_settings_not_searched(usual):
     assert missing == {
         "rate_limit_per_minute", "production_rate_limit_per_minute", "lockout_attempts", "lockout_s",
         "attempts_left_in", "bad_key_code", "key_type", "key_style", "production_test_types", "max_quantity",
-        "order_ref", "prices", "path_style", "list_mixes_environments", "check_balance", "balance_code",
+        "order_ref", "prices", "path_style", "list_mixes_environments", "check_balance", "balance_code", "outcomes",
+        "catalog_test_types", "head", "wrong_method", "content_type", "encoded_paths", "preflight",
+        "validation_wording", "open_list_rows",
     }  # fmt: skip
 
 

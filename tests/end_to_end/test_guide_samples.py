@@ -227,7 +227,8 @@ def by_urllib(sandbox, run):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(method, path, body=None):
-        url, headers = f"{sandbox.url}/v3/gift-cards/{path}", {"X-Access-Token": sandbox.api_key}
+        url = f"{sandbox.url}/v3/gift-cards/{path}"
+        headers = {"X-Access-Token": sandbox.api_key, "Content-Type": "application/json"}
         with opener.open(urllib.request.Request(url, body, headers, method=method), timeout=5) as response:
             return json.load(response)
 

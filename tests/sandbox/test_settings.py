@@ -8,6 +8,8 @@ from math import inf
 import pytest
 from samples import PRODUCT
 
+from giftlib import InvalidRequestError
+from giftlib.api.responses import read
 from giftlib.sandbox import Sandbox, Settings
 
 PSN_TYPE = "6126393c6f57860f925a1984"
@@ -312,6 +314,42 @@ def test_transactions_listed(open_sandbox):
 
 
 # The settings themselves
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "message"),
+    [
+        ({"productId": "p", "typeId": "t", "quantity": 0}, "quantity", "body/quantity must be >= 1"),
+        ({"productId": "p", "typeId": "t", "quantity": 10**6}, "quantity", "body/quantity must be <= 10000"),
+        ({"productId": "p", "typeId": "t", "quantity": 1.5}, "quantity", "body/quantity must be integer"),
+        ({"productId": 7, "typeId": "t", "quantity": 1}, "productId", "body/productId must be string"),
+        ({"productId": "p", "quantity": 1}, "typeId", "body must have required property 'typeId'"),
+        ([], "", "body must be object"),
+    ],
+)
+def test_validation_wording(open_sandbox, body, field, message):
+    """In Ajv's words a 400 names the first wrong field with its value, and the client keeps the field."""
+    call = open_sandbox(validation_wording="Ajv")
+    error = call("gift-cards/placeOrder", "POST", json=body).json()["error"]
+    assert (error["code"], error["message"], error["details"]["field"]) == ("ERR_VALIDATION", message, field)
+    if isinstance(body, dict):
+        assert error["details"]["value"] == body.get(field)
+        client = call.sandbox.client()
+        with pytest.raises(InvalidRequestError) as caught:
+            read(client.request("POST", "gift-cards/placeOrder", body=body), lambda response: response)
+        assert caught.value.details["field"] == field
+
+
+def test_open_list_rows(open_sandbox):
+    """A row of the list for an open order may have its price, and no cards and dinars yet."""
+    call = open_sandbox(open_list_rows="with zeros")
+    order_id = call("gift-cards/placeOrder", "POST", json={"productId": "p", "typeId": "TEST_PARTIAL", "quantity": 2})
+    [row] = call("gift-cards/list").json()["data"]["items"]
+    assert order_id.json()["data"]["orderId"] == row["_id"]
+    zeros = {"fulfilled_quantity": 0, "fulfilled_amount": 0, "price_per_card": 490, "cards": []}
+    assert row["status"] == "HANDLING" and zeros.items() <= row.items()
+    [order] = call.sandbox.client().list_orders()
+    assert not order.is_final and order.problems == ()
 
 
 @pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))

@@ -1,0 +1,47 @@
+"""Fixtures for the tests of a program that sells gift cards: a fresh emulator of the API for each test.
+
+pytest loads this module in every project that has giftlib installed, so it imports nothing until a fixture is used.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from giftlib import Client, Sandbox
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "gift_card_sandbox(**settings): settings of the test's gift_card_sandbox")
+
+
+@pytest.fixture
+def gift_card_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
+    """Give a `giftlib.Sandbox` on a port of its own, with no latency and a simulated clock, closed after the test.
+
+    Its arguments come from the marker `gift_card_sandbox`, of the class or module too, and then from an indirect
+    parameter, a dict.
+
+    >>> import pytest
+    >>> @pytest.mark.gift_card_sandbox(fulfilment_s=5)
+    ... def test_order(gift_card_sandbox):
+    ...     gift_card_sandbox.next_order(delivered=0)
+    ...     my_shop_buys(gift_card_sandbox.url, gift_card_sandbox.api_key)
+    ...     gift_card_sandbox.assert_requested("POST", "/v3/gift-cards/placeOrder", times=1)
+    """
+    from giftlib import Sandbox
+
+    given: dict[str, Any] = {"latency_s": 0}
+    for marker in reversed([*request.node.iter_markers("gift_card_sandbox")]):
+        given |= marker.kwargs
+    given |= getattr(request, "param", {})
+    with Sandbox(**given) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def gift_card_client(gift_card_sandbox: "Sandbox") -> "Client":
+    """Give a `giftlib.Client` of the test's sandbox, on its clock."""
+    return gift_card_sandbox.client()

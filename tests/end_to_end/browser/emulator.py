@@ -1,0 +1,41 @@
+"""The emulator's page in a browser: place an order with a chosen outcome, see it move, inject a fault, read the log."""
+
+import pytest
+import requests
+
+from giftlib import SystemClock
+from giftlib.sandbox import Sandbox
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(clock=SystemClock(), control=True, latency_s=0, fulfilment_s=60) as sandbox:
+        yield sandbox
+
+
+def test_page(sandbox, browser, shoot):
+    """Everything that the page offers works, and an id can be copied while it refreshes."""
+    page, said = browser.new_page(viewport={"width": 1100, "height": 1600}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(sandbox.url)
+
+    page.fill("[name=delivered]", "1")
+    page.fill("[name=after_s]", "2")
+    page.click("text=Place order")
+    page.wait_for_selector("#orders >> text=HANDLING")
+    order_id = page.inner_text("#orders code")
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#orders code'))")
+    page.wait_for_selector("#orders >> text=PARTIALLY_FILLED", timeout=10_000)
+    assert list(sandbox.truth()) == [order_id]
+    assert page.evaluate("getSelection().toString()") == order_id
+
+    page.select_option("[name=endpoint]", "balance")
+    page.click("text=Inject fault")
+    page.wait_for_selector("#faults >> text=balance")
+    answer = requests.get(f"{sandbox.url}/v3/account/balance", headers={"X-Access-Token": sandbox.api_key}, timeout=5)
+    assert answer.status_code == 503
+    page.wait_for_selector("#requests >> text=GET /v3/account/balance")
+    page.wait_for_selector("#faults >> text=none")
+    shoot(page, "emulator", full_page=True)
+    assert said == []

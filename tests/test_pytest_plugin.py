@@ -1,0 +1,56 @@
+"""The fixtures that giftlib offers to other projects' tests."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = """
+import pytest
+from giftlib import SimulatedClock
+
+pytestmark = pytest.mark.gift_card_sandbox(partial_rounding="up")
+
+@pytest.mark.parametrize("number", range(NUMBER))
+def test_fresh(gift_card_sandbox, gift_card_client, number):
+    assert gift_card_sandbox.truth() == {} and len(gift_card_client.list_orders()) == 0
+    gift_card_client.place_order("p", f"type_{number}", 1)
+    assert len(gift_card_sandbox.truth()) == 1
+    gift_card_sandbox.assert_requested("POST", "/v3/gift-cards/placeOrder", times=1, body={"typeId": f"type_{number}"})
+
+@pytest.mark.gift_card_sandbox(fulfilment_s=5, test_type_price=700)
+def test_marker(gift_card_sandbox):
+    assert gift_card_sandbox.settings.fulfilment_s == 5 and gift_card_sandbox.settings.partial_rounding == "up"
+
+@pytest.mark.parametrize("gift_card_sandbox", [{"fulfilment_s": 9}], indirect=True)
+def test_parameter(gift_card_sandbox):
+    assert gift_card_sandbox.settings.fulfilment_s == 9 and isinstance(gift_card_sandbox.clock, SimulatedClock)
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+def test_fixtures(tmp_path, workers):
+    """Each test has an emulator of its own, with the settings of its markers and parameters, under xdist too."""
+    (tmp_path / "test_shop.py").write_text(TESTS.replace("NUMBER", "200" if workers else "5"))
+    options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--strict-markers", f"--numprocesses={workers}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert f"{202 if workers else 7} passed" in done.stdout
+
+
+def test_no_load(tmp_path):
+    """A project whose tests use no fixture of giftlib loads neither its server nor pandas."""
+    (tmp_path / "test_other.py").write_text(
+        "import sys\ndef test_modules():\n    assert not {'tornado', 'pandas', 'giftlib.sandbox'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:nbval", "-p", "no:mpl", "-p", "no:hypothesispytest",
+         "-p", "no:schemathesis", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert Path(tmp_path / "test_other.py").exists()
