@@ -9,7 +9,8 @@ from decimal import Decimal
 from math import log
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .settings import Outcome, Settings
+from .outcome import Outcome
+from .settings import Settings
 from .validators import EXACT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,6 +14,7 @@ from tomllib import loads
 from typing import Any
 
 from . import validators as v
+from .outcome import OUTCOMES, Outcome
 
 KEY_TYPES = ("SANDBOX", "PRODUCTION")
 KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
@@ -22,45 +23,6 @@ MEANINGS: dict[str, str] = {
     name: " ".join(meaning.split())
     for name, meaning in loads(files("giftlib.sandbox").joinpath("settings.toml").read_text(encoding="utf-8")).items()
 }
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Describe what becomes of an order: how many cards are delivered, and after how many seconds.
-
-    None leaves either as it is without. More cards than were ordered are as many as were ordered; `after_s` may be
-    `math.inf`: never final. Raise ValueError for what is neither.
-
-    >>> from giftlib.sandbox import Outcome, Sandbox
-    >>> with Sandbox(outcomes={"type_001": Outcome(delivered=1, after_s=4)}) as sandbox:
-    ...     order_id = sandbox.client().place_order("507f1f77bcf86cd799439011", "type_001", 3)
-    ...     sandbox.clock.sleep(5)
-    ...     sandbox.latest_orders()[0]["status"]
-    'PARTIALLY_FILLED'
-    """
-
-    delivered: int | None = v.checked(None, v.whole_number(0, 10**6).or_none())
-    after_s: float | None = v.checked(None, v.ANY_S.or_none())
-
-    def __post_init__(self) -> None:
-        v.check_fields(self)
-
-
-def _read_outcomes(given: Any) -> Any:
-    if not isinstance(given, dict) or not all(isinstance(fields, dict) for fields in given.values()):
-        return given
-    read = {type_id: {name: v.ANY_S.read(value) for name, value in fields.items()} for type_id, fields in given.items()}
-    try:
-        return {type_id: Outcome(**fields) for type_id, fields in read.items()}
-    except TypeError as error:
-        raise ValueError(f"outcomes: {error}") from None
-
-
-_OUTCOMES = v.Validator(
-    "an Outcome by type id",
-    lambda value: isinstance(value, Mapping) and all(isinstance(outcome, Outcome) for outcome in value.values()),
-    _read_outcomes,
-)
 
 
 @dataclass(frozen=True)
@@ -98,7 +60,7 @@ class Settings:
     partial_of_one: str = v.checked("as counted", v.one_of("as counted", "PARTIALLY_FILLED"))
     partial_status: str = v.checked("PARTIALLY_FILLED", v.one_of("PARTIALLY_FILLED", "FULFILLED"))
     production_test_types: str = v.checked("simulated", v.one_of("simulated", "ordinary"))
-    outcomes: Mapping[str, Outcome] = v.checked({}, _OUTCOMES)
+    outcomes: Mapping[str, Outcome] = v.checked({}, OUTCOMES)
     max_quantity: int = v.checked(10_000, v.QUANTITY)
     text_quantity: str = v.checked("read", v.one_of("refused", "read"))
     unknown_body_keys: str = v.checked("ignored", v.one_of("ignored", "refused"))
@@ -209,18 +171,26 @@ class Settings:
         Path(path).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
-        lines = [f"  {'setting':33}{'value':24}meaning (* the value differs from the default)"]
-        for mark, name, value, meaning in _rows(self):
-            first, *more = wrap(meaning, 61)
-            short = value if len(value) < 24 else f"{value[:22]}…"
-            lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
-        return "\n".join(lines)
+        return _as_text(self)
 
     def _repr_html_(self) -> str:
-        rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
-        for row in _rows(self):
-            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-        return f"<table>{''.join(rows)}</table>"
+        return _as_html(self)
+
+
+def _as_text(settings: Settings) -> str:
+    lines = [f"  {'setting':33}{'value':24}meaning (* the value differs from the default)"]
+    for mark, name, value, meaning in _rows(settings):
+        first, *more = wrap(meaning, 61)
+        short = value if len(value) < 24 else f"{value[:22]}…"
+        lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
+    return "\n".join(lines)
+
+
+def _as_html(settings: Settings) -> str:
+    rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
+    for row in _rows(settings):
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
+    return f"<table>{''.join(rows)}</table>"
 
 
 def _plain(value: Any) -> Any:
