@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     sandbox.add_argument("--clock", choices=("system", "simulated"), default="system")
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep all orders in it, and go on from there")
     sandbox.add_argument("--control", action="store_true", help="serve /_sandbox/: reset, advance, faults, truth")
+    sandbox.add_argument("--proxy", type=_new_file, metavar="FILE", help="serve every host through an HTTP proxy too, "
+                         "and write the certificate to trust to FILE")  # fmt: skip
     sandbox.set_defaults(run=_sandbox, reject=sandbox.error)
 
     track = commands.add_parser("track", help="poll orders until they are final")
@@ -72,6 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
         message = f"giftlib: {str(error) or 'interrupted'}"
         print(message, *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 1
+
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -155,7 +160,7 @@ def _sandbox(chosen: argparse.Namespace) -> None:
     except ValueError as error:
         chosen.reject(str(error))
     names = ("host", "port", "state", "control", "api_key", "allow_host")
-    options = {name: getattr(chosen, name) for name in names}
+    options = {name: getattr(chosen, name) for name in names} | {"proxy_port": 0 if chosen.proxy else None}
     try:
         sandbox = Sandbox(chosen.seed, clock, settings=settings, **options)
     except OSError as error:
@@ -171,6 +176,10 @@ def _sandbox(chosen: argparse.Namespace) -> None:
             sandbox.add_key(scope="READ-ONLY")
         print(f"export ONECLICKDZ_BASE_URL={sandbox.url}")
         print(f"export ONECLICKDZ_API_KEY={sandbox.api_key}")
+        if sandbox.proxy:
+            chosen.proxy.write_bytes(sandbox.proxy.certificate)
+            print(f"export HTTPS_PROXY={sandbox.proxy.url} HTTP_PROXY={sandbox.proxy.url}")
+            print("export", *(f"{name}={chosen.proxy.absolute()}" for name in _CA_VARIABLES))
         print(f"# {sandbox.url}/ shows the rest; Ctrl-C stops it", flush=True)
         while not stopped.wait(0.5):  # without an end no Ctrl-C comes through on Windows
             pass

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from giftlib.clock import Clock, SimulatedClock
 
@@ -19,6 +20,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from giftlib.api import Client
 
+    from .proxy import Proxy
+
 
 class Sandbox(Emulator):
     """Serve a gift-card API on this machine, with an account for each environment, until `close()`.
@@ -32,7 +35,8 @@ class Sandbox(Emulator):
     seed and settings (ValueError if others are given); how often a key was wrong and how many requests it made are not
     kept. `api_key` is the first key, instead of one that the seed determines. With `control`, everyone who can reach
     the port, by a numeric address, as localhost or by a name in `allow_host`, can reset the sandbox, move its clock,
-    inject faults and read the truth under `/_sandbox/`.
+    inject faults and read the truth under `/_sandbox/`. With `proxy_port` (0: a free one) `proxy` is an HTTP proxy that
+    leads every host to this sandbox, TLS included: `proxy.url`, and the `proxy.certificate` to trust.
 
     >>> from giftlib.sandbox import Sandbox
     >>> with Sandbox(seed=1, fulfilment_s=22) as sandbox:
@@ -54,6 +58,7 @@ class Sandbox(Emulator):
         control: bool = False,
         api_key: str | None = None,
         allow_host: Iterable[str] = (),
+        proxy_port: int | None = None,
         settings: Settings | None = None,
         **changes: Any,
     ) -> None:
@@ -66,6 +71,7 @@ class Sandbox(Emulator):
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self._service.backend.first_key.key
             self._pages = Pages(self, self.url, Admin(self, frozenset(allow_host)) if control else None)
+            self.proxy = None if proxy_port is None else _proxy_to(self.url, host, proxy_port)
             self._listener.start(self._serve)
             opened.pop_all()
 
@@ -85,6 +91,8 @@ class Sandbox(Emulator):
         >>> sandbox = Sandbox()
         >>> sandbox.close()
         """
+        if self.proxy is not None:
+            self.proxy.close()
         self._listener.close()
         if self._log:
             with self._service.lock:
@@ -136,6 +144,13 @@ class Sandbox(Emulator):
             exchange.end()
         else:
             await self._service.serve(exchange)
+
+
+def _proxy_to(url: str, host: str, port: int) -> "Proxy":
+    from .proxy import Proxy
+
+    address = urlsplit(url)
+    return Proxy((str(address.hostname), address.port or 80), host, port)
 
 
 def _start(

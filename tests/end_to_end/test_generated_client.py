@@ -1,4 +1,4 @@
-"""A client that openapi-python-client generates from the emulator's description places, checks, lists, reads an error."""
+"""A client that openapi-python-client makes of the description places, checks, lists and reads an error."""
 
 import importlib
 import subprocess

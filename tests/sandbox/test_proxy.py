@@ -1,0 +1,69 @@
+"""Programs whose host is fixed reach the emulator through its proxy: TLS for any host, and absolute form."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from giftlib.sandbox import Sandbox
+
+GUIDE = Path(__file__).parents[1] / "end_to_end" / "guide"
+ORDER = "6901616fe9e88196b4eb64b3"
+
+
+@pytest.fixture
+def proxied(tmp_path):
+    """A sandbox with a proxy, and the environment of a program that is to reach it."""
+    with Sandbox(latency_s=0, proxy_port=0) as sandbox:
+        (tmp_path / "ca.pem").write_bytes(sandbox.proxy.certificate)
+        trusted = dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"), str(tmp_path / "ca.pem"))
+        address = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), sandbox.proxy.url)
+        own = {name: value for name, value in os.environ.items() if name.lower() not in ("no_proxy", "all_proxy")}
+        yield sandbox, own | trusted | address | {"API_KEY": sandbox.api_key}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.oneclickdz.com/v3/ping", "http://any.host/v3/ping", "https://[::1]/v3/ping"]
+)
+def test_any_host(proxied, url):
+    """Every host leads to the emulator, with a certificate for it; a connection is used again."""
+    sandbox, environment = proxied
+    with requests.Session() as session:
+        session.trust_env = False
+        session.proxies = {"https": sandbox.proxy.url, "http": sandbox.proxy.url}
+        session.verify = environment["REQUESTS_CA_BUNDLE"]
+        for _ in range(2):
+            assert session.get(url, timeout=5).json()["data"]["api"] == "ok"
+
+
+def test_untrusted(proxied):
+    """Without the certificate no program takes the emulator for the vendor."""
+    sandbox, _ = proxied
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get("https://api.oneclickdz.com/v3/ping", proxies={"https": sandbox.proxy.url}, timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("command", "sample", "call"),
+    [
+        ([sys.executable], "status_check.py", "\nprint(check_order_status('{order}')['status'])"),
+        (["bash"], "status_check.sh", ""),
+        (["php"], "status_check.php", "\n<?php echo checkOrderStatus('{order}', getenv('API_KEY'))['status'];"),
+    ],
+    ids=["python", "curl", "php"],
+)
+def test_samples_of_the_guide(proxied, tmp_path, command, sample, call):
+    """The guide's own samples, host and scheme untouched, need the proxy and the CA file only."""
+    if shutil.which(command[0]) is None or (command == ["bash"] and shutil.which("curl") is None):
+        pytest.skip(f"needs {command[0]}")
+    sandbox, environment = proxied
+    program = tmp_path / sample
+    text = (GUIDE / sample).read_text(encoding="utf-8").replace("YOUR_API_KEY", sandbox.api_key)
+    assert "https://api.oneclickdz.com" in text
+    program.write_text(text + call.replace("{order}", ORDER), encoding="utf-8")
+    done = subprocess.run([*command, program], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert "FULFILLED" in done.stdout, done.stderr
