@@ -150,6 +150,12 @@ class FulfilmentCurve:
         check_proportion("level", level)
         return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
 
+    def first_final_polls(self) -> tuple[Floats, Floats]:
+        """Give the seconds by which polls showed orders final, and the proportion that they had shown by then."""
+        final = np.isfinite(self._counted.highs.ms)
+        ms, orders = self._counted.highs.ms[final], self._counted.highs.orders[final]
+        return np.append(0.0, ms / 1000), np.append(0.0, orders.cumsum() / self.n)
+
     def proportion(self, level: float = 0.95) -> Quantile:
         """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.
 
