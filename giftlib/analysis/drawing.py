@@ -161,8 +161,10 @@ def curves(ax: Axes, added: list[tuple[FulfilmentCurve, str, Any]], naive: bool)
             label = "nothing is known\nbeyond the last poll" if ends else ""
             artists += [ax.hlines(levels, seconds, right, GREY, ":", label=label, linewidth=2, zorder=3)]
         if naive and len(every) == 1 and estimate.outcome is None:
-            seen, final = estimate.first_final_polls()
-            x, y, label = [*seen, right], [*final, final[-1]], "time of first\nfinal poll (naive)"
+            ms, orders = estimate.seen_final
+            final = [0.0, *np.cumsum(orders[np.isfinite(ms)]) / estimate.n]
+            x, y = [0.0, *ms[np.isfinite(ms)] / 1000, right], [*final, final[-1]]
+            label = "time of first\nfinal poll (naive)"
             artists += ax.step(x, y, VERMILLION, where="post", ls="--", lw=1.2, zorder=4, label=label)
         ax.add_container(_Curve(artists, estimate, name, look))
     return right

@@ -61,7 +61,8 @@ def time_to_fulfilment(
 class FulfilmentCurve:
     """Hold the estimate of T's distribution; `time_to_fulfilment` makes it.
 
-    `n` is the number of orders, `n_final` that of orders seen final, `n_outcome` of those with the outcome asked for.
+    `n` is the number of orders, `n_final` that of orders seen final, `seen_final` has the times by which they were, and
+    `n_outcome` is the number of those with the outcome asked for.
 
     >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5], "done_by_s": [5, 10, np.inf]}))
     >>> curve.n, curve.n_final
@@ -72,7 +73,7 @@ class FulfilmentCurve:
         self.outcome = outcome
         self._counted = intervals
         guesses, final = intervals.guesses, np.isfinite(intervals.guesses.high)
-        self.n = intervals.orders
+        self.n, self.seen_final = intervals.orders, intervals.highs
         self.n_final = int(guesses.orders[final].sum())
         self.n_outcome = int(guesses.orders[final & ~guesses.otherwise].sum())
 
@@ -149,12 +150,6 @@ class FulfilmentCurve:
         """
         check_proportion("level", level)
         return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
-
-    def first_final_polls(self) -> tuple[Floats, Floats]:
-        """Give the seconds by which polls showed orders final, and the proportion that they had shown by then."""
-        final = np.isfinite(self._counted.highs.ms)
-        ms, orders = self._counted.highs.ms[final], self._counted.highs.orders[final]
-        return np.append(0.0, ms / 1000), np.append(0.0, orders.cumsum() / self.n)
 
     def proportion(self, level: float = 0.95) -> Quantile:
         """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.

@@ -102,7 +102,7 @@ def test_own_axes(draw):
 
 def several_curves():
     """Two curves of two calls, and the timelines beside them, without a layout engine."""
-    figure, (first, second) = plt.subplots(1, 2, figsize=(7, 4))
+    first, second = plt.subplots(1, 2, figsize=(7, 4))[1]
     plot_time_to_fulfilment(ORDERS[:3], label="this week", ax=first)
     plot_time_to_fulfilment(ORDERS, label="last week", color="black", ax=first)
     return plot_poll_timelines(POLLS, ORDERS, ax=second)
