@@ -52,8 +52,9 @@ def confidence_band(
 ) -> pd.DataFrame:
     """Give a pointwise band of `cdf`, a part of the smooth curve: a frame of seconds, estimate, low and high.
 
-    It goes up to the latest time that is known of an order. With `certain`, what is certain of the orders bounds it
-    too: where hardly any order lies beyond, a standard error says little.
+    It goes up to the latest time that is known of an order. Before the first poll that showed an order final, none may
+    have been: its low end is 0. With `certain`, what is certain of the orders bounds it too: where hardly any order
+    lies beyond, a standard error says little.
     """
     from scipy.stats import t
 
@@ -74,7 +75,7 @@ def confidence_band(
     if certain:
         fewest, most = intervals.proportions(seconds, level)
         low, high = np.maximum(low, fewest), np.minimum(high, most)
-    low = np.minimum(np.maximum.accumulate(low), estimate)
+    low = np.where(seconds < intervals.highs.nth(1), 0.0, np.minimum(np.maximum.accumulate(low), estimate))
     high = np.maximum(np.minimum.accumulate(high[::-1])[::-1], estimate)
     return pd.DataFrame({"seconds": seconds, "estimate": estimate, "low": low, "high": high})
 

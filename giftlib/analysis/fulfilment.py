@@ -61,7 +61,7 @@ def time_to_fulfilment(
 class FulfilmentCurve:
     """Hold the estimate of T's distribution; `time_to_fulfilment` makes it.
 
-    `n` is the number of orders, `n_final` that of orders seen final, `n_outcome` of those with the outcome asked for.
+    `n` counts orders, `n_final` those seen final, at times `seen_final`, `n_outcome` those with the outcome asked for.
 
     >>> curve = time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5], "done_by_s": [5, 10, np.inf]}))
     >>> curve.n, curve.n_final
@@ -72,7 +72,7 @@ class FulfilmentCurve:
         self.outcome = outcome
         self._counted = intervals
         guesses, final = intervals.guesses, np.isfinite(intervals.guesses.high)
-        self.n = intervals.orders
+        self.n, self.seen_final = intervals.orders, intervals.highs
         self.n_final = int(guesses.orders[final].sum())
         self.n_outcome = int(guesses.orders[final & ~guesses.otherwise].sum())
 

@@ -215,6 +215,16 @@ def test_band():
     assert (band["low"] <= narrower["low"]).all() and (narrower["high"] <= band["high"]).all()
 
 
+@pytest.mark.parametrize("outcome", [None, "FULFILLED"])
+def test_band_before_the_first_poll(outcome):
+    """Of the time before the first poll that showed an order final, the band does not claim that any was."""
+    orders = polled(lognormal_durations(200, 1), every=12, last=40).assign(status="FULFILLED")
+    band = time_to_fulfilment(orders, outcome=outcome).band()
+    first = band["seconds"] < orders["done_by_s"].min()
+    assert first.any() and (band["low"][first] == 0).all()
+    assert (band["estimate"][first] > 0.3).any() and (band["low"][~first] > 0.3).all()
+
+
 @pytest.mark.parametrize(("family", "theirs"), [("lognormal", stats.lognorm), ("log-logistic", stats.fisk)])
 @pytest.mark.parametrize("every", [2, 5])
 def test_fits_against_scipy(family, theirs, every):

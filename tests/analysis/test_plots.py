@@ -1,3 +1,4 @@
+import re
 from decimal import Decimal
 from math import inf, nan
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
 
+from giftlib import Sandbox, process_orders
 from giftlib.analysis import time_to_fulfilment
 from giftlib.analysis.plots import (
     plot_poll_timelines,
@@ -67,6 +69,9 @@ def drawn(ax, label):
     return artist
 
 
+BEYOND = "nothing is known\nbeyond the last poll"
+
+
 def segments(collection):
     return [tuple(map(tuple, segment)) for segment in collection.get_segments()]
 
@@ -95,8 +100,38 @@ def test_own_axes(draw):
         assert not legend.get_window_extent().overlaps(first.get_window_extent())
 
 
+def several_curves():
+    """Two curves of two calls, and the timelines beside them, without a layout engine."""
+    first, second = plt.subplots(1, 2, figsize=(7, 4))[1]
+    plot_time_to_fulfilment(ORDERS[:3], label="this week", ax=first)
+    plot_time_to_fulfilment(ORDERS, label="last week", color="black", ax=first)
+    return plot_poll_timelines(POLLS, ORDERS, ax=second)
+
+
+def on_black():
+    with plt.style.context("dark_background"):
+        return plot_poll_timelines(POLLS, ORDERS)
+
+
+def on_log_axis():
+    ax = plot_time_to_fulfilment(ORDERS)
+    ax.set_xscale("log")
+    return ax
+
+
+PICTURES = PLOTS | {
+    "several-curves": several_curves,
+    "forty-groups": lambda: plot_time_to_fulfilment(grouped(40), by="type_id"),
+    "hundred-timelines": lambda: plot_poll_timelines(*timelines_of(100)),
+    "thirty-groups-of-money": lambda: plot_refund_totals(grouped(30, price_per_card=490), by="type_id"),
+    "labels": lambda: plot_refund_totals(ORDERS.assign(t=["US$ 10 to $5", "_x", "W" * 40, "a_b"]), by="t"),
+    "dark": on_black,
+    "log": on_log_axis,
+}
+
+
 @pytest.mark.mpl_image_compare(style="default")
-@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
 def test_picture(draw):
     """A plot looks as it did. To change the pictures: pytest with --mpl-generate-path=tests/analysis/baseline."""
     return draw().figure
@@ -118,7 +153,7 @@ def test_same_bytes(draw, tmp_path):
         ("FULFILLED", [(5, 0)]),
         ("REFUNDED", [(10, 1)]),
         ("PARTIALLY_FILLED", [(2, 2)]),
-        ("failed poll", [(0, 1)]),
+        ("failed poll\nSERVICE_UNAVAILABLE x 1", [(0, 1)]),
     ],
 )
 def test_poll_marks(label, points):
@@ -135,7 +170,7 @@ def test_mark_shapes():
     assert drawn(ax, "still HANDLING").get_facecolor().tolist() == [[1, 1, 1, 1]]
     shapes = {
         drawn(ax, label).get_paths()[0].vertices.tobytes()
-        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed poll")
+        for label in ("FULFILLED", "PARTIALLY_FILLED", "REFUNDED", "failed poll\nSERVICE_UNAVAILABLE x 1")
     }
     assert len(shapes) == 4
 
@@ -143,7 +178,7 @@ def test_mark_shapes():
 def test_interval_bars():
     """Intervals are bars, and that of an open order reaches the edge."""
     ax = plot_poll_timelines(POLLS, ORDERS)
-    assert segments(drawn(ax, "interval")) == [((0, 0), (5.2, 0)), ((5, 1), (10.2, 1)), ((0, 2), (2.2, 2))]
+    assert segments(drawn(ax, "interval")) == [((0, 0), (2.2, 0)), ((0, 1), (5.2, 1)), ((5, 2), (10.2, 2))]
     assert segments(drawn(ax, "still open")) == [((3, 3), (ax.get_xlim()[1], 3))]
 
 
@@ -153,12 +188,32 @@ def test_orders_without_polls():
     assert segments(drawn(ax, "interval")) == [((5, 0), (10.2, 0))]
 
 
-def test_many_timelines():
-    """Many timelines keep readable ticks and the height of a page."""
-    ids = [f"6955b9000ed5f1fab3{n:06d}" for n in range(300)]
-    ax = plot_poll_timelines(pd.DataFrame({"order_id": ids, "elapsed_s": 5.0, "outcome": "HANDLING"}))
+def timelines_of(n):
+    """Polls and orders, of which the first take longest."""
+    orders = pd.DataFrame({"order_id": [f"6955b9000ed5f1fab3{i:06d}" for i in range(n)], "not_done_by_s": 0.0})
+    orders["done_by_s"] = np.linspace(1000, 5, n)
+    polls = orders.rename(columns={"done_by_s": "elapsed_s"}).assign(outcome="FULFILLED", http_status=200)
+    return polls, orders
+
+
+@pytest.mark.parametrize("n", [1, 60, 61, 3000])
+def test_many_timelines(n):
+    """Up to 60 timelines are shown, sorted by duration and evenly chosen, with readable ticks on a page."""
+    ax = plot_poll_timelines(*timelines_of(n))
+    bars = np.array(segments(drawn(ax, "interval")))[:, 1, :]
+    assert len(bars) == min(n, 60) and (np.diff(bars[:, 0]) > 0).all() and (np.diff(bars[:, 1]) == 1).all()
+    assert n == 1 or bars[[0, -1], 0].tolist() == [5, 1000]
+    assert ax.get_ylabel() == (f"60 of {n:,} orders, evenly chosen" if n > 60 else "order")
     assert len(ax.get_yticks()) <= 40 and ax.figure.get_figheight() <= 10
-    assert ax.get_yticklabels()[1].get_text() == "…000008"
+    assert ax.get_yticklabels()[0].get_text() == f"…{n - 1:06d}"
+
+
+def test_failed_polls_by_status():
+    """The legend says with which HTTP status polls failed, and how often."""
+    polls = pd.DataFrame({"order_id": "a", "elapsed_s": [0.0, 1, 2], "outcome": ["X", "X", "NO_ANSWER"]})
+    assert labels(plot_poll_timelines(polls.assign(http_status=[503, 503, nan]))) == [
+        "failed poll\n503 x 2\nNO_ANSWER x 1"
+    ]
 
 
 def test_curve():
@@ -186,13 +241,14 @@ def test_naive_step_left_out():
 
 
 def test_never_final():
-    """A dotted line is at the proportion that became final."""
+    """A dotted line goes on from the end of the estimate, and claims nothing."""
     ax = plot_time_to_fulfilment(ORDERS.assign(not_done_by_s=[0.0, 5.0, 0.0, 11.0]))
-    line = drawn(ax, "25.0% still open\nat their last poll")
+    line = drawn(ax, BEYOND)
     [(start, stop)] = segments(line)
     assert (start[0], stop[0]) == (11, ax.get_xlim()[1])
     assert start[1] == stop[1] == pytest.approx(0.75, abs=0.1)
-    assert not any("still open" in label for label in labels(plot_time_to_fulfilment(ORDERS[:3])))
+    assert BEYOND not in labels(plot_time_to_fulfilment(ORDERS[:3]))
+    assert labels(plot_time_to_fulfilment(pd.concat([ORDERS] * 2), by="status")).count(BEYOND) == 1
 
 
 def test_intervals_below_axis():
@@ -211,7 +267,7 @@ def test_intervals_below_axis():
 def test_groups():
     """The legend gives each group's numbers, and groups differ in line style."""
     ax = plot_time_to_fulfilment(pd.concat([ORDERS, ORDERS]), by="status")
-    names = [f"{status} (2 orders,\n{2 * (status == 'HANDLING')} open)" for status in sorted(ORDERS["status"])]
+    names = [f"{status}\n(2 orders, {2 * (status == 'HANDLING')} open)" for status in sorted(ORDERS["status"])]
     assert [label for label in labels(ax) if "orders" in label] == names
     assert len({str(drawn(ax, name).get_linestyle()) for name in names}) == 4
 
@@ -219,7 +275,7 @@ def test_groups():
 def test_none_final():
     """Orders of which none is final can be plotted."""
     ax = plot_time_to_fulfilment(ORDERS[3:])
-    assert "100.0% still open\nat their last poll" in labels(ax)
+    assert BEYOND in labels(ax)
 
 
 def test_refund_bars():
@@ -229,7 +285,7 @@ def test_refund_bars():
     assert bars == [(0, 981), (0, 0), (0, 980.5), (0, 0), (981, 0), (0, 0), (980.5, 980.5), (0, 1470)]
     assert [text.get_text() for text in ax.texts] == [
         "981 charged",
-        "1 still open",
+        "1 still open\n1 of unknown amount",
         "980.50 charged\n980.50 refunded",
         "1,470 refunded",
     ]
@@ -243,11 +299,13 @@ def test_refund_bar_names():
 
 
 def test_schedule_points():
-    """Each schedule is a point with its name."""
+    """Each schedule is a point with its name, and differs from the others in shape and colour."""
     ax = plot_schedule_tradeoff(TRADEOFF)
     assert [tuple(points.get_offsets()[0]) for points in ax.collections] == [(4, 2.5), (2.5, 5.1)]
-    assert [(text.get_text(), text.xy) for text in ax.texts] == [("every 5 s", (4, 2.5)), ("every 10 s", (2.5, 5.1))]
+    assert labels(ax) == ["every 5 s", "every 10 s"]
     assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
+    plot_schedule_tradeoff(TRADEOFF, label="slow", color="black", ax=ax)
+    assert labels(ax) == ["every 5 s", "every 10 s", "slow: every 5 s", "slow: every 10 s"]
 
 
 def test_front_line():
@@ -266,7 +324,7 @@ TEXTS = {
 }
 LABELLED = {
     "timelines": (lambda text: plot_poll_timelines(POLLS.assign(order_id=text)), "{}"),
-    "fulfilment": (lambda text: plot_time_to_fulfilment(ORDERS.assign(t=text), by="t"), "{} (4 orders,"),
+    "fulfilment": (lambda text: plot_time_to_fulfilment(ORDERS.assign(t=text), by="t"), "{}"),
     "refunds": (lambda text: plot_refund_totals(ORDERS.assign(t=text), by="t"), "{}"),
     "refunds by two": (lambda text: plot_refund_totals(ORDERS.assign(t=text, u=1), by=["u", "t"]), "1 / {}"),
     "tradeoff": (lambda text: plot_schedule_tradeoff(TRADEOFF.assign(schedule=text)), "{}"),
@@ -289,18 +347,6 @@ def test_texts(plot, text, tmp_path):
     assert (shortened.get(plot, whole) if len(text) > 32 else whole) in texts
 
 
-def test_schedule_names_inside():
-    """The names of schedules, long ones too, are inside the axes."""
-    table = pd.DataFrame({"schedule": [f"exponential({'1, ' * 20})"] * 6, "requests_per_order": [1, 2, 3, 4, 5, 6.0]})
-    ax = plot_schedule_tradeoff(table.assign(mean_delay_s=[9.0, 6, 3, 1, 0.1, 0]))
-    ax.figure.draw_without_rendering()
-    frame = ax.get_window_extent()
-    for text in ax.texts:
-        extent = text.get_window_extent()
-        assert frame.x0 <= extent.x0 and extent.x1 <= frame.x1
-        assert frame.y0 - 1 <= extent.y0 and extent.y1 <= frame.y1 + 1
-
-
 @pytest.mark.parametrize(
     "draw",
     [
@@ -311,11 +357,15 @@ def test_schedule_names_inside():
         lambda: plot_time_to_fulfilment(ORDERS[:0]),
         lambda: plot_refund_totals(ORDERS, by="colour"),
         lambda: plot_schedule_tradeoff(TRADEOFF.drop(columns="schedule")),
+        lambda: plot_schedule_tradeoff(TRADEOFF[:0]),
+        lambda: plot_refund_totals(ORDERS[:0]),
+        lambda: plot_time_to_fulfilment(grouped(51), by="type_id"),
+        lambda: plot_time_to_fulfilment(grouped(2), by="type_id", label="x"),
     ],
 )
 def test_invalid_frames(draw):
     """Frames that cannot be plotted raise, and no figure is left."""
-    with pytest.raises(ValueError, match="must have"):
+    with pytest.raises(ValueError, match="must (have|be)"):
         draw()
     assert plt.get_fignums() == []
 
@@ -338,6 +388,106 @@ def test_styles(style):
     with plt.style.context(style):
         ax = plot_poll_timelines(POLLS)
         ground = np.array(to_rgb(ax.get_facecolor()))
-        for label in ("failed poll", "still HANDLING"):
+        for label in ("failed poll\nSERVICE_UNAVAILABLE x 1", "still HANDLING"):
             edge = np.array(drawn(ax, label).get_edgecolor()[0][:3])
             assert abs(ground - edge).max() > 0.3
+
+
+def grouped(groups, each=4, **columns):
+    """Orders in so many groups."""
+    orders = pd.concat([ORDERS] * (groups * each // 4), ignore_index=True)
+    return orders.assign(
+        order_id=orders.index.astype(str), type_id=[f"type_{place % groups:03}" for place in orders.index], **columns
+    )
+
+
+def inside(ax):
+    """Everything of the axes is inside the figure, and the legend not over the data."""
+    ax.figure.canvas.draw()
+    all_, figure, legend = ax.get_tightbbox(), ax.figure.bbox, ax.get_legend()
+    assert all_.x0 > -1 and all_.y0 > -1 and all_.x1 < figure.x1 + 1 and all_.y1 < figure.y1 + 1
+    assert not legend.get_window_extent().overlaps(ax.get_window_extent())
+    assert not {text.get_text() for text in legend.get_texts()} & {""}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_plain_subplots(draw, shape):
+    """Legends and labels are whole in subplots without a layout engine, and the axes keep a size to read."""
+    figure, axes = plt.subplots(*shape, squeeze=False)
+    for ax in axes.flat:
+        draw(ax=ax)
+    for ax in axes.flat:
+        inside(ax)
+        assert ax.bbox.width > 0.15 * figure.bbox.width and ax.bbox.height > 0.3 * figure.bbox.height
+    first, last = (ax.get_tightbbox() for ax in (axes.flat[0], axes.flat[-1]))
+    assert first is last or first.x1 <= last.x0 + 1 or shape == (1, 1)
+
+
+@pytest.mark.parametrize("groups", [1, 5, 12, 40])
+def test_many_groups(groups):
+    """With many groups the figure is tall enough for its legend, and no two curves look the same."""
+    ax = plot_time_to_fulfilment(grouped(groups), by="type_id")
+    inside(ax)
+    assert ax.bbox.height > 0.5 * ax.figure.bbox.height and ax.bbox.width > 0.5 * ax.figure.bbox.width
+    curves = [line for line in ax.lines if "type_" in str(line.get_label())]
+    looks = {(line.get_color(), str(line._unscaled_dash_pattern), line.get_marker()) for line in curves}
+    assert len(looks) == len(curves) == groups
+    inside(plot_refund_totals(grouped(groups), by="type_id"))
+
+
+def test_several_curves():
+    """Curves of several calls stand in one legend; the naive step is for one curve only."""
+    ax = plot_time_to_fulfilment(time_to_fulfilment(ORDERS), label="this week")
+    assert any("naive" in label for label in labels(ax))
+    assert plot_time_to_fulfilment(ORDERS.assign(done_by_s=40.0), label="last week", color="red", ax=ax) is ax
+    assert labels(ax) == ["this week\n(4 orders, 1 open)", "last week\n(4 orders, 0 open)", BEYOND]
+    assert ax.get_xlim() == (0, pytest.approx(41.6))
+    assert [line.get_color() for line in ax.lines if "week" in str(line.get_label())] == ["#0072B2", "#ff0000"]
+    inside(ax)
+
+
+def test_many_groups_of_money():
+    """Of more than 60 groups those with most money have a row, and the last adds up the others."""
+    ax = plot_refund_totals(grouped(200), by="type_id")
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert len(names) == 60 and names[-1] == "141 others"
+    shown = " ".join(text.get_text() for text in ax.texts).replace(",", "")
+    sums = [sum(map(Decimal, re.findall(rf"([0-9.]+) {name}", shown))) for name in ("charged", "refunded")]
+    assert sums == [200 * Decimal("1961.5"), 200 * Decimal("2450.5")]
+    assert max(bar.get_x() + bar.get_width() for bar in ax.patches) < 10_000, "the others have no bar"
+
+
+def test_zero_priced():
+    """Orders that cost nothing have an axis from 0 to 1 dinar, and say so."""
+    ax = plot_refund_totals(ORDERS[:3].assign(fulfilled_amount=0, refunded_amount=0))
+    assert [text.get_text() for text in ax.texts] == ["0 charged"] * 3
+    ax.figure.canvas.draw()
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "1"]
+
+
+def test_money_in_flight():
+    """Money paid for open orders has its own part of the bar."""
+    ax = plot_refund_totals(ORDERS.assign(price_per_card=490))
+    assert ax.texts[1].get_text() == "2,450 in flight\n1 still open" and "in flight" in labels(ax)
+
+
+@pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+def test_log_axis(draw):
+    """With a logarithmic axis set afterwards, what is above 0 is still seen."""
+    ax = draw()
+    right = ax.get_xlim()[1]
+    ax.set_xscale("log")
+    inside(ax)
+    assert right / 1e5 < ax.get_xlim()[0] < ax.get_xlim()[1] < right * 1.1
+
+
+def test_journal():
+    """A Journal is plotted as its frames are."""
+    with Sandbox(seed=1) as sandbox:
+        item = ("507f1f77bcf86cd799439011", "TEST_PARTIAL", 2)
+        journal = process_orders([item] * 3, client=sandbox.client())
+    polls, orders = plot_poll_timelines(journal), plot_poll_timelines(journal.polls(), journal.orders())
+    assert segments(drawn(polls, "interval")) == segments(drawn(orders, "interval"))
+    assert "(3 orders, 0 open)" in labels(plot_time_to_fulfilment(journal))[0]
+    assert len(plot_refund_totals(journal).patches) == 2
