@@ -38,7 +38,7 @@ journal.close()
 END
 empty/bin/giftlib sandbox --port 0 > address &
 until [ -s address ]; do sleep 0.1; done
-url=$(head -n 1 address | cut -d' ' -f1)
+url=$(sed -n "s/^export ONECLICKDZ_BASE_URL=//p" address)/v3
 empty/bin/python -c 'import sys, requests; requests.get(sys.argv[1], timeout=9).raise_for_status()' "$url/ping"
 kill %1 && wait %1
 
