@@ -12,7 +12,7 @@ help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make coverage   the same, measured, with a floor"
-	@echo "make test-browser  open the notebooks and the report in Chromium (apt-get install chromium)"
+	@echo "make test-browser  open the notebooks, the report and the emulator's page in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
 	@echo "make study      measure how good the estimates are (docs/study.md), in up to an hour"

@@ -19,13 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def gift_card_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
-    """Give a `giftlib.Sandbox` on a port of its own, with no latency and a simulated clock, closed after the test.
+    """Give a `giftlib.Sandbox` on a port of its own, closed after the test.
 
-    Its arguments come from the marker `gift_card_sandbox`, of the class or module too, and then from an indirect
-    parameter, a dict.
+    Responses come at once, and orders are final at the first poll. Other arguments of `Sandbox` come from the marker
+    `gift_card_sandbox`, of the class or module too, and then from an indirect parameter, a dict. The clock is
+    simulated: with `fulfilment_s=5` orders are open until the test calls `gift_card_sandbox.clock.sleep(5)`, or, with
+    `clock=SystemClock()`, for 5 real seconds.
 
     >>> import pytest
-    >>> @pytest.mark.gift_card_sandbox(fulfilment_s=5)
+    >>> @pytest.mark.gift_card_sandbox(partial_rounding="up")
     ... def test_order(gift_card_sandbox):
     ...     gift_card_sandbox.next_order(delivered=0)
     ...     my_shop_buys(gift_card_sandbox.url, gift_card_sandbox.api_key)
@@ -33,7 +35,7 @@ def gift_card_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
     """
     from giftlib import Sandbox
 
-    given: dict[str, Any] = {"latency_s": 0}
+    given: dict[str, Any] = {"latency_s": 0, "fulfilment_s": 0}
     for marker in reversed([*request.node.iter_markers("gift_card_sandbox")]):
         given |= marker.kwargs
     given |= getattr(request, "param", {})

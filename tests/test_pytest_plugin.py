@@ -1,5 +1,8 @@
 """The fixtures that giftlib offers to other projects' tests."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +57,41 @@ def test_no_load(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert Path(tmp_path / "test_other.py").exists()
+
+
+EMULATOR_PAGE = (Path(__file__).parents[1] / "docs" / "emulator.md").read_text(encoding="utf-8")
+SHOP = """
+import types
+import requests
+
+def buy(type_id, quantity, url, key):
+    headers, body = {"X-Access-Token": key}, {"productId": "p", "typeId": type_id, "quantity": quantity}
+    placed = requests.post(f"{url}/v3/gift-cards/placeOrder", json=body, headers=headers, timeout=5).json()
+    order = requests.get(f"{url}/v3/gift-cards/checkOrder/{placed['data']['orderId']}", headers=headers, timeout=5)
+    order = order.json()["data"]
+    return types.SimpleNamespace(refunded=(quantity - order["fulfilled_quantity"]) * order["price_per_card"])
+
+shop = types.SimpleNamespace(buy=buy)
+"""
+
+
+def test_documented_pytest(tmp_path):
+    """The documented test of a shop runs as it stands."""
+    [sample] = [block for block in re.findall("```python\n(.*?)```", EMULATOR_PAGE, re.S) if "shop.buy" in block]
+    (tmp_path / "test_shop.py").write_text(SHOP + sample)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_documented_node(tmp_path):
+    """The documented test in Node, with the emulator as a child process, runs as it stands."""
+    [sample] = re.findall("```js\n(.*?)```", EMULATOR_PAGE, re.S)
+    (tmp_path / "shop.test.mjs").write_text(sample)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["node", "--test", str(tmp_path / "shop.test.mjs")]
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout

@@ -43,6 +43,7 @@ empty/bin/python -c 'import sys, requests; requests.get(sys.argv[1], timeout=9).
 kill %1 && wait %1
 
 fails_with "come with its source" giftlib report
+fails_with 'pip install "giftlib[proxy]"' giftlib sandbox --port 0 --proxy ca.pem
 fails_with 'pip install "giftlib[notebooks]"' giftlib report --journal orders.sqlite
 
 install "$wheel[notebooks]"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from decimal import Context, Inexact, InvalidOperation, localcontext
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,13 @@ def ids_of(ids: pd.Series) -> pd.Series:
     return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
 
 
-def require_same_ids(orders: pd.Series, transactions: pd.Series) -> None:
+def require_same_ids(orders: Any, transactions: Any) -> None:
     """Raise ValueError if one side's ids were read from a file as numbers, which would alter ids of the other side."""
-    for numbers, ids in ((orders, transactions), (transactions, orders)):
-        if is_numeric_dtype(numbers):
-            for order_id in ids.dropna().astype(str):
+    if not isinstance(transactions, pd.DataFrame):
+        return
+    for of_orders in each_part(orders, ["order_id"], lambda part: part["order_id"]):
+        for numbers, ids in permutations((of_orders, transactions["object_id"])):
+            for order_id in ids.dropna().astype(str) if is_numeric_dtype(numbers) else ():
                 if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
                     raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
 

@@ -126,35 +126,35 @@ def plain(text: Any) -> str:
 class _Curve(Container):
     """Hold the artists of a curve, and what they were drawn from, to draw them again beside further curves."""
 
-    def __init__(self, artists: list[Any], estimate: FulfilmentCurve, name: str, look: tuple[Any, ...]) -> None:
+    def __init__(self, artists: list[Any], estimate: FulfilmentCurve, name: str, style: tuple[Any, ...]) -> None:
         super().__init__(artists, label="_nolegend_")
-        self.drawn = estimate, name, look
+        self.drawn = estimate, name, style
 
 
-def free_looks(ax: Axes | None, count: int, color: Any) -> list[Any]:
-    """Give as many looks that no curve of the axes has: five colours with five line styles, then with circles."""
-    looks = [(COLORS[i % 5], _LINES[(i + i // 5) % 5], "o" if i >= 25 else "") for i in range(50)]
+def free_styles(ax: Axes | None, count: int, color: Any) -> list[Any]:
+    """Give as many styles that no curve of the axes has: five colours with five line styles, then with circles."""
+    styles = [(COLORS[i % 5], _LINES[(i + i // 5) % 5], "o" if i >= 25 else "") for i in range(50)]
     if color is not None:
-        looks = [(to_hex(color), line, marker) for marker in ("", "o") for line in _LINES]
+        styles = [(to_hex(color), line, marker) for marker in ("", "o") for line in _LINES]
     used = [each.drawn[-1] for each in (ax.containers if ax else []) if isinstance(each, _Curve)]
-    free = [look for look in looks if look not in used]
+    free = [style for style in styles if style not in used]
     if count > len(free):
-        raise ValueError(f"a plot must have at most {len(looks)} curves, to look different, got {len(used) + count}")
+        raise ValueError(f"a plot must have at most {len(styles)} curves, so that they differ, got {len(used) + count}")
     return free[:count]
 
 
 def curves(ax: Axes, added: list[tuple[FulfilmentCurve, str, Any]], naive: bool) -> float:
-    """Draw curves, each with its name and look, and those of earlier calls again; give the last second."""
+    """Draw curves, each with its name and style, and those of earlier calls again; give the last second."""
     before = [each for each in ax.containers if isinstance(each, _Curve)]
     every = [*(each.drawn for each in before), *added]
     for each in before:
         each.remove()
     bounds = np.concatenate([estimate.intervals[["low", "high"]].to_numpy() for estimate, *_ in every])
     right = float(bounds[np.isfinite(bounds)].max()) * 1.04 or 1.0
-    for place, (estimate, name, look) in enumerate(every):
+    for place, (estimate, name, style) in enumerate(every):
         label = f"{name}\n({estimate.n} orders, {estimate.n - estimate.n_final} open)"
-        artists = _curve(ax, estimate, label if len(every) <= 8 else label.replace("\n", " "), look, len(every))
-        artists += [_intervals(ax, estimate, look[0], place, len(every), right)]
+        artists = _curve(ax, estimate, label if len(every) <= 8 else label.replace("\n", " "), style, len(every))
+        artists += [_intervals(ax, estimate, style[0], place, len(every), right)]
         if place == len(every) - 1:
             ends = [each.band().iloc[-1] for each, *_ in every if each.n_final < each.n]
             levels, seconds = ([end[name] for end in ends] for name in ("estimate", "seconds"))
@@ -166,19 +166,19 @@ def curves(ax: Axes, added: list[tuple[FulfilmentCurve, str, Any]], naive: bool)
             x, y = [0.0, *ms[np.isfinite(ms)] / 1000, right], [*final, final[-1]]
             label = "time of first\nfinal poll (naive)"
             artists += ax.step(x, y, VERMILLION, where="post", ls="--", lw=1.2, zorder=4, label=label)
-        ax.add_container(_Curve(artists, estimate, name, look))
+        ax.add_container(_Curve(artists, estimate, name, style))
     return right
 
 
-def _curve(ax: Axes, estimate: FulfilmentCurve, label: str, look: tuple[Any, ...], of: int) -> list[Any]:
+def _curve(ax: Axes, estimate: FulfilmentCurve, label: str, style: tuple[Any, ...], of: int) -> list[Any]:
     """Draw the estimate with its 95 % confidence band, paler among many."""
-    color, line, marker = look
+    color, line, marker = style
     shown = estimate.band()
     seconds, high = [0.0, *shown["seconds"]], [shown["high"].iloc[0], *shown["high"]]
     pale: dict[str, Any] = {"alpha": min(0.15, 0.75 / of), "linewidth": 0, "zorder": 1}
     band = ax.fill_between(seconds, [0.0, *shown["low"]], high, color=color, **pale)
-    style: dict[str, Any] = {"color": color, "linestyle": line, "marker": marker, "markevery": 0.1, "markersize": 5}
-    return [band, *ax.plot(seconds, [0.0, *shown["estimate"]], linewidth=2, zorder=3, label=label, **style)]
+    line_of: dict[str, Any] = {"color": color, "linestyle": line, "marker": marker, "markevery": 0.1, "markersize": 5}
+    return [band, *ax.plot(seconds, [0.0, *shown["estimate"]], linewidth=2, zorder=3, label=label, **line_of)]
 
 
 def _intervals(ax: Axes, estimate: FulfilmentCurve, color: str, place: int, of: int, right: float) -> Collection:

@@ -79,20 +79,15 @@ def plot_poll_timelines(polls: Any, orders: pd.DataFrame | None = None, *, ax: A
                 low, high = bars["not_done_by_s"], bars["done_by_s"].clip(upper=right)
                 ax.hlines(bars["row"], low, high, **style, label=label, zorder=1)
     outcomes = polls["outcome"].where(polls["outcome"].isin(_MARKS), "")
-    kinds = (
-        polls.get("http_status", polls["outcome"])
-        .astype(object)
-        .fillna(polls["outcome"])[outcomes == ""]
-        .value_counts()
-    )
+    kinds = polls.get("http_status", polls["outcome"]).astype(object).fillna(polls["outcome"])
+    kinds = kinds[outcomes == ""].value_counts()
     failures = [f"{draw.plain(f'{kind:g}' if isinstance(kind, float) else kind)} x {n}" for kind, n in kinds.items()]
     for outcome, mark in _MARKS.items():
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
             if outcome not in FINAL:
                 hollow = {"edgecolors": draw.ink(), "facecolors": ax.get_facecolor()}
-                mark = mark | (
-                    hollow if outcome else {"color": draw.ink(), "label": "\n".join(["failed poll", *failures])}
-                )
+                failed = {"color": draw.ink(), "label": "\n".join(["failed poll", *failures])}
+                mark = mark | (hollow if outcome else failed)
             ax.scatter(polls["elapsed_s"][shown], rows[shown], s=28, linewidths=1.1, zorder=3, **mark)
     ticks = range(0, len(ids), 1 + len(ids) // 41)
     shown_ids = [str(order_id) for *_, order_id in ids[list(ticks)]]
@@ -132,11 +127,11 @@ def plot_time_to_fulfilment(
         raise ValueError(f"by must be None for a curve, or with label or color, got {by!r}")
     made = orders if isinstance(orders, FulfilmentCurve) else time_to_fulfilment(orders, by)
     curves = made if isinstance(made, dict) else {label: made}
-    looks = draw.free_looks(ax, len(curves), color)
+    styles = draw.free_styles(ax, len(curves), color)
     title = f"{getattr(made, 'outcome', None) or 'estimate'}, 95 % band"
     names = [title if group is None else draw.plain(group) for group in curves]
     ax = ax or draw.new_axes(height=max(4.0, 1.0 + 0.2 * len(curves)))
-    right = draw.curves(ax, list(zip(curves.values(), names, looks, strict=True)), naive and by is None)
+    right = draw.curves(ax, list(zip(curves.values(), names, styles, strict=True)), naive and by is None)
     ax.axhline(0, color=draw.ink(), linewidth=0.8)
     ax.set(xlabel="seconds since placement", ylabel="proportion of orders final", ylim=(-0.26, 1.02))
     draw.reach(ax, "x", (0, 0), (right, 0))

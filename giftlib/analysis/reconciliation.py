@@ -80,10 +80,8 @@ def reconcile_refunds(
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
     require_one_source(orders)
     require_once(orders)
-    account = read_transactions(transactions)
-    if isinstance(transactions, pd.DataFrame):
-        require_same_ids(orders["order_id"], transactions["object_id"])
-    rows = list(_in_order(account.to_dict("records")))
+    rows = list(_in_order(read_transactions(transactions).to_dict("records")))
+    require_same_ids(orders, transactions)
     read = _read(orders)
     with localcontext(EXACT):
         mismatches = [

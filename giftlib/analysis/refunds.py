@@ -20,6 +20,7 @@ from giftlib.analysis.accounts import (
     read_transactions,
     require_once,
     require_one_source,
+    require_same_ids,
 )
 from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns, zone_of
 from giftlib.api import Transaction
@@ -71,6 +72,8 @@ def refund_totals(
     require_once(orders)
     if account is not None:
         require_one_source(orders)
+        if given:
+            require_same_ids(orders, transactions)
     if "price_per_card" in orders.columns:
         columns = list(dict.fromkeys([*columns, "price_per_card"]))
     sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, zone))

@@ -93,7 +93,10 @@ class Access:
         return Timestamp(self.api_time()[0] or self.clock.now_utc(), self.clock.monotonic())
 
     def api_time_during(self, sent: float, received: float) -> tuple[datetime | None, datetime | None]:
-        """Return the same for a request that has just been made, from and to its monotonic seconds here."""
+        """Return the earliest and the latest, by the API's clock, that a request can have been made at.
+
+        It was sent and its response received at these monotonic seconds of the clock here, not long ago.
+        """
         return self._session.api_clock.during(sent, received)
 
     def require_sandbox_key(self) -> None:

@@ -80,8 +80,8 @@ class Order(Mapping[str, Any]):
     has none, the one that was sent; `status` an `OrderStatus`, or the text of an undocumented status; `placed_at` the
     time of placement by the API's clock, in UTC; `fulfilled_quantity`, `fulfilled_amount` and `price_per_card` are None
     while the order is open; `request_id` is the API's id of the request; `retry_after` the seconds that it asks to wait
-    before the next poll, or None; `problems` says in words what the response
-    lacks and where it contradicts itself, and is empty if all is well.
+    before the next poll, or None; `problems` says in words what the response lacks and where it contradicts itself, and
+    is empty if all is well.
 
     >>> from giftlib import Order
     >>> order = Order.from_response({"_id": "a1", "status": "PARTIALLY_FILLED", "quantity": 4, "fulfilled_quantity": 3,

@@ -1,4 +1,4 @@
-"""Tell a person how a wait goes: a bar and warnings, neither of which may stand between an order and its handling."""
+"""Show a person how a wait goes: a bar and warnings, neither of which may stand between an order and its handling."""
 
 import os
 import sys

@@ -31,7 +31,9 @@ _MOST_PAGES = 1000
 def find_order(
     lost: errors.OrderOutcomeUnknownError, *, client: Client | None = None, known: Collection[str] = (), tries: int = 1
 ) -> list[Order]:
-    """Return the orders that may be the lost one: same product, type and quantity, placed at about that time.
+    """Return the orders that may be the lost one: the same product, type and quantity, placed at about that time.
+
+    What the list does not say of an order may be as it was ordered.
 
     `known` are ids that belong to other requests. None found: the order was not placed, or is not listed yet. More than
     one: the API cannot say which is yours. The time is that of the API's clock, within a minute after the request was

@@ -93,18 +93,16 @@ class Fault:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        other_body = not isinstance(self.body, str) or self.body != "envelope"
-        changed = other_body or self.alter or self.headers
-        without_status = self.status is None and (
-            self.code or (isinstance(self.body, str) and self.body in ERROR_BODIES)
-        )
+        text = self.body if isinstance(self.body, str) else ""
+        changed = text != "envelope" or self.alter or self.headers
+        without_status = self.status is None and (text in ERROR_BODIES or self.code)
         for wrong, message in (
             (self.reset and not self.cut, f"reset must be False without a cut, got {self.reset!r}"),
             (self.rate is not None and (self.call, self.times) != (1, 1),
              f"rate must be None with call={self.call!r} and times={self.times!r}, got {self.rate!r}"),
             (self.cut == "before" and self.status is not None,
              f"cut='before' leaves no response, so status must be None, got {self.status!r}"),
-            (self.alter and other_body, f"body must be 'envelope' with alter, got {self.body!r}"),
+            (self.alter and text != "envelope", f"body must be 'envelope' with alter, got {self.body!r}"),
             (without_status, f"status must be given with body={self.body!r} and code={self.code!r}, got None"),
             (self.status is None and not (changed or self.cut or self.delay_s or self.drip_s),
              "the fault does nothing: give status, body, headers, cut, delay_s, drip_s or alter"),

@@ -19,6 +19,12 @@ _PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
 
 
+def url_of(host: str, port: int) -> str:
+    """Give the address at which this machine reaches a server on that host, or on all hosts."""
+    near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{near}]' if ':' in near else near}:{port}"
+
+
 class Listener:
     """Listens at `url` from `start` to `close`, in a thread of its own.
 
@@ -30,8 +36,7 @@ class Listener:
         ipv6 = ":" in host
         self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ipv6 else socket.AF_INET)
         self._address = self._socket.getsockname()
-        near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # one of "all addresses"
-        self.url = f"http://{f'[{near}]' if ipv6 else near}:{self._address[1]}"
+        self.url = url_of(host, self._address[1])
         self._refusing = False
         self._thread = threading.Thread()
 

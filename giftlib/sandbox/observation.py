@@ -11,7 +11,7 @@ from .service import Service
 
 
 class Observation:
-    """What `Sandbox` tells, beside its port. Any thread may call it."""
+    """What a test can read of a `Sandbox`. Any thread may call it."""
 
     def __init__(self, service: Service, log: EventLog | None) -> None:
         self.clock = service.clock

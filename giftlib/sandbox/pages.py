@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from functools import cache
 from hashlib import sha256
@@ -41,7 +41,7 @@ class Admin:
     of `names`.
     """
 
-    def __init__(self, emulator: Emulator, names: frozenset[str] = frozenset()) -> None:
+    def __init__(self, emulator: Emulator, names: Collection[str] = ()) -> None:
         self._emulator = emulator
         self._names = names
         self._reads: dict[str, Callable[[], Any]] = {

@@ -9,6 +9,9 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
+from urllib.parse import urlsplit
+
+from .listener import url_of
 
 _MOST_BYTES = 2**16
 
@@ -16,14 +19,16 @@ _MOST_BYTES = 2**16
 class Proxy:
     """Serve at `url` in a thread of its own until `close()`; all goes to the server at `target`.
 
-    `certificate` is the authority's, in PEM. It is made anew each time, and its key is nowhere but in memory. Raises
-    ModuleNotFoundError without trustme (`pip install "giftlib[proxy]"`), OSError for a port that is taken.
+    `certificate` is the authority's, in PEM. It is made anew each time, and its key is nowhere but in memory.
+    ValueError without trustme, OSError for a port that is taken.
     """
 
-    def __init__(self, target: tuple[str, int], host: str, port: int) -> None:
-        import trustme
-
-        self._target = target
+    def __init__(self, target: str, host: str, port: int) -> None:
+        try:
+            import trustme
+        except ModuleNotFoundError as error:
+            raise ValueError(f'a proxy needs {error.name}: pip install "giftlib[proxy]"') from None
+        self._target = urlsplit(target)
         self._authority = trustme.CA(organization_name="giftlib sandbox")
         self._context_for = cache(self._new_context)
         self.certificate: bytes = self._authority.cert_pem.bytes()
@@ -42,8 +47,7 @@ class Proxy:
         async def serve() -> None:
             self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
             server = await asyncio.start_server(self._connected, host, port)
-            address = server.sockets[0].getsockname()
-            started.set_result(f"http://{f'[{host}]' if ':' in host else host}:{address[1]}")
+            started.set_result(url_of(host, server.sockets[0].getsockname()[1]))
             await self._end.wait()
             server.close()
 
@@ -66,7 +70,7 @@ class Proxy:
                 await writer.drain()
                 await writer.start_tls(self._context_for(target.rpartition(":")[0].strip("[]")))
                 head = b""
-            inner, outer = await asyncio.open_connection(*self._target)
+            inner, outer = await asyncio.open_connection(self._target.hostname, self._target.port)
             outer.write(head)
             await asyncio.gather(_pass_on(reader, outer), _pass_on(inner, writer))
         writer.close()

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, NamedTuple
 
 from .faults import Fault
 
 _MOST_TEXT = 2000
-"""Characters of a body that are kept where it is no JSON."""
+"""Characters of a body that are kept where it is no JSON, or nested too deep."""
 _SECRET = ("value", "serial", "cards")
 
 
@@ -82,19 +83,21 @@ def body_of(content: bytes, keys: Iterable[str]) -> Any:
     """Give what a request's body says, without access keys and cards."""
     if not content:
         return None
-    body: Any = content[:_MOST_TEXT].decode("utf-8", "replace")
+    known = [*keys]
     with suppress(ValueError, RecursionError):
-        body = json.loads(content)
-    return without_secrets(body, [*keys])
+        return without_secrets(json.loads(content), known)
+    return without_secrets(content.decode("utf-8", "replace"), known)[:_MOST_TEXT]
 
 
-def without_secrets(body: Any, keys: list[str]) -> Any:
-    """Give a copy in which access keys, and what cards have, are `****`."""
+def without_secrets(body: Any, keys: list[str], levels: int = 50) -> Any:
+    """Give a copy in which access keys, and what cards have, are `****`; ValueError if it has more levels."""
+    if levels == 0:
+        raise ValueError("nested too deep")
+    inside = partial(without_secrets, keys=keys, levels=levels - 1)
     if isinstance(body, dict):
-        return {without_secrets(name, keys): "****" if name in _SECRET else without_secrets(item, keys)
-                for name, item in body.items()}  # fmt: skip
+        return {inside(name): "****" if name in _SECRET else inside(item) for name, item in body.items()}
     if isinstance(body, list):
-        return [without_secrets(item, keys) for item in body]
+        return [*map(inside, body)]
     if isinstance(body, str):
         for key in keys:
             body = body.replace(key, "****")

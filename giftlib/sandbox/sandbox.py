@@ -1,10 +1,9 @@
 """The sandbox: an emulated gift-card API behind a port."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from giftlib.clock import Clock, SimulatedClock
 
@@ -14,13 +13,13 @@ from .event_log import EventLog, save
 from .faults import Fault
 from .listener import Listener
 from .pages import Admin, Pages
+from .proxy import Proxy
 from .service import Service
 from .settings import Settings
+from .validators import ADDRESSES
 
 if TYPE_CHECKING:
     from giftlib.api import Client
-
-    from .proxy import Proxy
 
 
 class Sandbox(Emulator):
@@ -57,7 +56,7 @@ class Sandbox(Emulator):
         state: str | PathLike[str] | None = None,
         control: bool = False,
         api_key: str | None = None,
-        allow_host: Iterable[str] = (),
+        allow_host: Collection[str] = (),
         proxy_port: int | None = None,
         settings: Settings | None = None,
         **changes: Any,
@@ -70,8 +69,11 @@ class Sandbox(Emulator):
             wanted = (settings or Settings()).but(**changes)
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self._service.backend.first_key.key
-            self._pages = Pages(self, self.url, Admin(self, frozenset(allow_host)) if control else None)
-            self.proxy = None if proxy_port is None else _proxy_to(self.url, host, proxy_port)
+            ADDRESSES.check("allow_host", allow_host)
+            self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
+            self.proxy = None if proxy_port is None else Proxy(self.url, host, proxy_port)
+            if self.proxy is not None:
+                opened.callback(self.proxy.close)
             self._listener.start(self._serve)
             opened.pop_all()
 
@@ -144,13 +146,6 @@ class Sandbox(Emulator):
             exchange.end()
         else:
             await self._service.serve(exchange)
-
-
-def _proxy_to(url: str, host: str, port: int) -> "Proxy":
-    from .proxy import Proxy
-
-    address = urlsplit(url)
-    return Proxy((str(address.hostname), address.port or 80), host, port)
 
 
 def _start(

@@ -71,12 +71,8 @@ def _is_money(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         return False
     value = Decimal(value)
-    return (
-        value.is_finite()
-        and 0 <= value < 10**24
-        and not value.is_signed()
-        and value == EXACT.quantize(value, Decimal("0.01"))
-    )
+    in_range = value.is_finite() and 0 <= value < 10**24 and not value.is_signed()
+    return in_range and value == EXACT.quantize(value, Decimal("0.01"))
 
 
 def _is_seed(value: Any) -> bool:

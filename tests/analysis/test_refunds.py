@@ -1,4 +1,5 @@
 import io
+from dataclasses import asdict
 from decimal import Decimal
 
 import dask
@@ -248,3 +249,19 @@ def test_transactions():
     assert totals["in_flight"].to_dict() == {"2026-01-02": 0, "unknown": 1470}
     assert list(refund_totals(orders, "charge_day", transactions=books).index) == ["2026-01-01"]
     assert refund_totals(orders.assign(price_per_card=[490, 500.5]))["in_flight"].item() == Decimal("1501.5")
+
+
+@pytest.mark.parametrize("side", ["orders", "transactions"])
+def test_ids_read_as_numbers(side):
+    """Totals of days refuse ids that a CSV file made into other numbers, as the reconciliation does."""
+    with Sandbox(seed=1) as sandbox:
+        client = sandbox.client()
+        orders = process_orders([("p", "TEST_REFUND", 1)], client=client).orders()
+        transactions = pd.DataFrame([asdict(row) for row in client.transactions()])
+    orders, transactions = orders.assign(order_id="0012"), transactions.assign(object_id="0012")
+    if side == "orders":
+        orders["order_id"] = orders["order_id"].astype(float)
+    else:
+        transactions["object_id"] = transactions["object_id"].astype(float)
+    with pytest.raises(ValueError, match="read the file with dtype=str"):
+        refund_totals(orders, by="refund_day", transactions=transactions)

@@ -137,3 +137,23 @@ def test_not_the_api(sandbox):
     post(sandbox, "faults", status=503, times=3)
     assert read(sandbox, "truth") == {}
     assert read(sandbox, "requests") == []
+
+
+def test_allowed_host(make_sandbox):
+    """An allowed name reaches the control address, in any letters; no other name does."""
+    sandbox = make_sandbox(control=True, allow_host=["Gift-Cards"])
+    for host, status in (
+        ("gift-cards:8080", 200),
+        ("GIFT-CARDS", 200),
+        ("evil.example", 403),
+        ("gift-cards.example", 403),
+    ):
+        response = requests.get(f"{sandbox.url}/_sandbox/truth", headers={"Host": host}, timeout=5)
+        assert response.status_code == status
+
+
+@pytest.mark.parametrize("names", ["gift-cards", 5, [7]])
+def test_bad_allowed_host(names):
+    """Names are a list."""
+    with pytest.raises(ValueError, match="allow_host must be a tuple"):
+        Sandbox(control=True, allow_host=names)

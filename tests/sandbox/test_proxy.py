@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,47 @@ def test_samples_of_the_guide(proxied, tmp_path, command, sample, call):
     program.write_text(text + call.replace("{order}", ORDER), encoding="utf-8")
     done = subprocess.run([*command, program], env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert "FULFILLED" in done.stdout, done.stderr
+
+
+NO_HTTP = [b"CONNECT", b"nonsense\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\n\r\nplain", b"\xff\r\n\r\n", b"x" * 70_000]
+
+
+@pytest.mark.parametrize("sent", NO_HTTP, ids=[repr(sent[:20]) for sent in NO_HTTP])
+def test_no_http(proxied, sent):
+    """What is no request ends its own connection, and no other."""
+    host, _, port = proxied[0].proxy.url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            while connection.recv(65536):
+                pass
+    test_any_host(proxied, "https://api.oneclickdz.com/v3/ping")
+
+
+def test_command(tmp_path):
+    """The command writes the certificate, and its lines are all that a shell needs."""
+    command = [sys.executable, "-m", "giftlib", "sandbox", "--port", "0", "--proxy", str(tmp_path / "ca.pem")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        lines = [process.stdout.readline() for _ in range(4)]
+        script = f"unset NO_PROXY no_proxy; {''.join(lines)} curl -sS -m 9 https://api.oneclickdz.com/v3/ping"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False)
+        process.terminate()
+    assert '"api":"ok"' in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost"])
+def test_address(host):
+    """The proxy names an address that can be reached, and a port that is taken leaves nothing open."""
+    with Sandbox(host=host, latency_s=0, proxy_port=0) as sandbox:
+        answer = requests.get("http://any.host/v3/ping", proxies={"http": sandbox.proxy.url}, timeout=5)
+        assert answer.ok
+        with pytest.raises(OSError, match="in use"):
+            Sandbox(host=host, proxy_port=int(sandbox.proxy.url.rpartition(":")[2]))
+
+
+def test_without_trustme(monkeypatch):
+    """Without trustme the error names the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    with pytest.raises(ValueError, match=r"giftlib\[proxy\]"):
+        Sandbox(proxy_port=0)
