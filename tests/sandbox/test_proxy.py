@@ -54,7 +54,11 @@ def test_untrusted(proxied):
     [
         ([sys.executable], "status_check.py", "\nprint(check_order_status('{order}')['status'])"),
         (["bash"], "status_check.sh", ""),
-        (["php"], "status_check.php", "\n<?php echo checkOrderStatus('{order}', getenv('API_KEY'))['status'];"),
+        (
+            ["php", "-d", "curl.cainfo=ca.pem"],
+            "status_check.php",
+            "\n<?php echo checkOrderStatus('{order}', getenv('API_KEY'))['status'];",
+        ),
     ],
     ids=["python", "curl", "php"],
 )
@@ -62,12 +66,16 @@ def test_samples_of_the_guide(proxied, tmp_path, command, sample, call):
     """The guide's own samples, host and scheme untouched, need the proxy and the CA file only."""
     if shutil.which(command[0]) is None or (command == ["bash"] and shutil.which("curl") is None):
         pytest.skip(f"needs {command[0]}")
+    if command[0] == "php" and subprocess.run(["php", "-r", "exit((int) !extension_loaded('curl'));"]).returncode:
+        pytest.skip("needs php with its curl extension")
     sandbox, environment = proxied
     program = tmp_path / sample
     text = (GUIDE / sample).read_text(encoding="utf-8").replace("YOUR_API_KEY", sandbox.api_key)
     assert "https://api.oneclickdz.com" in text
     program.write_text(text + call.replace("{order}", ORDER), encoding="utf-8")
-    done = subprocess.run([*command, program], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        [*command, program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
+    )
     assert "FULFILLED" in done.stdout, done.stderr
 
 
