@@ -9,7 +9,7 @@ import pytest
 from reporting import write_notebook
 
 from giftlib.report import find_notebooks
-from giftlib.report.notebooks import parameters_of
+from giftlib.report.notebooks import parameters_of, run_notebook
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -109,3 +109,22 @@ def test_parameters(tmp_path, source, expected):
     """Parameters are read as papermill's users write them."""
     write_notebook(tmp_path / "1_own.ipynb", parameters=source)
     assert parameters_of(tmp_path / "1_own.ipynb") == expected
+
+
+CURVE = """
+# A curve
+---
+from giftlib import connect, process_orders, time_to_fulfilment
+journal = process_orders([("p", "type_001", 1)] * 40, client=connect())
+print(time_to_fulfilment(journal).band().to_numpy().tolist())
+"""
+
+
+def test_any_processor(tmp_path, monkeypatch):
+    """Outputs are the same to the last digit on processors that OpenBLAS treats differently."""
+    write_notebook(tmp_path / "1_curve.ipynb", CURVE, parameters=None)
+    printed = []
+    for core in ("Nehalem", "Haswell"):
+        monkeypatch.setenv("OPENBLAS_CORETYPE", core)
+        printed.append(run_notebook(tmp_path / "1_curve.ipynb").cells[-1].outputs[0].text)
+    assert printed[0] == printed[1]
