@@ -10,25 +10,29 @@ from pathlib import Path
 import nbformat
 from tqdm import tqdm
 
-from giftlib.report import find_notebooks
 from giftlib.report.notebooks import run_notebook
 
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 def tidied(notebook: nbformat.NotebookNode) -> str:
     """Write the notebook as text, without what differs from save to save.
 
-    Kept are cells, outputs and the cells' tags; versions, timings, widgets and an editor's state are dropped.
+    Kept are cells, outputs, the cells' tags and which are folded; versions, timings, widgets and an editor's state
+    are dropped. What the kernel says of itself stays: without it JupyterLab marks each notebook that it opens as
+    unsaved. Each heading begins a slide, each other text one below it, and code before the second is on none.
     """
-    cells = [
-        {**cell, "metadata": {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}}
-        for cell in notebook.cells
-    ]
-    text: str = nbformat.writes(nbformat.from_dict({**notebook, "cells": cells, "metadata": _METADATA}))
+    texts = 0
+    cells = []
+    for cell in notebook.cells:
+        texts += cell.cell_type == "markdown"
+        kind = "skip" if texts < 2 else "-"
+        if cell.cell_type == "markdown":
+            kind = "slide" if cell.source.startswith("#") else "subslide"
+        kept = {name: cell.metadata[name] for name in ("tags", "jupyter") if name in cell.metadata}
+        cells.append({**cell, "metadata": {**kept, "slideshow": {"slide_type": kind}}})
+    metadata = {"kernelspec": _KERNEL, "language_info": notebook.metadata.get("language_info", {})}
+    text: str = nbformat.writes(nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata}))
     return f"{text}\n"
 
 
@@ -38,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("notebooks"), metavar="DIR")
     parser.add_argument("--check", action="store_true", help="run and change nothing, name the notebooks not tidy")
     chosen = parser.parse_args(arguments)
-    paths = find_notebooks(chosen.folder)
+    paths = sorted(chosen.folder.glob("*.ipynb"))
     if chosen.check:
         untidy = [
             path for path in paths if path.read_text(encoding="utf-8") != tidied(nbformat.read(path, as_version=4))

@@ -40,11 +40,11 @@ def plot_poll_timelines(polls: Any, orders: pd.DataFrame | None = None, *, ax: A
     """Plot every poll of a frame, or of a Journal: one row per order, x the seconds since its placement.
 
     A hollow circle is a poll that showed HANDLING, a filled mark one with a final status and a shape per outcome, a
-    cross any other poll; the legend counts those by HTTP status or error. Polls without an `elapsed_s` are only
-    counted, below the axis. With `orders`, which a Journal brings, rows are sorted by duration, and a bar spans each
-    censoring interval, in which the order became final; for an order that is still open it is dotted to the edge. Of
-    more than 60 orders 60 are shown, evenly chosen; the axis says so. Raises ValueError if a column or every poll
-    is missing.
+    cross any other poll; the legend counts those by HTTP status or error, and has their `Retry-After`. Polls without
+    an `elapsed_s` are only counted, below the axis. With `orders`, which a Journal brings, rows are sorted by
+    duration, and a bar spans each censoring interval, in which the order became final; for an order that is still
+    open it is dotted to the edge. Of more than 60 orders 60 are shown, evenly chosen; the axis says so. Raises
+    ValueError if a column or every poll is missing.
 
     >>> polls = pd.DataFrame({"order_id": ["a", "a"], "elapsed_s": [0, 5], "outcome": ["HANDLING", "FULFILLED"]})
     >>> plot_poll_timelines(polls).get_xlabel()
@@ -82,6 +82,8 @@ def plot_poll_timelines(polls: Any, orders: pd.DataFrame | None = None, *, ax: A
     kinds = polls.get("http_status", polls["outcome"]).astype(object).fillna(polls["outcome"])
     kinds = kinds[outcomes == ""].value_counts()
     failures = [f"{draw.plain(f'{kind:g}' if isinstance(kind, float) else kind)} x {n}" for kind, n in kinds.items()]
+    pauses = polls["retry_after_s"][outcomes == ""].dropna() if "retry_after_s" in polls else ()
+    failures += [f"Retry-After {pause:g} s" for pause in sorted(set(pauses))[:3]]
     for outcome, mark in _MARKS.items():
         if (shown := (outcomes == outcome).to_numpy(bool)).any():
             if outcome not in FINAL:

@@ -38,16 +38,16 @@ pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.o
 
 
 def find_notebooks(folder: Path) -> list[Path]:
-    """List the numbered notebooks of a folder in reading order. Raises ValueError if there are none.
+    """List the notebooks of a folder numbered from 1 up, in reading order. Raises ValueError if there are none.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     for name in ("10_last.ipynb", "2_second.ipynb", "draft.ipynb"):
+    ...     for name in ("10_last.ipynb", "2_second.ipynb", "0_exercises.ipynb", "draft.ipynb"):
     ...         Path(folder, name).touch()
     ...     [path.name for path in find_notebooks(Path(folder))]
     ['2_second.ipynb', '10_last.ipynb']
     """
-    notebooks = sorted(folder.glob("[0-9]*.ipynb"), key=lambda path: (_number(path), path.name))
+    notebooks = sorted(folder.glob("[1-9]*.ipynb"), key=lambda path: (_number(path), path.name))
     if not notebooks:
         raise ValueError(
             f"no numbered notebooks in {folder}: giftlib's own are in its repository, not in the installed package; "

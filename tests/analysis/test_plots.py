@@ -209,11 +209,13 @@ def test_many_timelines(n):
 
 
 def test_failed_polls_by_status():
-    """The legend says with which HTTP status polls failed, and how often."""
+    """The legend says with which HTTP status polls failed, how often, and how long they were told to wait."""
     polls = pd.DataFrame({"order_id": "a", "elapsed_s": [0.0, 1, 2], "outcome": ["X", "X", "NO_ANSWER"]})
     assert labels(plot_poll_timelines(polls.assign(http_status=[503, 503, nan]))) == [
         "failed poll\n503 x 2\nNO_ANSWER x 1"
     ]
+    told = polls.assign(http_status=[503, 429, nan], retry_after_s=[nan, 20, nan])
+    assert labels(plot_poll_timelines(told)) == ["failed poll\n503 x 1\n429 x 1\nNO_ANSWER x 1\nRetry-After 20 s"]
 
 
 def test_curve():
