@@ -7,13 +7,14 @@ NOTEBOOKS := notebooks
 LAB_OPTIONS :=
 COVERAGE :=
 
-.PHONY: help report test coverage test-browser lint bench study lab notebooks pins wheel-check
+.PHONY: help report test coverage test-browser lint docs bench study lab notebooks pins wheel-check
 help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make coverage   the same, measured, with a floor"
 	@echo "make test-browser  open the notebooks, the report and the emulator's page in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
+	@echo "make docs       build the documentation site, build/site/docs/index.html, without a network"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
 	@echo "make study      measure how good the estimates are (docs/study.md), in up to an hour"
 	@echo "make lab        open JupyterLab on notebooks/"
@@ -45,6 +46,11 @@ lint: $(READY)
 	$(BIN) -m ruff format --check
 	$(BIN) -m mypy
 	$(BIN) tools/notebooks.py --check
+
+docs: $(READY)
+	rm -rf docs/api
+	$(BIN) -m sphinx --quiet --fail-on-warning --keep-going --jobs auto -c docs . build/site
+	@echo build/site/docs/index.html
 
 bench: $(READY)
 	$(BIN) tests/benchmarks/startup.py

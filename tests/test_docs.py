@@ -149,3 +149,21 @@ def test_files_of_the_library():
     page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
     named = re.findall("`([a-z_]+/[a-z_]+[.]py)`", page)
     assert [name for name in named if not (ROOT / "giftlib" / name).exists() and not (ROOT / name).exists()] == []
+
+
+FRAMES = ["orders", "polls", "intents", "sources"]
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_columns(frame):
+    """docs/columns.md names the columns of each frame of a journal, in their order."""
+    section = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8").partition(f"## `journal.{frame}()`")[2]
+    cells = [line.split("|")[1] for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    with giftlib.Journal() as journal:
+        assert re.findall(r"`(\w+)`", "".join(cells)) == list(getattr(journal, frame)())
+
+
+def test_reference():
+    """docs/reference.md lists every public name."""
+    listed = re.findall(r"^   ([\w.]+)$", (ROOT / "docs" / "reference.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(giftlib.__all__) <= set(listed)
