@@ -12,7 +12,7 @@ help:
 	@echo "make report     run all notebooks against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make coverage   the same, measured, with a floor"
-	@echo "make test-browser  open the notebooks, the report and the emulator's page in Chromium (apt-get install chromium)"
+	@echo "make test-browser  open notebooks, report, emulator's page and site in Chromium (apt-get install chromium)"
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make docs       build the documentation site, build/site/docs/index.html, without a network"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
@@ -38,8 +38,9 @@ test: $(READY)
 coverage:
 	$(MAKE) test COVERAGE=--cov
 
-test-browser: $(READY)
-	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py tests/end_to_end/browser/emulator.py
+test-browser: $(READY) docs
+	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py tests/end_to_end/browser/emulator.py \
+	    tests/end_to_end/browser/docs_site.py
 
 lint: $(READY)
 	$(BIN) -m ruff check

@@ -1,20 +1,20 @@
-"""What can go wrong, as one tree.
+"""What can go wrong, as one tree::
 
-GiftlibError
-├── ApiError                      the API sent an error response
-│   ├── InvalidRequestError       400 and other 4xx: the request is wrong, sending it again will not help
-│   ├── AuthenticationError       401: the key is missing, wrong or expired
-│   ├── PermissionDeniedError     403: the key or the address may not do this, or is blocked
-│   ├── NotFoundError             404: no such order or product, or no such path
-│   ├── InsufficientBalanceError  the account cannot pay for the order
-│   ├── OutOfStockError           the product is sold out
-│   ├── RateLimitError            429: too many requests
-│   └── ServerError               5xx
-├── NoAnswerError                 no response in time, or one that cannot be read
-├── PollTimeoutError              an order is still being processed; it has not failed
-├── OrderOutcomeUnknownError      the response to an order request was lost; the order may have been placed
-├── ProductionKeyError            an order with real money that was not allowed
-└── JournalError                  the journal cannot be read or written, or is not a journal
+    GiftlibError
+    ├── ApiError                      the API sent an error response
+    │   ├── InvalidRequestError       400 and other 4xx: the request is wrong, sending it again will not help
+    │   ├── AuthenticationError       401: the key is missing, wrong or expired
+    │   ├── PermissionDeniedError     403: the key or the address may not do this, or is blocked
+    │   ├── NotFoundError             404: no such order or product, or no such path
+    │   ├── InsufficientBalanceError  the account cannot pay for the order
+    │   ├── OutOfStockError           the product is sold out
+    │   ├── RateLimitError            429: too many requests
+    │   └── ServerError               5xx
+    ├── NoAnswerError                 no response in time, or one that cannot be read
+    ├── PollTimeoutError              an order is still being processed; it has not failed
+    ├── OrderOutcomeUnknownError      the response to an order request was lost; the order may have been placed
+    ├── ProductionKeyError            an order with real money that was not allowed
+    └── JournalError                  the journal cannot be read or written, or is not a journal
 
 A final order is never an exception: `REFUNDED` is a result. Bad arguments are `ValueError`.
 
