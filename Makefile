@@ -38,7 +38,7 @@ test: $(READY)
 coverage:
 	$(MAKE) test COVERAGE=--cov
 
-test-browser: $(READY) docs
+test-browser: $(READY)
 	$(BIN) -m pytest tests/end_to_end/browser/lab.py tests/end_to_end/browser/page.py tests/end_to_end/browser/emulator.py \
 	    tests/end_to_end/browser/docs_site.py
 
