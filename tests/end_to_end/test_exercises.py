@@ -12,7 +12,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "0_start_here.ipynb"
 SOLUTIONS = [
     'order_id = place_order(product_id, "type_001", 3, journal=journal)',
     "order = check_order_status(order_id)",
-    "final_order = poll_order_until_complete(order_id, interval=2, journal=journal)",
+    "final_order = poll_order_until_complete(order_id, interval=6, journal=journal)",
     'open_polls = (journal.polls()["outcome"] == "HANDLING").sum()',
     """
 partial = place_order(product_id, "TEST_PARTIAL", 5, journal=journal)

@@ -55,7 +55,8 @@ def test_links(page):
         for link in anchors[path, "links"]:
             url = urlsplit(link)
             target = Path(url2pathname(url.path)).resolve() if url.scheme == "file" else path
-            if not target.exists() or (url.fragment and unquote(url.fragment) not in anchors.get(target, {url.fragment})):
+            there = anchors.get(target, {unquote(url.fragment)})
+            if not target.exists() or (url.fragment and unquote(url.fragment) not in there):
                 missing.append((path.relative_to(SITE).as_posix(), link))
     assert not missing
 
