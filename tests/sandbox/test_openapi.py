@@ -299,6 +299,18 @@ def test_schemas():
             Draft202012Validator.check_schema(schema_of(operation, status))
 
 
+@pytest.mark.parametrize("settings", [{}, *ALTERNATIVES], ids=str)
+def test_example_of_an_order(settings):
+    """The order that a mock shows is one that checkOrder and the list can give."""
+    described = operations(describe(Settings(**settings)))
+    checked, listed = (schema_of(described[name][2], 200) for name in ("checkOrder", "list"))
+    components = {"components": checked["components"]}
+    [example] = components["components"]["schemas"]["Order"]["examples"]
+    row = listed["properties"]["data"]["properties"]["items"]["items"]
+    for schema in (checked["properties"]["data"], row):
+        assert wrong_with(schema | components, example) == []
+
+
 FOR_VALIDATORS = ("dependentSchemas", "if", "then", "else", "not")
 
 
