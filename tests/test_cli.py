@@ -12,7 +12,7 @@ import pytest
 import requests
 
 import giftlib
-from giftlib import Journal, OrderOutcomeUnknownError, SystemClock, place_order
+from giftlib import Client, Journal, OrderOutcomeUnknownError, SystemClock, place_order
 from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings
 
@@ -91,6 +91,22 @@ def test_sandbox_settings_and_state(tmp_path):
             ids.append(response.json()["data"]["orderId"])
             truth = requests.get(f"{address.removesuffix('/v3')}/_sandbox/truth", timeout=10).json()
             assert list(truth) == ids
+
+
+def test_sandbox_options(tmp_path):
+    """Key, settings over those of the file, and names of the control address are given in the shell, each repeated."""
+    Settings.of(latency_s=0, partial_rounding="up", fulfilment_s=9).write(tmp_path / "settings.json")
+    options = ["--api-key", "my-test-key", "--settings", tmp_path / "settings.json", "--set", "fulfilment_s=0"]
+    options += ["--set", 'outcomes={"t": {"delivered": 1}}', "--control", "--allow-host", "one", "--allow-host", "two"]
+    with emulator(*options) as (_, address, key):
+        control = f"{address.removesuffix('/v3')}/_sandbox/settings"
+        told = [requests.get(control, headers={"Host": name}, timeout=10) for name in ("one", "two", "three")]
+        client = Client("my-test-key", address)
+        placed = [client.place_order("p", type_id, 3) for type_id in ("t", "TEST_PARTIAL")]
+        delivered = [client.check_order_status(order_id).fulfilled_quantity for order_id in placed]
+    assert key == {"X-Access-Token": "my-test-key"}
+    assert [response.status_code for response in told] == [200, 200, 403]
+    assert delivered == [1, 2]
 
 
 def test_sandbox_taken_port(capsys):

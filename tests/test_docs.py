@@ -121,10 +121,26 @@ def test_facts(row):
             assert hasattr(import_module(f"giftlib.sandbox.{module}"), thing)
         else:
             assert name.partition(".")[0] in ("Sandbox", *Settings.__dataclass_fields__)
-    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", tested)
-    assert tests
-    for name, file in tests:
-        assert f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    assert there_are_tests(tested)
+
+
+def there_are_tests(cell):
+    """Whether a cell of a table names tests, all of which exist."""
+    tests = re.findall(r"\[`(\w+)`\]\(\.\./tests/([\w/]+\.py)\)", cell)
+    return tests and all(
+        f"\ndef test_{name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8") for name, file in tests
+    )
+
+
+COMPARISON = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", re.findall("^[|] (?![|]).*", COMPARISON, re.M), ids=lambda row: row[2:40])
+def test_comparison(row):
+    """What the emulator is said to have beside others is held by tests, and nothing else claims to be."""
+    _, ours, *others, tested = [cell.strip() for cell in row.strip("|").split("|")]
+    assert len(others) == 7
+    assert there_are_tests(tested) if "yes" in ours else tested == ""
 
 
 def test_every_setting_has_a_fact():

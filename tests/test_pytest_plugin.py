@@ -39,7 +39,7 @@ def test_fixtures(tmp_path, workers):
     options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--strict-markers", f"--numprocesses={workers}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert f"{202 if workers else 7} passed" in done.stdout

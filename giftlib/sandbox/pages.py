@@ -28,7 +28,6 @@ from .validators import ANY_S, FINITE_S, MONEY, TEXT, read_json, shortened
 PREFIX = "/_sandbox/"
 _FAULT_FIELDS = {declared.name for declared in fields(Fault)} - {"alter"}
 _PAGE = "index.html.jinja"
-_LATEST = 20
 _ITEMS = {"checkOrder": "{orderId}", "checkProduct": "{productId}"}
 
 
@@ -151,7 +150,7 @@ class Pages:
             "orders": orders,
             "has_admin": self._admin is not None,
             "moves": hasattr(self._emulator.clock, "spend"),
-            "requests": self._emulator.requests[: -_LATEST - 1 : -1],
+            "requests": self._emulator.requests,
             "faults": [json.dumps(fault.to_json()) for fault in self._emulator.faults],
             "routes": routes(settings),
             "items": {

@@ -15,7 +15,9 @@ def sandbox():
 
 def test_page(sandbox, browser, shoot):
     """Everything that the page offers works, and an id can be copied while it refreshes."""
-    page, said = browser.new_page(viewport={"width": 1100, "height": 1600}), []
+    context = browser.new_context(viewport={"width": 1100, "height": 1600})
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=sandbox.url)
+    page, said = context.new_page(), []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(sandbox.url)
@@ -28,7 +30,10 @@ def test_page(sandbox, browser, shoot):
     page.evaluate("getSelection().selectAllChildren(document.querySelector('#orders code'))")
     page.wait_for_selector("#orders >> text=PARTIALLY_FILLED", timeout=10_000)
     assert list(sandbox.truth()) == [order_id]
-    assert page.evaluate("getSelection().toString()") == order_id
+    sandbox.add_orders(2, "type_002")  # by a shop, meanwhile: the row moves down
+    page.wait_for_selector("#orders >> text=type_002")
+    page.keyboard.press("Control+C")
+    assert page.evaluate("navigator.clipboard.readText()") == order_id
 
     page.select_option("[name=endpoint]", "balance")
     page.click("text=Inject fault")
@@ -37,5 +42,9 @@ def test_page(sandbox, browser, shoot):
     assert answer.status_code == 503
     page.wait_for_selector("#requests >> text=GET /v3/account/balance")
     page.wait_for_selector("#faults >> text=none")
+    rows = page.locator("#requests tr").all_inner_texts()
+    assert len(rows) == len(sandbox.requests) and rows[0].split("\t")[2:] == ["SANDBOX", "503", "yes"]
+    assert page.locator("#orders tr").count() == 3
     shoot(page, "emulator", full_page=True)
     assert said == []
+    context.close()
