@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
     from giftlib.clock import SimulatedClock, SystemClock
     from giftlib.connection import connect
-    from giftlib.journal import Journal
+    from giftlib.journal import Journal, read_orders, read_polls, write_frame
     from giftlib.polling import (
         at_times,
         check_order_status,
@@ -88,7 +88,7 @@ else:
         ),
         "giftlib.clock": "SimulatedClock SystemClock",
         "giftlib.connection": "connect",
-        "giftlib.journal": "Journal",
+        "giftlib.journal": "Journal read_orders read_polls write_frame",
         "giftlib.polling": (
             "at_times check_order_status every exponential handle_order_result place_order poll_order_until_complete"
             " process_order process_orders recover_orders track_orders with_jitter"
@@ -122,13 +122,13 @@ else:
 
 
 __all__ = [
-    "ApiError", "AuthenticationError", "Card", "Client", "FulfilmentCurve", "GiftlibError",
-    "InsufficientBalanceError", "InvalidRequestError", "Journal", "JournalError", "NoAnswerError", "NotFoundError",
-    "Order", "OrderOutcomeUnknownError", "OrderRequest", "OrderStatus", "OutOfStockError", "PermissionDeniedError",
+    "ApiError", "AuthenticationError", "Card", "Client", "FulfilmentCurve", "GiftlibError", "InsufficientBalanceError",
+    "InvalidRequestError", "Journal", "JournalError", "NoAnswerError", "NotFoundError", "Order",
+    "OrderOutcomeUnknownError", "OrderRequest", "OrderStatus", "OutOfStockError", "PermissionDeniedError",
     "PollTimeoutError", "ProductionKeyError", "RateLimitError", "Sandbox", "ServerError", "SimulatedClock",
     "SystemClock", "at_times", "check_order_status", "compare_groups", "connect", "every", "exponential", "fitted",
     "handle_order_result", "orders_needed", "place_order", "plot_poll_timelines", "plot_refund_totals",
-    "plot_schedule_tradeoff", "plot_time_to_fulfilment", "poll_order_until_complete", "process_order",
-    "process_orders", "reconcile_refunds", "recover_orders", "refund_totals", "remaining_time", "time_to_fulfilment",
-    "track_orders", "with_jitter",
+    "plot_schedule_tradeoff", "plot_time_to_fulfilment", "poll_order_until_complete", "process_order", "process_orders",
+    "read_orders", "read_polls", "reconcile_refunds", "recover_orders", "refund_totals", "remaining_time",
+    "time_to_fulfilment", "track_orders", "with_jitter", "write_frame",
 ]  # fmt: skip
