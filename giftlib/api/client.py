@@ -1,19 +1,24 @@
 """The API's endpoints, one method each. Nothing here sends a request twice."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
 from . import errors
 from .access import Access
 from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError
-from .models import CatalogProduct, Page, Product, ProductType, Transaction
+from .listing import Listing
+from .models import CatalogProduct, Item, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
+from .retry import retry_read
+from .session import LARGEST_PAGE
 from .validation import check_id
 
 Time = datetime | None
@@ -21,6 +26,8 @@ Seconds = float | None
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
+_MOST_PAGES = 10_000
+"""A million orders; a list that goes on is taken for one without end."""
 
 
 class Client(Access):
@@ -122,6 +129,41 @@ class Client(Access):
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
         return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+
+    def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
+        """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.
+
+        Pages are requested as they are needed, each up to `tries` times. Orders placed meanwhile come at the end. Raise
+        NoAnswerError for a list without end, or one that does not show as many as it says that it has.
+
+        >>> from giftlib import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     order_ids = sandbox.add_orders(250)
+        ...     len({order.order_id for order in sandbox.client().all_orders()} & set(order_ids))
+        250
+        """
+        return self._all("gift-cards/list", partial(self.list_orders, since=since, until=until), "order_id", tries)
+
+    def all_transactions(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Transaction]:
+        """Yield all transactions of the account, as `all_orders` does the orders.
+
+        >>> from giftlib import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     _ = sandbox.client().place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1)
+        ...     [transaction.type for transaction in sandbox.client().all_transactions()]
+        ['ORDER']
+        """
+        read = partial(self.transactions, since=since, until=until)
+        return self._all("account/transactions", read, "transaction_id", tries)
+
+    def _all(self, path: str, read: Callable[[int, int], Page[Item]], id_name: str, tries: int) -> Iterator[Item]:
+        def page(number: int) -> Page[Item]:
+            return retry_read(lambda: read(number, LARGEST_PAGE), self.clock, tries)
+
+        listing = Listing(f"GET /v3/{path}", page, attrgetter(id_name), _MOST_PAGES)
+        yield from listing
+        if not listing.is_whole:
+            raise NoAnswerError(f"GET /v3/{path}: the list does not show all that it says it has", status=200)
 
 
 def _order_id(placed: Response) -> str:
