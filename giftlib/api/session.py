@@ -103,8 +103,8 @@ class ApiSession:
             reason = f"no response within {allowed:.3g} s"
         elif not attempt.peer:
             reason = "the request is not valid"
-        what = "" if attempt.sent else f"not sent, {attempt.peer or self._base_url}: "
-        raise NoAnswerError(f"{request}: {what}{reason}", sent=attempt.sent, status=attempt.status)
+        where = f"{'' if attempt.sent else 'not sent, '}{attempt.peer or self._base_url}"
+        raise NoAnswerError(f"{request}: {where}: {reason}", sent=attempt.sent, status=attempt.status)
 
     def get(self, path: str, *, params: Fields = None, timeout: Seconds = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
