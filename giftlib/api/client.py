@@ -57,7 +57,11 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None
     ) -> Page[Transaction]:
         """Return one page of the account's transactions; `since` and `until` (aware datetimes) are given together."""
-        return self._session.page("account/transactions", Transaction.from_response, page, page_size, since, until)
+
+        def transaction(item: dict[str, Any], _: int) -> Transaction:
+            return Transaction.from_response(item)
+
+        return self._session.page("account/transactions", transaction, page, page_size, since, until)
 
     def catalog(self) -> list[CatalogProduct]:
         """Return every product, in the API's order. It changes rarely: request it once a day at most."""
@@ -117,8 +121,9 @@ class Client(Access):
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
         order = Order.from_response(
-            response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after
-        )
+            response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after,
+            http_status=response.status,
+        )  # fmt: skip
         del response  # a field that the API does not document may hold a code
         if order.order_id != order_id:
             raise NoAnswerError(f"GET /v3/{path}: the response is about another order", status=200)
@@ -128,7 +133,11 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
-        return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+
+        def order(item: dict[str, Any], status: int) -> Order:
+            return Order.from_response(item, http_status=status)
+
+        return self._session.page("gift-cards/list", order, page, page_size, since, until, timeout)
 
     def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
         """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.

@@ -111,10 +111,10 @@ class ApiSession:
         return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
     def page(
-        self, path: str, read_item: Callable[[Any], Item], page: int, page_size: int, since: Time, until: Time,
-        timeout: Seconds = None,
+        self, path: str, read_item: Callable[[dict[str, Any], int], Item], page: int, page_size: int, since: Time,
+        until: Time, timeout: Seconds = None,
     ) -> Page[Item]:  # fmt: skip
-        """Return one page of a list, each item as `read_item` returns it."""
+        """Return one page of a list, each item as `read_item` returns it with the HTTP status."""
         if (since is None) != (until is None):
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         which = {"page": check_count("page", page), "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE)}
@@ -123,7 +123,7 @@ class ApiSession:
         def parse(response: Response) -> Page[Item]:
             pagination = as_dict(response.data.get("pagination"))
             pages, results = (as_count(pagination.get(name)) or 0 for name in ("totalPages", "totalResults"))
-            items = tuple(map(read_item, response.items("items")))
+            items = tuple(read_item(item, response.status) for item in response.items("items"))
             results = max(results, len(response.data["items"]))  # some that are no objects, or more than it says
             return Page(items, page, page_size, pages, results, response.retry_after)
 
