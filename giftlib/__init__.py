@@ -96,9 +96,8 @@ else:
         "giftlib.sandbox": "Sandbox",
     }
     _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
-    _MODULES = (
-        "analysis", "api", "calibration", "clock", "connection", "errors", "journal", "polling", "sandbox", "schedules",
-    )  # fmt: skip
+    _MODULES = ("calibration", "errors", "sandbox", "schedules")
+    _ROOMS = ("analysis", "api", "clock", "connection", "journal", "polling")
 
     def __getattr__(name):
         """Load a public name, or a module of giftlib, when it is first used (PEP 562)."""
@@ -108,17 +107,23 @@ else:
             from importlib.metadata import version
 
             value = version("giftlib")
-        elif name in _MODULES:
+        elif name in (*_MODULES, *_ROOMS):
             value = import_module(f"giftlib.{name}")
         elif name in _MODULE_OF:
             value = getattr(import_module(_MODULE_OF[name]), name)
         else:
-            raise AttributeError(f"module 'giftlib' has no attribute {name!r}")
+            hint = ""
+            if not name.startswith("_"):  # as tools ask of any module
+                from giftlib.api import did_you_mean
+
+                hint = did_you_mean(name, __all__)
+            raise AttributeError(f"module 'giftlib' has no attribute {name!r}{hint}")
         globals()[name] = value
         return value
 
     def __dir__():
-        return sorted({*globals(), *__all__, *_MODULES, "__version__"})
+        special = (name for name in globals() if name.startswith("__"))
+        return sorted({*special, *__all__, *_MODULES, "__version__"})
 
 
 __all__ = [

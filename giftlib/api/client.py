@@ -36,7 +36,7 @@ class Client(Access):
     `base_url` is with or without `/v3`; plain http is accepted for this machine alone. `request_timeout` bounds each
     request in seconds. Once `validate` has returned the key's type, every request waits until it fits under the key's
     published rate limit (60 requests per minute for a sandbox key, 120 for a production key). A client is for one
-    thread.
+    thread; in a `with` statement its connections are closed at the end.
 
     >>> from giftlib import Sandbox
     >>> with Sandbox(seed=1) as sandbox:

@@ -4,10 +4,11 @@ The time-out is a deadline for everything: waiting for the rate limit, connectin
 """
 
 import http.client
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -28,6 +29,22 @@ from .transport import Attempt, current, new_session
 from .validation import check_count, check_seconds
 
 LARGEST_PAGE = 100
+
+# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
+logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
+
+
+def _handled(record: logging.LogRecord) -> bool:
+    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out."""
+    if current.get(None) is None:
+        return True
+    with suppress(Exception):
+        logging.getLogger(record.name).callHandlers(record)
+    return False
+
+
+for _name in ("connection", "connectionpool", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_handled)
 
 Fields = Mapping[str, Any] | None
 Seconds = float | None
@@ -83,6 +100,7 @@ class ApiSession:
             # the response.
             self._http.close()
             self._process = os.getpid()
+        token = current.set(attempt)
         try:
             with getattr(self._clock, "time_limit", nullcontext)(allowed):
                 return self._exchange(attempt, request, params, body)
@@ -91,6 +109,7 @@ class ApiSession:
         except BaseException as error:
             interrupted = error
         finally:
+            current.reset(token)
             self._rate_limit.count()
             if method == "POST":
                 self._http.close()
@@ -129,12 +148,15 @@ class ApiSession:
 
         return read(self.send("GET", path, params=which | when, timeout=timeout), parse)
 
+    def close(self) -> None:
+        """Close the connections; a later request makes a new one."""
+        self._http.close()
+
     def _exchange(self, attempt: Attempt, request: str, params: Fields, body: Fields) -> Response:
         """Return the response that comes within the attempt."""
         started = self._clock.monotonic()
         method, _, path = request.partition(" ")
         url = self._base_url + path
-        current.set(attempt)
         with self._http.request(method, url, params, json=body, stream=True, allow_redirects=False) as received:
             status, headers = received.status_code, received.headers
             attempt.status = status

@@ -7,7 +7,6 @@ short steps, for a clock of the caller may run at any speed, and asks the attemp
 
 import errno
 import http.client
-import logging
 import os
 import socket
 import ssl
@@ -184,8 +183,6 @@ _POOLS = {
     "http": type("_Pool", (HTTPConnectionPool,), {"ConnectionCls": _Connection}),
     "https": type("_TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": _TLSConnection}),
 }
-# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
-logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 
 class _Adapter(HTTPAdapter):
