@@ -1,4 +1,4 @@
-"""The API's endpoints, one method each. Nothing here sends a request twice."""
+"""The API's endpoints, one method each. Nothing here sends a request twice, but for reads with `tries`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime

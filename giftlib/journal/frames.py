@@ -98,7 +98,7 @@ LEFT JOIN intents AS i ON i.placed = polled ORDER BY p.id
 
 COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("order_id", "product_id", "type_id", "status", "state", "via", "outcome", "request_id"), TEXT),
-    **dict.fromkeys(("ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
+    **dict.fromkeys(("problems", "ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
     **dict.fromkeys(("intent", "quantity", "polls", "fulfilled_quantity", "refunded_quantity", "attempt"), "Int64"),
     **dict.fromkeys(("orders", "final"), "Int64"),
     **dict.fromkeys(("not_done_by_s", "done_by_s", "open_at_s", "final_at_s", "guess_error_s"), float),
