@@ -68,7 +68,7 @@ notebooks: $(READY)
 	$(BIN) tools/notebooks.py
 
 pins: $(READY)
-	$(BIN) -m uv pip compile pyproject.toml --extra notebooks --extra scale --extra proxy --group dev \
+	$(BIN) -m uv pip compile pyproject.toml --extra notebooks --extra scale --extra excel --extra proxy --group dev \
 	    --universal --python-version 3.11 --quiet --custom-compile-command "make pins" -o requirements.txt
 	echo "-e ." >> requirements.txt
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
     from giftlib.clock import SimulatedClock, SystemClock
     from giftlib.connection import connect
-    from giftlib.journal import Journal
+    from giftlib.journal import Journal, read_orders, read_polls, write_frame
     from giftlib.polling import (
         at_times,
         check_order_status,
@@ -88,7 +88,7 @@ else:
         ),
         "giftlib.clock": "SimulatedClock SystemClock",
         "giftlib.connection": "connect",
-        "giftlib.journal": "Journal",
+        "giftlib.journal": "Journal read_orders read_polls write_frame",
         "giftlib.polling": (
             "at_times check_order_status every exponential handle_order_result place_order poll_order_until_complete"
             " process_order process_orders recover_orders track_orders with_jitter"
@@ -96,9 +96,8 @@ else:
         "giftlib.sandbox": "Sandbox",
     }
     _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
-    _MODULES = (
-        "analysis", "api", "calibration", "clock", "connection", "errors", "journal", "polling", "sandbox", "schedules",
-    )  # fmt: skip
+    _MODULES = ("calibration", "errors", "sandbox", "schedules")
+    _ROOMS = ("analysis", "api", "clock", "connection", "journal", "polling")
 
     def __getattr__(name):
         """Load a public name, or a module of giftlib, when it is first used (PEP 562)."""
@@ -108,27 +107,33 @@ else:
             from importlib.metadata import version
 
             value = version("giftlib")
-        elif name in _MODULES:
+        elif name in (*_MODULES, *_ROOMS):
             value = import_module(f"giftlib.{name}")
         elif name in _MODULE_OF:
             value = getattr(import_module(_MODULE_OF[name]), name)
         else:
-            raise AttributeError(f"module 'giftlib' has no attribute {name!r}")
+            hint = ""
+            if not name.startswith("_"):  # as tools ask of any module
+                from giftlib.api import did_you_mean
+
+                hint = did_you_mean(name, __all__)
+            raise AttributeError(f"module 'giftlib' has no attribute {name!r}{hint}")
         globals()[name] = value
         return value
 
     def __dir__():
-        return sorted({*globals(), *__all__, *_MODULES, "__version__"})
+        special = (name for name in globals() if name.startswith("__"))
+        return sorted({*special, *__all__, *_MODULES, "__version__"})
 
 
 __all__ = [
-    "ApiError", "AuthenticationError", "Card", "Client", "FulfilmentCurve", "GiftlibError",
-    "InsufficientBalanceError", "InvalidRequestError", "Journal", "JournalError", "NoAnswerError", "NotFoundError",
-    "Order", "OrderOutcomeUnknownError", "OrderRequest", "OrderStatus", "OutOfStockError", "PermissionDeniedError",
+    "ApiError", "AuthenticationError", "Card", "Client", "FulfilmentCurve", "GiftlibError", "InsufficientBalanceError",
+    "InvalidRequestError", "Journal", "JournalError", "NoAnswerError", "NotFoundError", "Order",
+    "OrderOutcomeUnknownError", "OrderRequest", "OrderStatus", "OutOfStockError", "PermissionDeniedError",
     "PollTimeoutError", "ProductionKeyError", "RateLimitError", "Sandbox", "ServerError", "SimulatedClock",
     "SystemClock", "at_times", "check_order_status", "compare_groups", "connect", "every", "exponential", "fitted",
     "handle_order_result", "orders_needed", "place_order", "plot_poll_timelines", "plot_refund_totals",
-    "plot_schedule_tradeoff", "plot_time_to_fulfilment", "poll_order_until_complete", "process_order",
-    "process_orders", "reconcile_refunds", "recover_orders", "refund_totals", "remaining_time", "time_to_fulfilment",
-    "track_orders", "with_jitter",
+    "plot_schedule_tradeoff", "plot_time_to_fulfilment", "poll_order_until_complete", "process_order", "process_orders",
+    "read_orders", "read_polls", "reconcile_refunds", "recover_orders", "refund_totals", "remaining_time",
+    "time_to_fulfilment", "track_orders", "with_jitter", "write_frame",
 ]  # fmt: skip

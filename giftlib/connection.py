@@ -1,7 +1,6 @@
 """Choose the API: the vendor's with a key in the environment, the embedded emulator without."""
 
 import os
-import weakref
 from difflib import get_close_matches
 from typing import Any
 
@@ -9,6 +8,7 @@ from giftlib.api import DEFAULT_BASE_URL, Client, check_type
 from giftlib.clock import Clock
 
 _KEY = "ONECLICKDZ_API_KEY"
+_IN_THE_ENVIRONMENT = {"api_key", "apikey", "key", "token", "base_url", "url"}
 _current: Client | None = None
 _environment: dict[str, Any] = {}
 
@@ -25,17 +25,26 @@ def connect(
 
     With `ONECLICKDZ_API_KEY` in the environment: the vendor's API on the system clock, at `ONECLICKDZ_BASE_URL` if
     that is not blank; `seed` and all settings then have no effect. Without both: an emulator of its own
-    (`giftlib.sandbox`) with that seed, on a simulated clock, that is closed with the client. Its settings are
-    `sandbox_settings`, over those of the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not blank.
+    (`giftlib.sandbox`) with that seed, on a simulated clock, that is closed with the client (`with connect() as ...`).
+    Its settings are `sandbox_settings`, over those of the file that `GIFTLIB_SANDBOX_SETTINGS` names, if that is not
+    blank.
 
     Functions that take `client=None` use the client that was returned last. Raise AuthenticationError for a bad key,
-    ValueError for a file that holds no settings, for an address without a key, and for a misspelt variable.
+    ValueError for a file that holds no settings, for an address without a key, and for a misspelt variable, TypeError
+    for a key or address as an argument: they are taken from the environment alone.
 
     >>> from giftlib import connect
     >>> connect(seed=1, fulfilment_s=2).key_type
     'SANDBOX'
     """
     global _current, _environment
+    for name in sandbox_settings:
+        if name.lower() in _IN_THE_ENVIRONMENT:
+            sandbox_settings.clear()  # no traceback shows a key
+            raise TypeError(
+                f"connect takes no {name}: set {_KEY} (and ONECLICKDZ_BASE_URL) in the environment, where no notebook "
+                f"shows it, or pass client=Client(api_key, base_url) to the functions that you call"
+            )
     described: dict[str, Any]
     if os.environ.get(_KEY, "").strip():
         url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
@@ -51,7 +60,7 @@ def connect(
         sandbox = Sandbox(seed, clock, settings=Settings.read(path) if path else None, **sandbox_settings)
         client = Client(sandbox.api_key, sandbox.url, clock=sandbox.clock, request_timeout=request_timeout,
                         allow_production=allow_production)  # fmt: skip
-        weakref.finalize(client, sandbox.close)
+        client.closing(sandbox.close)
         described = {"seed": seed, "settings": sandbox.settings.to_json()}
     client.validate()
     _current, _environment = client, {"environment": client.source.kind, **described, "key_type": client.key_type}

@@ -39,7 +39,7 @@ def order_row(
             "time": placed_at}  # fmt: skip
 
 
-def listing(*rows, pages=1):
-    """The response with a page of the order list."""
-    pagination = {"page": 1, "pageSize": 100, "totalPages": pages, "totalResults": len(rows)}
+def listing(*rows, pages=1, results=None):
+    """The response with a page of the order list, which has so many orders in all, by default those of the page."""
+    pagination = {"page": 1, "pageSize": 100, "totalPages": pages, "totalResults": results or len(rows)}
     return success({"items": list(rows), "pagination": pagination})

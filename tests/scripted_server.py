@@ -94,6 +94,8 @@ class ScriptedServer:
         self.replies = list(replies)
         self.requests: list[Request] = []
         self._tls, self._certificate = tls, certificate
+        self.closed = threading.Event()
+        """Whether a client has closed a connection."""
         self._stopped = threading.Event()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -135,6 +137,7 @@ class ScriptedServer:
                         self._open.add(connection)
                     elif not self._perform(piece, connection):
                         return
+            self.closed.set()
         except (OSError, ValueError):
             pass
         finally:

@@ -2,6 +2,8 @@
 
 import gc
 import warnings
+from contextlib import suppress
+from traceback import TracebackException
 
 import pytest
 import requests
@@ -9,6 +11,7 @@ from samples import PRODUCT
 
 from giftlib import (
     AuthenticationError,
+    NoAnswerError,
     ProductionKeyError,
     SimulatedClock,
     SystemClock,
@@ -101,6 +104,30 @@ def test_emulator_ends_with_client():
         gc.collect()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{url}/v3/ping", timeout=1)
+
+
+@pytest.mark.parametrize("error", [None, KeyError, KeyboardInterrupt])
+def test_client_in_a_with_statement(error):
+    """A with statement closes the client and its emulator, whatever ends it; a second close does nothing."""
+    with suppress(KeyError, KeyboardInterrupt), connect() as client:
+        assert client.balance() > 0
+        if error is not None:
+            raise error
+    with pytest.raises(NoAnswerError, match="Connection refused"):
+        client.balance()
+    client.close()
+
+
+@pytest.mark.parametrize("name", ["api_key", "API_KEY", "key", "token", "base_url"])
+@pytest.mark.parametrize("with_key", [False, True])
+def test_key_as_an_argument(vendor, with_key, name):
+    """A key or address as an argument is an error that says where it belongs, and is not shown."""
+    if with_key:
+        vendor()
+    with pytest.raises(TypeError, match=f"connect takes no {name}: set ONECLICKDZ_API_KEY") as caught:
+        connect(**{name: "sk_secret"})
+    shown = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "sk_secret" not in shown.replace('{name: "sk_secret"}', "")
 
 
 def test_settings_file(tmp_path, monkeypatch):

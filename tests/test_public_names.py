@@ -66,12 +66,18 @@ def test_table_and_types_agree():
 
 
 def test_completion():
-    assert {*giftlib.__all__, "__version__", "errors", "sandbox"} <= set(dir(giftlib))
+    """Completion offers the public names and the modules to import from, and nothing else."""
+    offered = {name for name in dir(giftlib) if not name.startswith("__")}
+    assert offered == {*giftlib.__all__, "calibration", "errors", "sandbox", "schedules"}
+    assert "__version__" in dir(giftlib)
 
 
 def test_unknown_name():
-    with pytest.raises(AttributeError, match="no attribute 'place_ordr'"):
-        giftlib.place_ordr  # noqa: B018
+    """A misspelt name is an error with the one that is most like it."""
+    with pytest.raises(AttributeError, match="no attribute 'tarck_orders'; did you mean 'track_orders'[?]$"):
+        giftlib.tarck_orders  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'xyzzy'$"):
+        giftlib.xyzzy  # noqa: B018
 
 
 def loaded(code):
@@ -82,7 +88,7 @@ def loaded(code):
 
 def test_light_import():
     """`import giftlib` takes no time, even where the version is read."""
-    assert set() == HEAVY & loaded("import giftlib; giftlib.__version__; dir(giftlib)")
+    assert set() == HEAVY & loaded("import giftlib; giftlib.__version__; dir(giftlib); hasattr(giftlib, '__x')")
 
 
 def test_light_sandbox():

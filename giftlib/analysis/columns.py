@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
+from giftlib.api import did_you_mean
 from giftlib.journal import Journal
 
 Summary = TypeVar("Summary")
@@ -31,7 +32,8 @@ def require_columns(name: str, frame: Any, columns: list[str]) -> None:
     """Raise ValueError unless `frame`, which the caller passed as `name`, has all the columns."""
     if missing := [column for column in columns if column not in frame.columns]:
         given = ", ".join(map(str, frame.columns)) or "no column"
-        raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}")
+        hint = did_you_mean(missing[0], [*frame.columns, *_PERIODS])
+        raise ValueError(f"{name} must have the column {missing[0]!r}, got {given}{hint}")
 
 
 def zone_of(time_zone: Any) -> tzinfo:

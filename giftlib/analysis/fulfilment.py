@@ -17,7 +17,7 @@ from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_
 from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
-from giftlib.api import FINAL
+from giftlib.api import FINAL, did_you_mean
 
 
 @overload
@@ -52,7 +52,8 @@ def time_to_fulfilment(
     FulfilmentCurve(4 orders, 3 final, median 7.1 s (more than 0.0 s))
     """
     if outcome is not None and outcome not in FINAL:
-        raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}")
+        hint = did_you_mean(outcome, map(str, FINAL))
+        raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}{hint}")
     counted = count_intervals(orders, by, outcome)
     curves = {group: FulfilmentCurve(intervals, outcome) for group, intervals in counted.items()}
     return curves["all"] if by is None else curves

@@ -50,7 +50,7 @@ def reconcile_refunds(
     """Compare every order with its `ORDER` and `REFUND-ORDER` transactions, and all these with the running balance.
 
     `orders` is a journal or its frame. `transactions` are those of the account since the first of the orders, in any
-    order, as `Client.transactions` gives them or a frame of their fields; both frames may come from CSV files. A
+    order, as `Client.all_transactions` gives them or a frame of their fields; both frames may come from CSV files. A
     transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of other types
     count for the balance only; those of one time follow each other as their balances do.
 

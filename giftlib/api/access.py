@@ -1,8 +1,11 @@
 """A key and what is known of it: its type, its rate limit, and which API it is for."""
 
 import re
+import weakref
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from giftlib.clock import Clock, SystemClock, Timestamp
 
@@ -45,12 +48,28 @@ class Access:
         self.key_type: str | None = None
         self._validated: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
+        self._opened = ExitStack()
         self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
         return (
             f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, and the emulator if `connect` started one; a client need not be closed."""
+        self._session.close()
+        self._opened.close()
+
+    def closing(self, close: Callable[[], object]) -> None:
+        """Call `close` too when the client is closed or no longer used."""
+        self._opened.callback(weakref.finalize(self, close))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")

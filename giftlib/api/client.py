@@ -1,19 +1,24 @@
-"""The API's endpoints, one method each. Nothing here sends a request twice."""
+"""The API's endpoints, one method each. Nothing here sends a request twice, but for reads with `tries`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from math import inf
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
 from . import errors
 from .access import Access
 from .errors import ApiError, NoAnswerError, OrderOutcomeUnknownError
-from .models import CatalogProduct, Page, Product, ProductType, Transaction
+from .listing import Listing
+from .models import CatalogProduct, Item, Page, Product, ProductType, Transaction
 from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
+from .retry import retry_read
+from .session import LARGEST_PAGE
 from .validation import check_id
 
 Time = datetime | None
@@ -21,6 +26,8 @@ Seconds = float | None
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
+_MOST_PAGES = 10_000
+"""A million orders; a list that goes on is taken for one without end."""
 
 
 class Client(Access):
@@ -29,7 +36,7 @@ class Client(Access):
     `base_url` is with or without `/v3`; plain http is accepted for this machine alone. `request_timeout` bounds each
     request in seconds. Once `validate` has returned the key's type, every request waits until it fits under the key's
     published rate limit (60 requests per minute for a sandbox key, 120 for a production key). A client is for one
-    thread.
+    thread; in a `with` statement its connections are closed at the end.
 
     >>> from giftlib import Sandbox
     >>> with Sandbox(seed=1) as sandbox:
@@ -50,7 +57,11 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None
     ) -> Page[Transaction]:
         """Return one page of the account's transactions; `since` and `until` (aware datetimes) are given together."""
-        return self._session.page("account/transactions", Transaction.from_response, page, page_size, since, until)
+
+        def transaction(item: dict[str, Any], _: int) -> Transaction:
+            return Transaction.from_response(item)
+
+        return self._session.page("account/transactions", transaction, page, page_size, since, until)
 
     def catalog(self) -> list[CatalogProduct]:
         """Return every product, in the API's order. It changes rarely: request it once a day at most."""
@@ -110,8 +121,9 @@ class Client(Access):
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
         response = self._session.get(path, timeout=timeout)
         order = Order.from_response(
-            response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after
-        )
+            response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after,
+            http_status=response.status,
+        )  # fmt: skip
         del response  # a field that the API does not document may hold a code
         if order.order_id != order_id:
             raise NoAnswerError(f"GET /v3/{path}: the response is about another order", status=200)
@@ -121,7 +133,46 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
-        return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+
+        def order(item: dict[str, Any], status: int) -> Order:
+            return Order.from_response(item, http_status=status)
+
+        return self._session.page("gift-cards/list", order, page, page_size, since, until, timeout)
+
+    def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
+        """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.
+
+        Pages are requested as they are needed, each up to `tries` times. Orders placed meanwhile come at the end. Raise
+        NoAnswerError for a list without end, or one that does not show as many as it says that it has.
+
+        >>> from giftlib import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     order_ids = sandbox.add_orders(250)
+        ...     len({order.order_id for order in sandbox.client().all_orders()} & set(order_ids))
+        250
+        """
+        return self._all("gift-cards/list", partial(self.list_orders, since=since, until=until), "order_id", tries)
+
+    def all_transactions(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Transaction]:
+        """Yield all transactions of the account, as `all_orders` does the orders.
+
+        >>> from giftlib import Sandbox
+        >>> with Sandbox() as sandbox:
+        ...     _ = sandbox.client().place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1)
+        ...     [transaction.type for transaction in sandbox.client().all_transactions()]
+        ['ORDER']
+        """
+        read = partial(self.transactions, since=since, until=until)
+        return self._all("account/transactions", read, "transaction_id", tries)
+
+    def _all(self, path: str, read: Callable[[int, int], Page[Item]], id_name: str, tries: int) -> Iterator[Item]:
+        def page(number: int) -> Page[Item]:
+            return retry_read(lambda: read(number, LARGEST_PAGE), self.clock, tries)
+
+        listing = Listing(f"GET /v3/{path}", page, attrgetter(id_name), _MOST_PAGES)
+        yield from listing
+        if not listing.is_whole:
+            raise NoAnswerError(f"GET /v3/{path}: the list does not show all that it says it has", status=200)
 
 
 def _order_id(placed: Response) -> str:

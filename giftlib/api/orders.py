@@ -80,8 +80,8 @@ class Order(Mapping[str, Any]):
     has none, the one that was sent; `status` an `OrderStatus`, or the text of an undocumented status; `placed_at` the
     time of placement by the API's clock, in UTC; `fulfilled_quantity`, `fulfilled_amount` and `price_per_card` are None
     while the order is open; `request_id` is the API's id of the request; `retry_after` the seconds that it asks to wait
-    before the next poll, or None; `problems` says in words what the response lacks and where it contradicts itself, and
-    is empty if all is well.
+    before the next poll, or None; `http_status` is that of the response; `problems` says in words what the response
+    lacks and where it contradicts itself, and is empty if all is well.
 
     >>> from giftlib import Order
     >>> order = Order.from_response({"_id": "a1", "status": "PARTIALLY_FILLED", "quantity": 4, "fulfilled_quantity": 3,
@@ -104,6 +104,7 @@ class Order(Mapping[str, Any]):
     placed_at: datetime | None = None
     request_id: str | None = None
     retry_after: float | None = None
+    http_status: int = 200
     problems: tuple[str, ...] = ()
 
     @classmethod
@@ -114,6 +115,7 @@ class Order(Mapping[str, Any]):
         order_id: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        http_status: int = 200,
     ) -> "Order":
         """Return the order in the `data` of a response; `order_id` is the id that was sent."""
         values: dict[str, Any] = {}
@@ -130,7 +132,8 @@ class Order(Mapping[str, Any]):
                 problems.append(f"{name} is a text, not a number")
             values[attribute] = value
         has_id = "order_id" in values
-        order = cls(**{"order_id": order_id, "request_id": request_id, "retry_after": retry_after} | values)
+        given = {"order_id": order_id, "request_id": request_id, "retry_after": retry_after, "http_status": http_status}
+        order = cls(**given | values)
         return replace(order, problems=(*problems, *order._contradictions(has_id)))
 
     def __getitem__(self, name: str) -> Any:

@@ -4,10 +4,11 @@ The time-out is a deadline for everything: waiting for the rate limit, connectin
 """
 
 import http.client
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -28,6 +29,22 @@ from .transport import Attempt, current, new_session
 from .validation import check_count, check_seconds
 
 LARGEST_PAGE = 100
+
+# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
+logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
+
+
+def _handled(record: logging.LogRecord) -> bool:
+    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out."""
+    if current.get(None) is None:
+        return True
+    with suppress(Exception):
+        logging.getLogger(record.name).callHandlers(record)
+    return False
+
+
+for _name in ("connection", "connectionpool", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_handled)
 
 Fields = Mapping[str, Any] | None
 Seconds = float | None
@@ -83,6 +100,7 @@ class ApiSession:
             # the response.
             self._http.close()
             self._process = os.getpid()
+        token = current.set(attempt)
         try:
             with getattr(self._clock, "time_limit", nullcontext)(allowed):
                 return self._exchange(attempt, request, params, body)
@@ -91,6 +109,7 @@ class ApiSession:
         except BaseException as error:
             interrupted = error
         finally:
+            current.reset(token)
             self._rate_limit.count()
             if method == "POST":
                 self._http.close()
@@ -103,18 +122,18 @@ class ApiSession:
             reason = f"no response within {allowed:.3g} s"
         elif not attempt.peer:
             reason = "the request is not valid"
-        what = "" if attempt.sent else f"not sent, {attempt.peer or self._base_url}: "
-        raise NoAnswerError(f"{request}: {what}{reason}", sent=attempt.sent, status=attempt.status)
+        where = f"{'' if attempt.sent else 'not sent, '}{attempt.peer or self._base_url}"
+        raise NoAnswerError(f"{request}: {where}: {reason}", sent=attempt.sent, status=attempt.status)
 
     def get(self, path: str, *, params: Fields = None, timeout: Seconds = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
         return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
     def page(
-        self, path: str, read_item: Callable[[Any], Item], page: int, page_size: int, since: Time, until: Time,
-        timeout: Seconds = None,
+        self, path: str, read_item: Callable[[dict[str, Any], int], Item], page: int, page_size: int, since: Time,
+        until: Time, timeout: Seconds = None,
     ) -> Page[Item]:  # fmt: skip
-        """Return one page of a list, each item as `read_item` returns it."""
+        """Return one page of a list, each item as `read_item` returns it with the HTTP status."""
         if (since is None) != (until is None):
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         which = {"page": check_count("page", page), "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE)}
@@ -123,18 +142,21 @@ class ApiSession:
         def parse(response: Response) -> Page[Item]:
             pagination = as_dict(response.data.get("pagination"))
             pages, results = (as_count(pagination.get(name)) or 0 for name in ("totalPages", "totalResults"))
-            items = tuple(map(read_item, response.items("items")))
+            items = tuple(read_item(item, response.status) for item in response.items("items"))
             results = max(results, len(response.data["items"]))  # some that are no objects, or more than it says
             return Page(items, page, page_size, pages, results, response.retry_after)
 
         return read(self.send("GET", path, params=which | when, timeout=timeout), parse)
+
+    def close(self) -> None:
+        """Close the connections; a later request makes a new one."""
+        self._http.close()
 
     def _exchange(self, attempt: Attempt, request: str, params: Fields, body: Fields) -> Response:
         """Return the response that comes within the attempt."""
         started = self._clock.monotonic()
         method, _, path = request.partition(" ")
         url = self._base_url + path
-        current.set(attempt)
         with self._http.request(method, url, params, json=body, stream=True, allow_redirects=False) as received:
             status, headers = received.status_code, received.headers
             attempt.status = status

@@ -7,7 +7,6 @@ short steps, for a clock of the caller may run at any speed, and asks the attemp
 
 import errno
 import http.client
-import logging
 import os
 import socket
 import ssl
@@ -42,7 +41,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 class Attempt:
     """Bound a request by `allowed` seconds of its clock and by `longest` real ones, whichever end first.
 
-    `peer` is the host that it is connecting to, `sent` whether any of it may have left, `status` the response's,
+    `peer` is the host and port it is connected to, `sent` whether any of it may have left, `status` the response's,
     `unread` how many bytes of the response it may still read.
     """
 
@@ -119,6 +118,10 @@ def _connected(host: str, port: int | None, options: Any, seconds: float) -> _So
     raise failure
 
 
+def _address(host: str, port: int | None) -> str:
+    return f"[{host.strip('[]')}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class _HTTPResponse(http.client.HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         """Return the status line after all interim responses (RFC 9110, 15.2); 101 was not asked for."""
@@ -138,7 +141,7 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         """Connect in a thread, which is left alone if it takes too long: nothing interrupts the search for a name."""
         attempt, outcome = current.get(), Future[_Socket]()
-        attempt.peer = f"the proxy {self.host}" if self.proxy else self.host
+        attempt.peer = f"the proxy {_address(self.host, self.port)}" if self.proxy else _address(self.host, self.port)
         wanted = (self._dns_host.strip("[]"), self.port, self.socket_options, attempt.left_s())
 
         def connect() -> None:
@@ -154,12 +157,14 @@ class _Connection(HTTPConnection):
 
     def _tunnel(self) -> None:
         super()._tunnel()
-        current.get().peer = str(self._tunnel_host)
+        current.get().peer = _address(str(self._tunnel_host), self._tunnel_port)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Connect first: whatever fails before this point proves that nothing was sent."""
         if self.sock is None:
             self.connect()
+        else:
+            current.get().peer = _address(self._tunnel_host or self.host, self._tunnel_port or self.port)
         current.get().sent = True
         super().request(*args, **kwargs)
 
@@ -178,8 +183,6 @@ _POOLS = {
     "http": type("_Pool", (HTTPConnectionPool,), {"ConnectionCls": _Connection}),
     "https": type("_TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": _TLSConnection}),
 }
-# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
-logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
 
 
 class _Adapter(HTTPAdapter):

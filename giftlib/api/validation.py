@@ -1,6 +1,8 @@
 """Check what callers pass in: each function returns the value, or raises a ValueError that says what is accepted."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -51,3 +53,13 @@ def check_callable(name: str, value: Any) -> None:
     """Accept a function, or None."""
     if value is not None and not callable(value):
         raise ValueError(f"{name} must be a function or None, got {value!r}")
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return what to add to a message about a misspelt name: the known one that is most like it, if any is.
+
+    >>> did_you_mean("refnded", ["FULFILLED", "REFUNDED"])
+    "; did you mean 'REFUNDED'?"
+    """
+    by_small = {str(one).lower(): one for one in known}
+    return "".join(f"; did you mean {by_small[like]!r}?" for like in get_close_matches(str(name).lower(), by_small, 1))

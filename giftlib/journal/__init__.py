@@ -3,11 +3,12 @@
 An *intent* is the record of an order request, written before the request is sent.
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `rows` (parts of that),
-`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `tables`, `copying`,
-`merging` and `parquet`.
+`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `files` (in which
+people take them away), `tables`, `copying`, `merging` and `parquet`.
 """
 
 from .copying import copy_journal
+from .files import guarded, read_orders, read_polls, write_frame
 from .poll import Poll
 from .rows import LostOrder
 from .store import Journal

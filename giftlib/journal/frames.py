@@ -96,17 +96,19 @@ FROM polls AS p JOIN orders AS o ON o.number = polled JOIN sources USING (source
 LEFT JOIN intents AS i ON i.placed = polled ORDER BY p.id
 """
 
-_COLUMN_TYPES: dict[str, Any] = {
+COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("order_id", "product_id", "type_id", "status", "state", "via", "outcome", "request_id"), TEXT),
-    **dict.fromkeys(("ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
+    **dict.fromkeys(("problems", "ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
     **dict.fromkeys(("intent", "quantity", "polls", "fulfilled_quantity", "refunded_quantity", "attempt"), "Int64"),
     **dict.fromkeys(("orders", "final"), "Int64"),
     **dict.fromkeys(("not_done_by_s", "done_by_s", "open_at_s", "final_at_s", "guess_error_s"), float),
     **dict.fromkeys(("latency_s", "elapsed_s", "retry_after_s"), float),
     "http_status": "Int64",
 }
+TIMES = ("placed_at", "sent_at", "received_at")
+"""In UTC."""
 _ALL = 2**31 - 1
-_AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
+AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
 
 
 def read_frame(database: Database, query: str) -> pd.DataFrame:
@@ -120,7 +122,7 @@ def read_orders(database: Database, trust_lists: bool = True, chunk_size: int = 
     with database.reading() as db:
         for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
             orders = _typed(chunk)
-            for column in _AMOUNTS:
+            for column in AMOUNTS:
                 amounts = [None if pd.isna(text) else Decimal(text) for text in orders[column]]
                 orders[column] = pd.Series(amounts, dtype=object)
             problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
@@ -128,7 +130,7 @@ def read_orders(database: Database, trust_lists: bool = True, chunk_size: int = 
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.astype({name: _COLUMN_TYPES[name] for name in frame if name in _COLUMN_TYPES})
-    for name in [name for name in frame if str(name).endswith("_at")]:
+    frame = frame.astype({name: COLUMN_TYPES[name] for name in frame if name in COLUMN_TYPES})
+    for name in [name for name in TIMES if name in frame]:
         frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
     return frame

@@ -38,7 +38,8 @@ class Poll:
         """Return the poll that showed this order, or failed with this error."""
         made = partial(cls, order_id, attempt, via, sent, received)
         if isinstance(result, Order):
-            return made(str(result.status) or "NO_STATUS", 200, result.retry_after, result.request_id, order=result)
+            outcome = str(result.status) or "NO_STATUS"
+            return made(outcome, result.http_status, result.retry_after, result.request_id, order=result)
         if isinstance(result, ApiError):
             return made(result.code, result.status, result.retry_after, result.request_id, error=result)
         return made("NO_ANSWER", getattr(result, "status", None), error=result)

@@ -118,4 +118,4 @@ class Poller:
     def _warn_once(self, about: str, message: str) -> None:
         if about not in self._warned:
             self._warned.add(about)
-            warn(message, stacklevel=4)
+            warn(message, may_raise=False)

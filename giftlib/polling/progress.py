@@ -48,7 +48,18 @@ class Progress:
             self._bar = None
 
 
-def warn(message: str, stacklevel: int) -> None:
-    """Warn, if that can be done; raise what a filter makes of the warning."""
+def warn(message: str, *, may_raise: bool = True) -> None:
+    """Warn, if that can be done, of the first line outside giftlib that led here.
+
+    Where a filter makes an error of warnings it is raised, or only shown where nothing may be ended by it.
+    """
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "giftlib":
+        frame, depth = frame.f_back, depth + 1
     with suppress(OSError, ValueError):
-        warnings.warn(message, stacklevel=stacklevel + 1)
+        try:
+            warnings.warn(message, stacklevel=depth)
+        except UserWarning as error:
+            if may_raise:
+                raise
+            warnings.showwarning(error, UserWarning, frame.f_code.co_filename, frame.f_lineno)

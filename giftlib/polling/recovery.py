@@ -7,12 +7,12 @@ API's own clock: not before it was sent, and not long after it was given up.
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 
 import pandas as pd
 
-from giftlib.api import LARGEST_PAGE, Client, Order, check_count, check_type, errors, retry_read
+from giftlib.api import LARGEST_PAGE, Client, Listing, Order, Page, check_count, check_type, errors, retry_read
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal, LostOrder
@@ -55,7 +55,7 @@ def find_order(
     period = _Period.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
     return [
         order
-        for order in _Listing.read(current_client(client), period.since, period.until, tries).orders
+        for order in _Listed.read(current_client(client), period.since, period.until, tries).orders
         if order.order_id not in known and _may_be(order, lost) and period.may_have(order)
     ]
 
@@ -91,7 +91,7 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     searches = [_Search(lost, _Period.of(lost.error)) for lost in journal.lost_orders(client.source)]
     for group in _overlapping(searches, lambda period: period.until):
         until = max(search.period.until for search in group)
-        listing = _Listing.read(client, group[0].period.since, until, tries)
+        listing = _Listed.read(client, group[0].period.since, until, tries)
         known = journal.placed_ids(client.source)
         for goods in {_goods(search.lost) for search in group}:
             alike = [search for search in group if _goods(search.lost) == goods]
@@ -149,7 +149,7 @@ class _Period(NamedTuple):
     def surely_has(self, order: Order) -> bool:
         return self.is_known and order.placed_at is not None and self.since <= order.placed_at <= self.sure_until
 
-    def undecided(self, others_fit: bool, listing: "_Listing") -> str | None:
+    def undecided(self, others_fit: bool, listing: "_Listed") -> str | None:
         """Return why it is not known what became of a request that no order surely belongs to; None if it is."""
         if not self.is_known:
             return "the API's time of the request is not known"
@@ -200,7 +200,7 @@ def _matched(cluster: list[_Search], orders: list[Order]) -> dict[int, Order]:
     return matched
 
 
-class _Listing(NamedTuple):
+class _Listed(NamedTuple):
     """Hold the orders that the API lists for a period, each with an id once, and what is known of the list.
 
     `read_at` is the earliest that it was by the API's clock when reading began, `is_whole` whether it showed as many
@@ -214,23 +214,20 @@ class _Listing(NamedTuple):
     is_whole: bool
 
     @classmethod
-    def read(cls, client: Client, since: datetime, until: datetime, tries: int) -> "_Listing":
-        """Read all pages, also of a list that does not say how many there are; the pages of one that grows overlap."""
-        found: dict[str, Order] = {}
-        read_at = None
-        for number in count(1):
-            if number > _MOST_PAGES:
-                reason = f"no end of the list after {_MOST_PAGES} pages"
-                raise errors.NoAnswerError(f"GET /v3/gift-cards/list: {reason}", status=200)
+    def read(cls, client: Client, since: datetime, until: datetime, tries: int) -> "_Listed":
+        times: list[datetime | None] = []
+
+        def page(number: int) -> Page[Order]:
             read = partial(client.list_orders, number, LARGEST_PAGE, since=since, until=until)
             page = retry_read(read, client.clock, tries)
-            read_at = read_at or client.api_time()[0]
-            new = {order.order_id: order for order in page if order.order_id and order.order_id not in found}
-            found |= new
-            shown = len(found) >= page.total_results
-            if not new or (0 < page.total_pages <= number and shown):
-                return cls(found.values(), since, until, read_at, shown and (page.total_pages > 0 or not page.items))
-        raise AssertionError("counting ends with the error")
+            times.append(client.api_time()[0])
+            return page
+
+        pages = Listing("GET /v3/gift-cards/list", page, attrgetter("order_id"), _MOST_PAGES)
+        found = list(pages)
+        orders = [order for order in found if order.order_id]
+        is_whole = pages.is_whole and len(orders) == len(found)
+        return cls(orders, since, until, next(filter(None, times), None), is_whole)
 
     def contradicts(self, order: Order) -> bool:
         """Return whether an order's time is near the period that it is listed for, as a local time would be."""

@@ -111,7 +111,7 @@ class Run:
                         self._rounds.compare()
                 finally:
                     for message in self._warnings():
-                        warn(message, stacklevel=3)
+                        warn(message)
                 if self._placer.failure is not None:
                     raise self._placer.failure
             except BaseException as error:

@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from giftlib.api import GiftlibError, JournalError
-from giftlib.journal import Journal, copy_journal
+from giftlib.journal import Journal, copy_journal, guarded
 from giftlib.report.archive import metadata_of, record
 from giftlib.report.html import Section, head_of, page_of, section_of
 from giftlib.report.keeping import working_folder
@@ -25,7 +25,6 @@ _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 _UNREADABLE = (
     JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
-_FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 
 # Runs in each notebook's own kernel, after its last cell.
 _KEEP = """
@@ -228,11 +227,8 @@ def _remove_figures(out: Path) -> None:
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
-    """Write a frame; an apostrophe is put before a text that a spreadsheet would run as a formula, or that has one."""
-    frame = frame.copy()
-    for name in frame:
-        if isinstance(frame[name].dtype, pd.StringDtype):
-            frame[name] = frame[name].str.replace(_FORMULA, r"'\1", regex=True)
     # With another end of line a text with a carriage return would not be quoted, and begin a row of its own.
-    text = frame.to_csv(index=False, float_format="%.6f", lineterminator="\r\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+    text = guarded(frame).to_csv(
+        index=False, float_format="%.6f", lineterminator="\r\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
+    )
     return text.encode()

@@ -31,6 +31,7 @@ def _are_headers(value: Any) -> bool:
 _BODY = Validator(
     f"bytes, a number of bytes, or one of {', '.join(BODIES)}",
     lambda value: isinstance(value, bytes) or whole_number(0).accepts(value) or value in BODIES,
+    choices=BODIES,
 )
 _HEADERS = Validator("strings by name, of one line, in Latin-1, a Content-Length of up to 18 digits", _are_headers)
 _STRING = Validator("a string", lambda value: isinstance(value, str))

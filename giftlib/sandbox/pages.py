@@ -23,7 +23,7 @@ from .faults import Fault
 from .responses import ErrorResponse, Request, Response, json_response
 from .router import routes
 from .settings import MEANINGS, Settings
-from .validators import ANY_S, FINITE_S, MONEY, TEXT, read_json, shortened
+from .validators import ANY_S, FINITE_S, MONEY, TEXT, read_json, unknown
 
 PREFIX = "/_sandbox/"
 _FAULT_FIELDS = {declared.name for declared in fields(Fault)} - {"alter"}
@@ -99,7 +99,7 @@ class Admin:
     def _inject(self, **given: Any) -> None:
         for name in given:
             if name not in _FAULT_FIELDS:
-                raise ValueError(f"unknown field {shortened(name)}; accepted are {', '.join(sorted(_FAULT_FIELDS))}")
+                raise ValueError(unknown("field", name, sorted(_FAULT_FIELDS)))
         self._emulator.inject(Fault(**given))
 
     def _add_orders(self, n: Any = 1, type_id: Any = "type_001", quantity: Any = 1) -> Any:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .faults import Fault
+from .validators import unknown
 
 _MOST_TEXT = 2000
 """Characters of a body that are kept where it is no JSON, or nested too deep."""
@@ -65,7 +66,7 @@ class Requests(list[RequestRecord]):
         """
         for name in wanted:
             if name not in RequestRecord._fields:
-                raise ValueError(f"a request has no field {name!r}; it has {', '.join(RequestRecord._fields)}")
+                raise ValueError(unknown("field", name, RequestRecord._fields))
         return Requests(record for record in self if record.has(wanted))
 
     def check(self, times: int | None, wanted: Mapping[str, Any]) -> None:

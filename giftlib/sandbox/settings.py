@@ -130,7 +130,7 @@ class Settings:
         known = [declared.name for declared in fields(self)]
         for name in changes:
             if name not in known:
-                raise TypeError(f"unknown setting {v.shortened(name)}; accepted are {', '.join(known)}")
+                raise TypeError(v.unknown("setting", name, known))
         return type(self)(**{name: getattr(self, name) for name in known} | changes)
 
     def changes(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
@@ -24,6 +24,7 @@ class Validator:
     accepted: str
     accepts: Callable[[Any], bool]
     read: Callable[[Any], Any] = lambda value: value
+    choices: tuple[str, ...] = ()
 
     def or_none(self) -> "Validator":
         """Accept the same, or None."""
@@ -31,12 +32,24 @@ class Validator:
             f"{self.accepted}, or None",
             lambda value: value is None or self.accepts(value),
             lambda value: None if value is None else self.read(value),
+            self.choices,
         )
 
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}")
+            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}{_hint(value, self.choices)}")
+
+
+def unknown(what: str, name: object, known: Iterable[str]) -> str:
+    """Give the message about a name that is not known."""
+    return f"unknown {what} {shortened(name)}; accepted are {', '.join(known)}{_hint(name, known)}"
+
+
+def _hint(name: object, known: Iterable[str]) -> str:
+    from giftlib.api import did_you_mean  # not needed before something is misspelt
+
+    return did_you_mean(name, known)
 
 
 def checked(default: Any, validator: Validator) -> Any:
@@ -54,7 +67,7 @@ def check_fields(instance: Any) -> None:
 
 def one_of(*choices: str) -> Validator:
     """Accept one of these strings."""
-    return Validator(" or ".join(choices), lambda value: value in choices)
+    return Validator(" or ".join(choices), lambda value: value in choices, choices=choices)
 
 
 def whole_number(least: int, most: float = inf) -> Validator:

@@ -84,7 +84,7 @@ def test_hanging_name(waiting_client, monkeypatch):
         error = waiting_client("https://slow.test")
     finally:
         ended.set()
-    assert not error.sent and "not sent, slow.test: " in str(error)
+    assert not error.sent and "not sent, slow.test:443: " in str(error)
 
 
 @pytest.mark.parametrize("tls", [False, True])

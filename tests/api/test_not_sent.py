@@ -5,6 +5,7 @@ import resource
 import socket
 import threading
 from contextlib import ExitStack, suppress
+from unittest import mock
 
 import pytest
 from samples import BALANCE, KEY
@@ -38,7 +39,7 @@ def reason_of(client):
 def test_refusing_proxy(through_proxy, status, reason):
     """A proxy that opens no tunnel is named with its status, never with its words."""
     with ScriptedServer([b"HTTP/1.1 %d %b\r\n\r\n" % (status, KEY.encode()), Do.CLOSE]) as proxy:
-        assert reason_of(through_proxy(proxy)) == f"the proxy 127.0.0.1: {reason}"
+        assert reason_of(through_proxy(proxy)) == f"the proxy 127.0.0.1:{proxy.port}: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -47,21 +48,35 @@ def test_refusing_proxy(through_proxy, status, reason):
 def test_broken_proxy(through_proxy, pieces):
     """A proxy that is none opens no tunnel."""
     with ScriptedServer(pieces) as proxy:
-        assert reason_of(through_proxy(proxy, request_timeout=0.2)).startswith("the proxy 127.0.0.1: ")
+        assert reason_of(through_proxy(proxy, request_timeout=0.2)).startswith(f"the proxy 127.0.0.1:{proxy.port}: ")
 
 
 def test_unreachable_proxy(through_proxy):
     """A proxy that cannot be reached is named."""
     with ScriptedServer(BALANCE) as proxy:
         pass
-    assert reason_of(through_proxy(proxy)) == "the proxy 127.0.0.1: Connection refused"
+    assert reason_of(through_proxy(proxy)) == f"the proxy 127.0.0.1:{proxy.port}: Connection refused"
+
+
+def test_refused_connection():
+    """A connection that is refused is named with host and port."""
+    with ScriptedServer(BALANCE) as server:
+        pass
+    assert reason_of(Client(KEY, server.url)) == f"127.0.0.1:{server.port}: Connection refused"
+
+
+def test_unknown_host(monkeypatch):
+    """A host whose name is not known is named."""
+    failure = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    monkeypatch.setattr(socket, "getaddrinfo", mock.Mock(side_effect=failure))
+    assert reason_of(Client(KEY, "https://api.test:8443")) == "api.test:8443: Name or service not known"
 
 
 def test_password_of_proxy(through_proxy, monkeypatch):
     """A proxy gets the password in its address, which stands in no error."""
     with ScriptedServer([b"HTTP/1.1 407 No\r\n\r\n", Do.CLOSE]) as proxy:
         client = through_proxy(proxy, address=proxy.url.replace("//", "//user:pass%40word@"))
-        assert reason_of(client) == "the proxy 127.0.0.1: 407 Proxy Authentication Required"
+        assert reason_of(client) == f"the proxy 127.0.0.1:{proxy.port}: 407 Proxy Authentication Required"
         assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNzQHdvcmQ="
 
 
@@ -78,7 +93,7 @@ def test_impossible_proxy(through_proxy, address):
 def test_untrusted_certificate():
     """A certificate that nobody vouches for."""
     with ScriptedServer(BALANCE, tls=True) as server:
-        assert reason_of(Client(KEY, server.url)) == "127.0.0.1: self-signed certificate"
+        assert reason_of(Client(KEY, server.url)) == f"127.0.0.1:{server.port}: self-signed certificate"
         assert not server.requests
 
 
@@ -86,7 +101,7 @@ def test_expired_certificate(monkeypatch):
     """A certificate whose time is over."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(EXPIRED))
     with ScriptedServer(BALANCE, tls=True, certificate=EXPIRED) as server:
-        assert reason_of(Client(KEY, server.url)) == "127.0.0.1: certificate has expired"
+        assert reason_of(Client(KEY, server.url)) == f"127.0.0.1:{server.port}: certificate has expired"
         assert not server.requests
 
 
@@ -94,7 +109,7 @@ def test_certificate_of_another_host(through_proxy):
     """A certificate for another host, at the end of a tunnel: it is not the proxy's."""
     with ScriptedServer(TUNNEL, BALANCE) as proxy:
         reason = reason_of(through_proxy(proxy, host="other.test"))
-        assert reason.startswith("other.test: ") and "not valid for 'other.test'" in reason
+        assert reason.startswith("other.test:443: ") and "not valid for 'other.test'" in reason
         assert [request.method for request in proxy.requests] == ["CONNECT"]
 
 
@@ -102,7 +117,7 @@ def test_certificate_of_proxy(through_proxy, monkeypatch):
     """A proxy whose own certificate is not trusted."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     with ScriptedServer(TUNNEL, BALANCE, tls=True) as proxy:
-        assert reason_of(through_proxy(proxy)) == "the proxy 127.0.0.1: self-signed certificate"
+        assert reason_of(through_proxy(proxy)) == f"the proxy 127.0.0.1:{proxy.port}: self-signed certificate"
 
 
 def test_not_tls(trusted):
@@ -116,7 +131,7 @@ def test_not_tls(trusted):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=speak, daemon=True).start()
         client = Client(KEY, f"https://127.0.0.1:{listener.getsockname()[1]}")
-        assert reason_of(client).startswith("127.0.0.1: ")
+        assert reason_of(client).startswith(f"127.0.0.1:{listener.getsockname()[1]}: ")
 
 
 @pytest.fixture
@@ -133,9 +148,9 @@ def no_descriptors():
         yield
 
 
-def test_no_file_descriptor(scripted_client, no_descriptors):
+def test_no_file_descriptor(server, scripted_client, no_descriptors):
     """A process that has no file descriptor left opens no socket."""
-    assert reason_of(scripted_client) == "127.0.0.1: Too many open files"
+    assert reason_of(scripted_client) == f"127.0.0.1:{server.port}: Too many open files"
 
 
 def test_no_thread(monkeypatch):
@@ -146,7 +161,7 @@ def test_no_thread(monkeypatch):
 
     client = Client(KEY, "http://localhost:1", allow_production=True)
     monkeypatch.setattr("giftlib.api.transport.Thread.start", start)
-    with pytest.raises(NoAnswerError, match="not sent, localhost: ") as caught:
+    with pytest.raises(NoAnswerError, match="not sent, localhost:1: ") as caught:
         client.place_order("product", "type", 1)
     assert not caught.value.sent
 

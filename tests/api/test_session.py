@@ -1,13 +1,15 @@
 """What a request takes along and leaves behind, and what its error says of a connection that failed."""
 
+import logging
 import os
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 import requests
-from samples import BALANCE, KEY
-from scripted_server import Do, ScriptedServer, outcome_of, reply
+from samples import BALANCE, KEY, ORDER_ID
+from scripted_server import Do, ScriptedServer, outcome_of, reply, success
 from urllib3.exceptions import NewConnectionError
 
 import giftlib
@@ -32,6 +34,47 @@ def test_status_of_cut_response():
     """The error has the status of a response that broke off."""
     with ScriptedServer([b"HTTP/1.1 503 Busy\r\nContent-Length: 50\r\n\r\n{", Do.CLOSE]) as server:
         assert outcome_of(Client(KEY, server.url).balance).status == 503
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+def test_with_statement(server, error):
+    """A with statement closes the connections, whatever ends it; a later request makes a new one."""
+    server.replies = [BALANCE]
+    with suppress(KeyError), Client(KEY, server.url) as client:
+        assert client.balance() == 1
+        if error is not None:
+            raise error
+    assert server.closed.wait(5)
+    assert client.balance() == 1
+
+
+class Raising(logging.Handler):
+    """A handler of log records that raises, as none should."""
+
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+        raise RuntimeError("no space left")
+
+
+def test_handler_that_raises(server, client):
+    """A handler of log records that raises ends no request of giftlib; other programs' are as they were."""
+    server.replies = [success({"orderId": ORDER_ID})]
+    handler, logger = Raising(), logging.getLogger("urllib3.connectionpool")
+    level = logger.level
+    try:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        assert client.place_order("product", "type", 1) == ORDER_ID
+        assert any("placeOrder" in record.getMessage() for record in handler.records)
+        with pytest.raises(RuntimeError):
+            requests.get(server.url, timeout=5)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])

@@ -8,6 +8,7 @@ import tracemalloc
 import zlib
 from contextlib import suppress
 from itertools import chain, repeat
+from unittest import mock
 
 import pytest
 from samples import BALANCE, KEY
@@ -49,6 +50,26 @@ def test_timeout(pieces):
         # 100 header lines are too many for HTTP before they are too slow.
         assert "no response within 0.1 s" in str(error) or "not HTTP" in str(error)
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("broken", [Do.CLOSE, Do.RESET, b"?\r\n"])
+def test_kept_connection_that_breaks(server, broken):
+    """What breaks on a connection that was kept from the request before is named with host and port, too."""
+    server.replies = [BALANCE, [broken, Do.CLOSE]]
+    client = Client(KEY, server.url)
+    client.balance()
+    with pytest.raises(
+        NoAnswerError, match=rf"balance: 127.0.0.1:{server.port}: (?!the request is not valid)"
+    ) as caught:
+        client.balance()
+    assert caught.value.sent
+
+
+def test_address_with_colons(monkeypatch):
+    """The port of an address with colons can be told from it."""
+    monkeypatch.setattr("giftlib.api.transport._connected", mock.Mock(side_effect=OSError(111, "Connection refused")))
+    with pytest.raises(NoAnswerError, match=r"not sent, \[::1\]:7: Connection refused"):
+        Client(KEY, "http://[::1]:7").balance()
 
 
 NOT_A_RESPONSE = {

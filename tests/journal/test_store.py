@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from math import inf
 from time import monotonic
 from unittest import mock
@@ -47,6 +47,20 @@ def test_reopened_journal(make_sandbox, tmp_path):
         pd.testing.assert_frame_equal(reopened.orders(), orders)
         pd.testing.assert_frame_equal(reopened.polls(), polls)
         assert repr(reopened) == "Journal(1 orders, 0 final; emulator)"
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+def test_with_statement(sandbox, tmp_path, error):
+    """A with statement closes the journal, whatever ends it, with all that happened in the file."""
+    with suppress(KeyError), Journal(tmp_path / "journal.sqlite") as journal:
+        place_and_wait(sandbox, journal)
+        if error is not None:
+            raise error
+    with pytest.raises(JournalError, match="closed"):
+        journal.orders()
+    assert not (tmp_path / "journal.sqlite-wal").exists()
+    with Journal(tmp_path / "journal.sqlite") as reopened:
+        assert len(reopened.orders()) == 1
 
 
 def test_saved_copy(sandbox, journal, tmp_path):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import ORDER_ID, PRODUCT
+from samples import FULFILLED, ORDER_ID, PRODUCT
+from scripted_server import reply
 from thorough import tries
 
 from giftlib import (
@@ -292,6 +293,37 @@ def test_on_poll(make_sandbox):
     assert len(warned) == 1
 
 
+def test_warnings_as_errors(sandbox, client):
+    """Where a filter makes errors of warnings, what is warned of in a wait is shown, and the wait goes on."""
+
+    def observe(poll):
+        raise RuntimeError("observer")
+
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        assert poll_order_until_complete(sandbox.add_orders(1)[0], client=client, on_poll=observe).is_final
+    [warning] = shown
+    assert str(warning.message) == "on_poll raised RuntimeError: observer; the wait continues"
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("what", ["poll_order_until_complete", "process_order", "process_orders", "track_orders"])
+def test_line_of_a_warning(make_sandbox, what):
+    """A warning names the caller's line, not one of giftlib."""
+    odd = Fault("checkOrder", alter=lambda data: data | {"status": "QUEUED"})
+    client = make_sandbox(faults=[odd]).client()
+    with pytest.warns(UserWarning, match="does not know") as warned:
+        if what == "poll_order_until_complete":
+            poll_order_until_complete(client.place_order(PRODUCT, "type_001", 1), client=client)
+        elif what == "process_order":
+            process_order(PRODUCT, "type_001", 1, client=client)
+        elif what == "process_orders":
+            process_orders([(PRODUCT, "type_001", 1)], client=client)
+        else:
+            track_orders([client.place_order(PRODUCT, "type_001", 1)], client=client)
+    assert {warning.filename for warning in warned} == {__file__}
+
+
 @pytest.mark.parametrize("when", ["asleep", "in a request"])
 def test_ctrl_c(make_sandbox, journal, monkeypatch, when):
     """Ctrl-C ends the wait immediately, and the journal is complete."""
@@ -382,6 +414,19 @@ def test_check_order_status(sandbox, client):
     """One status check returns the order as it is."""
     [order_id] = sandbox.add_orders(1)
     assert check_order_status(order_id, client=client).status == OrderStatus.HANDLING
+
+
+@pytest.mark.parametrize("orders", [1, 2])
+def test_http_status_of_a_poll(server, scripted_client, journal, orders):
+    """A poll, of one order or by a page of the list, has the HTTP status of its response, which need not be 200."""
+    final = [FULFILLED | {"_id": f"6955b9000ed5f1fab300000{number}"} for number in range(orders)]
+    pagination = {"totalPages": 1, "totalResults": orders}
+    server.replies = [reply({"success": True, "data": final[0] | {"items": final, "pagination": pagination}}, 202)]
+    ids = [order["_id"] for order in final]
+    for order_id in ids:
+        journal.watch(order_id, source=scripted_client.source)
+    track_orders(ids, client=scripted_client, journal=journal)
+    assert journal.unfinished() == [] and set(journal.polls()["http_status"]) == {202}
 
 
 @pytest.mark.parametrize("status", [200, 202])

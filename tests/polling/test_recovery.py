@@ -65,9 +65,9 @@ def test_none_found(server, scripted_client):
 def test_all_pages(server, scripted_client):
     """All pages are searched, and an order on two of them counts once."""
     server.replies = [
-        listing(order_row("a"), order_row("b"), pages=3),
-        listing(order_row("b"), order_row("c"), pages=3),
-        listing(order_row("d"), pages=3),
+        listing(order_row("a"), order_row("b"), pages=3, results=4),
+        listing(order_row("b"), order_row("c"), pages=3, results=4),
+        listing(order_row("d"), pages=3, results=4),
         listing(order_row("never"), pages=3),
     ]
     assert ids(find_order(LOST_ORDER, client=scripted_client)) == ["a", "b", "c", "d"]

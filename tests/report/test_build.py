@@ -18,7 +18,7 @@ from reporting import PLACE, files_of, head_of, manifest_of, page_of, write_jour
 from samples import ORDER_ID, PRODUCT
 
 import giftlib.report
-from giftlib import GiftlibError, Journal
+from giftlib import GiftlibError, Journal, read_orders, read_polls
 from giftlib.cli import main
 from giftlib.report import choose_notebooks, find_notebooks
 from giftlib.report.archive import metadata_of
@@ -149,6 +149,9 @@ def test_frames(report):
     orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))
     assert orders["refunded_amount"].tolist() == ["0", "1960", "980"]
     assert set(polls["order_id"]) == set(orders["order_id"])
+    with Journal(report / "journal.sqlite") as journal:
+        for read, frame in ((read_orders, journal.orders()), (read_polls, journal.polls())):
+            pd.testing.assert_frame_equal(read(report / f"{read.__name__[5:]}.csv"), frame, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
