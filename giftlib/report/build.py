@@ -1,30 +1,30 @@
 """The report: notebooks run afresh, or a journal recorded before, as one page that needs no network, with its data."""
 
 import json
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
 from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import Journal, copy_journal
 from giftlib.report.archive import metadata_of, record
-from giftlib.report.html import Section, head_of, page_of, section_of
+from giftlib.report.changes import changes_between, in_one_line
+from giftlib.report.html import Look, Section, head_of, page_of, section_of, section_of_changes
 from giftlib.report.keeping import working_folder
-from giftlib.report.notebooks import parameters_of, run_notebook
+from giftlib.report.notebooks import run_notebook
+from giftlib.report.progress import with_progress
 from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
+from giftlib.report.recorded import UNREADABLE, Recorded, read_recorded, recorded_of
+from giftlib.report.selection import described, require_parameters, written
 from giftlib.sandbox import Settings
 
+_PLAIN = Look()
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 
-_UNREADABLE = (
-    JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
-)  # fmt: skip
 _FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 
 # Runs in each notebook's own kernel, after its last cell.
@@ -37,55 +37,28 @@ pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.o
 """
 
 
-def find_notebooks(folder: Path) -> list[Path]:
-    """List the numbered notebooks of a folder in reading order. Raises ValueError if there are none.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     for name in ("10_last.ipynb", "2_second.ipynb", "draft.ipynb"):
-    ...         Path(folder, name).touch()
-    ...     [path.name for path in find_notebooks(Path(folder))]
-    ['2_second.ipynb', '10_last.ipynb']
-    """
-    notebooks = sorted(folder.glob("[0-9]*.ipynb"), key=lambda path: (_number(path), path.name))
-    if not notebooks:
-        raise ValueError(
-            f"no numbered notebooks in {folder}: giftlib's own are in its repository, not in the installed package; "
-            "run this in a checkout or pass --notebooks DIR"
-        )
-    return notebooks
-
-
-def choose_notebooks(notebooks: Sequence[Path], numbers: Collection[int]) -> list[Path]:
-    """Keep those whose names begin with one of the numbers. Raises ValueError for a number that no notebook has.
-
-    >>> [path.name for path in choose_notebooks([Path("1_first.ipynb"), Path("2_second.ipynb")], [2])]
-    ['2_second.ipynb']
-    """
-    known = {_number(path) for path in notebooks}
-    if unknown := sorted(set(numbers) - known):
-        raise ValueError(f"there is no notebook {unknown[0]}, only {', '.join(map(str, sorted(known)))}")
-    return [path for path in notebooks if _number(path) in numbers]
-
-
-def _number(path: Path) -> int:
-    return int("".join(takewhile(str.isdecimal, path.name)))
-
-
 def write_report(
-    notebooks: Sequence[Path], out: Path, *, parameters: Mapping[str, Any] | None = None, settings: Path | None = None
+    notebooks: Sequence[Path],
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    settings: Path | None = None,
+    look: Look = _PLAIN,
+    compare: Path | None = None,
 ) -> Path:
     """Run the notebooks, write their report into the folder `out`, and return the page's path.
 
     `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every poll, `figures/`
     the pictures; `manifest.json` lists what the report was made from. Two runs write the same bytes, but for the
     manifest's `provenance`. Each notebook keeps its orders in a variable `journal`. `parameters` are set in the
-    notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
+    notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts. The page
+    shows what changed since the report or journal `compare`. What it cannot show is named there and on stderr.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
     notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
     are kept in a journal that a note of the error names.
 
+    >>> from giftlib.report import find_notebooks
     >>> from nbformat import v4, write
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -95,27 +68,29 @@ def write_report(
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
     parameters = dict(parameters or {})
-    _require_parameters(notebooks, parameters)
+    require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
         Settings.read(settings)
         environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
+    earlier = None if compare is None else read_recorded(compare)
     with working_folder(out) as work:
         environment["GIFTLIB_JOURNAL_DIR"] = str(work / "journals")
         journals = {path.stem: work / f"{path.stem}.sqlite" for path in notebooks}
         about = work / "about.json"
         sections, metadata = [], []
-        for path in tqdm(notebooks, desc="report", unit="notebook", disable=None):
+        for path in with_progress(notebooks, work / "journals"):
             keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
-            sections.append(section_of(path.stem, notebook))
-            metadata.append(_described(path, parameters) | json.loads(about.read_text()))
+            sections.append(section_of(path.stem, notebook, folder=path.parent, code=look.code))
+            metadata.append(described(path, written(parameters)) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        return _write(out, work, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
+        manifest = {"notebooks": metadata, "parameters": written(parameters)}
+        return _write(out, work, _read(journal), sections, manifest, look, earlier)
 
 
-def rebuild_report(journal: Path, out: Path) -> Path:
+def rebuild_report(journal: Path, out: Path, *, look: Look = _PLAIN, compare: Path | None = None) -> Path:
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
     The journal's file stays as it is. Raises JournalError for a file that is no journal, GiftlibError for one
@@ -129,39 +104,29 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
+    earlier = None if compare is None else read_recorded(compare)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
             recorded = _read(copy)
-        except _UNREADABLE:
+        except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
             raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
         digest = sha256(recorded.journal)
         manifest = {
-            "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
+            "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
             "journal": {"sha256": digest, "recorded": recorded.metadata},
         }
-        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work))
+        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=look.code)
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
-        return _write(out, work, recorded, [section], manifest, origin)
-
-
-def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
-    known = {name for path in notebooks for name in parameters_of(path)}
-    for name in (name for name in parameters if name not in known):
-        there = f"only {', '.join(sorted(known))}" if known else "no cell is tagged 'parameters'"
-        raise ValueError(f"no parameter {name} in {', '.join(path.name for path in notebooks)}: {there}")
-
-
-def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    taken = {name: parameters.get(name, default) for name, default in parameters_of(path).items()}
-    return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
+        return _write(out, work, recorded, [section], manifest, look, earlier, origin)
 
 
 class _Recorded(NamedTuple):
+    path: Path
     journal: bytes
     orders: pd.DataFrame
     polls: pd.DataFrame
@@ -176,7 +141,7 @@ def _read(path: Path) -> _Recorded:
         raise GiftlibError("there are no orders to report")
     metadata = metadata_of(path)
     sources = [head_of(source) for source in sources_of(metadata or [], orders, known)]
-    return _Recorded(path.read_bytes(), orders, polls, metadata, sources)
+    return _Recorded(path, path.read_bytes(), orders, polls, metadata, sources)
 
 
 def _write(
@@ -185,20 +150,30 @@ def _write(
     recorded: _Recorded,
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
+    look: Look,
+    earlier: Recorded | None,
     origin: str = "",
 ) -> Path:
+    for problem in (problem for section in sections for problem in section.missing):
+        print(f"giftlib: {problem}", file=sys.stderr)
     content = {
-        "index.html": page_of(sections, recorded.sources, origin).encode(),
         "orders.csv": _csv(recorded.orders),
         "polls.csv": _csv(recorded.polls),
         "journal.sqlite": recorded.journal,
         **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
     }
+    source, compared = source_revision(), ""
+    if earlier is not None:
+        files = {name: sha256(written) for name, written in content.items()}
+        changes = changes_between(earlier.as_on_page(), recorded_of(recorded.path, {"source": source}, files))
+        sections, compared = [section_of_changes(changes), *sections], in_one_line(changes)
+        manifest = {**manifest, "compared": {"sha256": earlier.files["journal.sqlite"]}}
+    content["index.html"] = page_of(sections, recorded.sources, origin, look, compared).encode()
     about = {
-        "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
+        "what": "report of gift-card orders on the OneClickDZ API v3",
         "environment": " ".join(filter(None, [origin, *(source["description"] for source in recorded.sources)])),
         **manifest,
-        "source": source_revision(),
+        "source": source,
         "files": {name: sha256(written) for name, written in content.items()},
         "provenance": provenance(),
     }

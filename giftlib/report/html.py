@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import mistune
+import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 from matplotlib.image import imread
@@ -19,7 +21,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from giftlib.analysis import dinars, refund_totals, time_to_fulfilment
-from giftlib.report.notebooks import NotebookError, cell_number
+from giftlib.report.notebooks import cell_number
+from giftlib.report.pictures import address_of, not_shown, with_pictures
 from giftlib.report.provenance import Source
 
 _PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"}
@@ -39,43 +42,92 @@ class Figure(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A notebook in HTML; `headings` are those below the title, each as its id and its text."""
+    """A notebook in HTML; `headings` are those below the title, each as its id and its text.
+
+    `missing` names what the page cannot show.
+    """
 
     name: str
     title: str
     headings: list[tuple[str, str]]
     body: Markup
     figures: list[Figure]
+    missing: list[str]
 
 
-def section_of(name: str, notebook: NotebookNode) -> Section:
+class Look(NamedTuple):
+    """What a page looks like beside its content; `logo` is an address for `src`."""
+
+    title: str = "Gift-card orders"
+    logo: str = ""
+    code: bool = True
+
+    @classmethod
+    def of(cls, title: str, logo: Path | None, *, code: bool) -> "Look":
+        """Read the logo's file. Raises ValueError if it is no picture."""
+        try:
+            return cls(title, "" if logo is None else address_of(logo.read_bytes()), code)
+        except ValueError as error:
+            raise ValueError(f"argument --logo: {logo} cannot be shown: {error}") from None
+
+
+def section_of(name: str, notebook: NotebookNode, *, folder: Path = Path(), code: bool = True) -> Section:
     """Convert a notebook that was run; its ids and its figures' file names begin with `name`.
 
-    The last paragraph before a figure describes it. Headings go down by one level, below the page's own. Raises
-    NotebookError for an output that the page cannot show.
+    The last paragraph before a figure describes it. Headings go down by one level, below the page's own. Pictures in
+    prose are read from `folder`. What the page cannot show is named in its place. Without `code`, cells are left out.
     """
     headings = _Headings(name)
     prose = mistune.create_markdown(renderer=headings, plugins=["table"])
     figures: list[Figure] = []
     parts: list[Markup] = []
+    missing: list[str] = []
     words = name
     for index, cell in enumerate(notebook.cells):
+        problems: list[str] = []
         if cell.cell_type == "markdown":
-            parts.append(Markup(prose(cell.source)))
+            parts.append(Markup(with_pictures(str(prose(cell.source)), folder, cell.get("attachments", {}), problems)))
             paragraphs = re.findall("<p>.*?</p>", parts[-1], re.DOTALL)
             words = Markup(paragraphs[-1]).striptags() if paragraphs else words
         elif cell.cell_type == "code":
-            parts.append(Markup(highlight(cell.source, PythonLexer(), HtmlFormatter())))
+            if code:
+                parts.append(Markup(highlight(cell.source, PythonLexer(), HtmlFormatter())))
             for output in cell.outputs:
                 try:
                     mime, content = _representation(output)
                     if mime in _PICTURES:
                         figures.append(_figure(f"{name}-{len(figures) + 1}.{_PICTURES[mime]}", content, words))
                         content = _embedded(figures[-1], mime)
+                    elif mime == "text/markdown":
+                        content = Markup(with_pictures(str(prose(content)), folder, {}, problems))
+                    elif mime == "text/html":
+                        content = Markup(with_pictures(content, folder, {}, problems))
+                        for part in sorted(
+                            {*re.findall(r"<(script|iframe|object|embed|video|audio)\b", content, re.I)}
+                        ):
+                            problems.append(f"a part of this output may not be seen: {part}")
+                            content += not_shown(problems[-1])
+                    parts.append(Markup(_AROUND.get(mime, "{}")).format(content))
                 except Exception as error:
-                    raise NotebookError(f"{name}.ipynb, cell {cell_number(notebook, index)}: {error}") from None
-                parts.append(Markup(_AROUND.get(mime, "{}")).format(content))
-    return Section(name, headings.title or name, headings.below, Markup("\n").join(parts), figures)
+                    problems.append(str(error))
+                    parts.append(Markup("<p>{}</p>").format(not_shown(problems[-1])))
+        missing += [f"{name}.ipynb, cell {cell_number(notebook, index)}: {problem}" for problem in problems]
+    return Section(name, headings.title or name, headings.below, Markup("\n").join(parts), figures, missing)
+
+
+def section_of_changes(changes: pd.DataFrame) -> Section:
+    """Make a section of what changed since an earlier report."""
+    row = Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
+    rows = Markup("\n").join(row.format(*cells) for cells in changes.itertuples(index=False))
+    head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in changes)
+    table = Markup('<table class="changes">\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>')
+    words = (
+        "What is “changed”, or “no change shown”, depends on chance and was tested; the p-values are adjusted for their "
+        "number. “Same” and “differs” are facts."
+    )
+    shown = Markup(_AROUND["text/html"]).format(table.format(head, rows))
+    body = Markup("<h2>Compared with an earlier report</h2>\n<p>{}</p>\n{}").format(words, shown)
+    return Section("changes", "Compared with an earlier report", [], body, [], [])
 
 
 class _Headings(mistune.HTMLRenderer):
@@ -107,7 +159,9 @@ def _representation(output: NotebookNode) -> tuple[str, str]:
         if mime in data:
             return mime, data[mime]
     if "text/html" in data:
-        return "text/html", Markup(re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL))
+        return "text/html", re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL)
+    if "text/markdown" in data:
+        return "text/markdown", data["text/markdown"]
     if set(data) != {"text/plain"} or data["text/plain"].startswith("<Figure size"):
         raise ValueError(f"the page cannot show this output: {', '.join(data) or output.output_type}")
     return "text/plain", _printable(data["text/plain"])
@@ -151,11 +205,22 @@ def head_of(source: Source) -> dict[str, Any]:
     }
 
 
-def page_of(sections: Sequence[Section], sources: Sequence[dict[str, Any]], journal: str) -> str:
-    """Fill in the page: the heads of its sources, then the sections. `journal` says which one it was rebuilt from."""
+def page_of(
+    sections: Sequence[Section], sources: Sequence[dict[str, Any]], journal: str, look: Look, compared: str
+) -> str:
+    """Fill in the page: the heads of its sources, then the sections. `journal` says which one it was rebuilt from.
+
+    `compared` says in one line what changed since an earlier report.
+    """
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("giftlib.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
     )
     return template.render(
-        sections=sections, journal=journal, sources=sources, dinars=dinars, HtmlFormatter=HtmlFormatter
+        sections=sections,
+        journal=journal,
+        sources=sources,
+        look=look,
+        compared=compared,
+        dinars=dinars,
+        HtmlFormatter=HtmlFormatter,
     )
