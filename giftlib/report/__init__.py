@@ -1,10 +1,10 @@
 """Notebooks or a recorded journal in, one page out with its data.
 
 Read `build` first: it writes the report. It uses `selection` (which notebooks and parameters), `notebooks` (run one the
-same way on every machine), `progress` (how far they are), `html` (a run notebook as a section; the page), `pictures` (in
-the page itself), `archive` (all journals in one file) and `provenance` (where the orders come from, what the report was
-made with). `changes` compares two reports or journals, which `recorded` reads; `pdf` prints the page. Each name loads
-when first used.
+same way on every machine), `progress` (how far they are), `html` (a run notebook as a section; the page), `inlining`
+(pictures in the page itself), `archive` (all journals in one file) and `provenance` (where the orders come from, what the report
+was made with). `changes` compares two reports or journals, which `recorded` reads; `pdf` prints the page. Each name
+loads when first used.
 """
 
 from importlib import import_module

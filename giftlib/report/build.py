@@ -19,7 +19,7 @@ from giftlib.report.notebooks import run_notebook
 from giftlib.report.progress import with_progress
 from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
 from giftlib.report.recorded import UNREADABLE, Recorded, read_recorded, recorded_of
-from giftlib.report.selection import described, require_parameters, written
+from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
 _PLAIN = Look()
@@ -83,10 +83,10 @@ def write_report(
             keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
             sections.append(section_of(path.stem, notebook, folder=path.parent, code=look.code))
-            metadata.append(described(path, written(parameters)) | json.loads(about.read_text()))
+            metadata.append(described(path, as_json(parameters)) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        manifest = {"notebooks": metadata, "parameters": written(parameters)}
+        manifest = {"notebooks": metadata, "parameters": as_json(parameters)}
         return _write(out, work, _read(journal), sections, manifest, look, earlier)
 
 

@@ -77,8 +77,8 @@ def in_one_line(changes: pd.DataFrame) -> str:
     >>> in_one_line(pd.DataFrame({"what": ["files", "orders"], "change": "", "verdict": ["same", "differs"]}))
     'Differs: orders.'
     """
-    if changes["change"].iloc[0] == _IDENTICAL:
-        return "Identical, byte for byte."
+    if _IDENTICAL in (files := changes["change"].iloc[0]):
+        return f"{files.partition(';')[0].capitalize()}."
     kinds = changes.iloc[1:].groupby("verdict", sort=False)["what"].agg(list)
     order = [verdict for verdict in ("changed", "no change shown", "differs") if verdict in kinds]
     return " ".join(f"{verdict.capitalize()}: {_listed(kinds[verdict])}." for verdict in order) or "No difference."
@@ -88,7 +88,7 @@ def as_text(changes: pd.DataFrame) -> str:
     """Write the frame as a table for a terminal, its longer texts on several lines."""
     lines = []
     for cells in [tuple(changes.columns), *changes.itertuples(index=False)]:
-        wrapped = [wrap(str(cell), width) or [""] for cell, width in zip(cells, _WIDTHS, strict=True)]
+        wrapped = [wrap(str(cell), width, break_on_hyphens=False) or [""] for cell, width in zip(cells, _WIDTHS, strict=True)]
         for parts in zip_longest(*wrapped, fillvalue=""):
             padded = (part.ljust(width) for part, width in zip(parts, _WIDTHS, strict=True))
             lines.append("  ".join(padded).rstrip())
@@ -100,6 +100,8 @@ def _facts(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
     other = [name for name in names if earlier.files.get(name) != now.files.get(name)]
     digests = [f"journal {each.files['journal.sqlite'][:12]}…" for each in (earlier, now)]
     change, verdict = (f"these differ: {_listed(other)}", "differs") if other else (_IDENTICAL, "same")
+    if other and not {"journal.sqlite", "orders.csv", "polls.csv"} & {*other}:
+        change = f"data {_IDENTICAL}; {change}"
     yield _Row("files", digests, change, verdict)
     for kind, before, after in (
         ("versions", earlier.versions(), now.versions()),

@@ -22,7 +22,7 @@ from pygments.lexers import PythonLexer
 
 from giftlib.analysis import dinars, refund_totals, time_to_fulfilment
 from giftlib.report.notebooks import cell_number
-from giftlib.report.pictures import address_of, not_shown, with_pictures
+from giftlib.report.inlining import address_of, not_shown, with_pictures
 from giftlib.report.provenance import Source
 
 _PICTURES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg"}
@@ -122,8 +122,8 @@ def section_of_changes(changes: pd.DataFrame) -> Section:
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in changes)
     table = Markup('<table class="changes">\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>')
     words = (
-        "What is “changed”, or “no change shown”, depends on chance and was tested; the p-values are adjusted for their "
-        "number. “Same” and “differs” are facts."
+        "“Changed” and “no change shown” are of what depends on chance: it was tested, with p-values that are adjusted "
+        "for their number. “Same” and “differs” are facts."
     )
     shown = Markup(_AROUND["text/html"]).format(table.format(head, rows))
     body = Markup("<h2>Compared with an earlier report</h2>\n<p>{}</p>\n{}").format(words, shown)
@@ -134,7 +134,7 @@ class _Headings(mistune.HTMLRenderer):
     """Prose as HTML; the headings are kept for the table of contents."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(escape=False)
+        super().__init__(escape=False, allow_harmful_protocols=["attachment:"])  # the cell has them
         self._name = name
         self.title = ""
         self.below: list[tuple[str, str]] = []

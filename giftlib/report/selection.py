@@ -62,7 +62,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def written(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Give the parameters as JSON can have them: infinity as its Python."""
     infinite = {name: literal(value) for name, value in parameters.items() if _is_number(value) and not isfinite(value)}
     return {**parameters, **infinite}

@@ -258,7 +258,8 @@ def chosen(tmp_path_factory):
         journal.watch(ORDER_ID)
         for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
             shutil.copy(notebooks / f"live.sqlite{suffix}", out / f"journal.sqlite{suffix}")
-    options = ["--only", "2,1", "--orders", "5", "--seed", "77", "--settings", str(notebooks / "settings.json")]
+    options = ["--only", "2,1", "--param", "n_orders=5", "--param", "seed=77"]
+    options += ["--settings", str(notebooks / "settings.json")]
     assert main(["report", "--notebooks", str(notebooks), "--out", str(out), *options]) == 0
     return out
 
@@ -304,18 +305,19 @@ def test_after_kill(chosen):
     [
         (["--only", "9"], "there is no notebook 9, only 1"),
         (["--only", "first"], "--only: must be numbers with commas between them"),
-        (["--orders", "0"], "--orders: must be a whole number from 1 up, got '0'"),
-        (["--orders", "many"], "--orders: must be a whole number from 1 up, got 'many'"),
-        (["--seed", "x"], "--seed: "),
-        (["--interval", "-1"], "--interval: must be a number of seconds above 0"),
-        (["--interval", "nan"], "--interval: must be a number of seconds above 0"),
-        (["--interval", "5"], "no parameter interval_s in 1_batch.ipynb: only n_orders, seed"),
+        (["--param", "n_orders"], "--param: must be a parameter's name, =, and its value, got 'n_orders'"),
+        (["--param", "=5"], "--param: must be a parameter's name, =, and its value, got '=5'"),
+        (["--param", "n_orders=many"], "n_orders must be a number, as in 1_batch.ipynb, got 'many'"),
+        (["--param", "interval_s=5"], "no parameter interval_s in 1_batch.ipynb: only n_orders, seed"),
+        (["--compare", "missing"], "--compare: must be a report's folder or a journal's file, got 'missing'"),
+        (["--logo", "missing.png"], "--logo: must be a file, got 'missing.png'"),
+        (["--logo", __file__], "test_build.py cannot be shown: it is no SVG, PNG, JPEG, GIF or WebP"),
         (["--settings", "missing.json"], "--settings: must be a file, got 'missing.json'"),
         (["--settings", __file__], "is no settings file"),
         (["--out", __file__], "--out: must be a folder"),
         (["--out", f"{__file__}/below"], "--out: must be a folder"),
         (["--journal", "missing.sqlite"], "--journal: must be a file, got 'missing.sqlite'"),
-        (["--journal", __file__, "--seed", "1"], "--journal: "),
+        (["--journal", __file__, "--param", "seed=1"], "--journal: "),
         (["--bogus"], "--bogus"),
     ],
     ids=" ".join,
@@ -336,7 +338,7 @@ def test_no_parameters(tmp_path, capsys):
     """A notebook without parameters is named."""
     write_notebook(tmp_path / "1_weekly.ipynb", parameters=None)
     with pytest.raises(SystemExit):
-        main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--orders", "5"])
+        main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--param", "n_orders=5"])
     assert "no parameter n_orders in 1_weekly.ipynb: no cell is tagged 'parameters'" in capsys.readouterr().err
 
 
@@ -351,7 +353,8 @@ def test_no_parameters(tmp_path, capsys):
 def test_failing_cell(tmp_path, capfd, last, message):
     """A cell that fails is named in one line, and nothing is written."""
     write_notebook(tmp_path / "2_bad.ipynb", f"# Bad\n---\njournal = []\n---\n{last}", parameters="seed = 1")
-    assert main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--seed", "2"]) == 1
+    options = ["--out", str(tmp_path / "out"), "--param", "seed=2"]
+    assert main(["report", "--notebooks", str(tmp_path), *options]) == 1
     assert capfd.readouterr().err == f"giftlib: 2_bad.ipynb, {message}\n"
     assert not (tmp_path / "out").exists()
 
