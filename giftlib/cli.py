@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("--orders", type=_count, metavar="N", help="number of orders, instead of each notebook's own")
     report.add_argument("--seed", type=int, metavar="N", help="the emulator's, instead of each notebook's own")
     report.add_argument("--interval", type=_seconds, metavar="SECONDS", help="from poll to poll, instead of their own")
+    report.add_argument("--transactions", type=_file, metavar="FILE", help="the account's, as CSV, to reconcile with")
+    report.add_argument("--require", action="append", default=[], metavar="LIMIT",
+                        help="a threshold, like median<=15s; can be repeated; exit code 3 if not met")  # fmt: skip
     report.set_defaults(run=_report, reject=report.error)
 
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
@@ -127,26 +130,34 @@ _new_file = _argument(Path, "a file in a folder", lambda path: path.absolute().p
 _folder = _argument(Path, "a folder, or the name of a new one, that can be written to", _is_writable)
 
 
-def _report(chosen: argparse.Namespace) -> None:
+def _report(chosen: argparse.Namespace) -> int:
     given = {"n_orders": chosen.orders, "seed": chosen.seed, "interval_s": chosen.interval}
     parameters = {name: value for name, value in given.items() if value is not None}
     if chosen.journal and (parameters or chosen.only or chosen.settings):
-        chosen.reject("argument --journal: a journal is reported as it is, without any option but --out")
+        chosen.reject("argument --journal: goes with --out, --require and --transactions only, as nothing is run")
+    if chosen.transactions and not chosen.journal:
+        chosen.reject("argument --transactions: goes with --journal; a notebook keeps them in a variable transactions")
     if not chosen.journal and not chosen.notebooks.is_dir():
         source = "giftlib's notebooks come with its source, not with the package: run this there"
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
-    from giftlib.report import choose_notebooks, find_notebooks, rebuild_report, write_report
+    from giftlib.report import choose_notebooks, find_notebooks, rebuild_report, unmet, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
-    if chosen.journal:
-        print(rebuild_report(chosen.journal, chosen.out))
-        return
     try:
-        notebooks = find_notebooks(chosen.notebooks)
-        notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
-        print(write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings))
+        if chosen.journal:
+            options = {"transactions": chosen.transactions, "require": chosen.require}
+            page = rebuild_report(chosen.journal, chosen.out, **options)
+        else:
+            notebooks = find_notebooks(chosen.notebooks)
+            notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
+            options = {"parameters": parameters, "settings": chosen.settings, "require": chosen.require}
+            page = write_report(notebooks, chosen.out, **options)
     except ValueError as error:
         chosen.reject(str(error))
+    print(page)
+    missed = unmet(page.parent)
+    print(*(f"giftlib: {each}" for each in missed), sep="\n", end="\n" * bool(missed), file=sys.stderr)
+    return 3 if missed else 0
 
 
 def _sandbox(chosen: argparse.Namespace) -> None:

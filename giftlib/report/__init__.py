@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
-    from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, write_report
+    from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, unmet, write_report
 
-__all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "write_report"]
+__all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "unmet", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,13 +11,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm import tqdm
 
+from giftlib.analysis import read_transactions
 from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import Journal, copy_journal
 from giftlib.report.archive import metadata_of, record
-from giftlib.report.html import Section, head_of, page_of, section_of
+from giftlib.report.explorer import explorer_of
+from giftlib.report.head import heads_of
+from giftlib.report.html import Section, page_of, section_of
 from giftlib.report.keeping import working_folder
+from giftlib.report.measured import read_transactions_file, transactions_of
 from giftlib.report.notebooks import parameters_of, run_notebook
 from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
+from giftlib.report.requirements import ACCEPTED, Requirement
 from giftlib.sandbox import Settings
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
@@ -27,12 +32,15 @@ _UNREADABLE = (
 )  # fmt: skip
 _FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 
-# Runs in each notebook's own kernel, after its last cell.
+# Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
 _KEEP = """
-import json, pathlib
+import contextlib, json, pathlib
+from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
+with contextlib.suppress(NameError, TypeError, ValueError):
+    about = about | {{"transactions": read_transactions(transactions).to_csv(index=False)}}
 pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
@@ -73,14 +81,21 @@ def _number(path: Path) -> int:
 
 
 def write_report(
-    notebooks: Sequence[Path], out: Path, *, parameters: Mapping[str, Any] | None = None, settings: Path | None = None
+    notebooks: Sequence[Path],
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    settings: Path | None = None,
+    require: Sequence[str] = (),
 ) -> Path:
     """Run the notebooks, write their report into the folder `out`, and return the page's path.
 
     `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every poll, `figures/`
     the pictures; `manifest.json` lists what the report was made from. Two runs write the same bytes, but for the
-    manifest's `provenance`. Each notebook keeps its orders in a variable `journal`. `parameters` are set in the
+    manifest's `provenance`. Each notebook keeps its orders in a variable `journal`, and may keep the account's
+    transactions in a variable `transactions`, with which the refunds are reconciled. `parameters` are set in the
     notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
+    `require` names thresholds, such as "median<=15s"; the page and `unmet` say which of them are not met.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
     notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
@@ -94,7 +109,7 @@ def write_report(
     Traceback (most recent call last):
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters = dict(parameters or {})
+    parameters, requirements = dict(parameters or {}), _requirements(require)
     _require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
@@ -112,14 +127,16 @@ def write_report(
             metadata.append(_described(path, parameters) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        return _write(out, work, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
+        manifest = {"notebooks": _brief(metadata), "parameters": parameters}
+        return _write(out, work, _read(journal, requirements), sections, manifest)
 
 
-def rebuild_report(journal: Path, out: Path) -> Path:
+def rebuild_report(journal: Path, out: Path, *, transactions: Path | None = None, require: Sequence[str] = ()) -> Path:
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
-    The journal's file stays as it is. Raises JournalError for a file that is no journal, GiftlibError for one
-    without orders.
+    The journal's file stays as it is. `transactions` is a CSV file of the account's transactions, with the fields of
+    `Transaction` as its columns; those that a report before recorded are in its journal. `require` is as there. Raises
+    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold.
 
     >>> from giftlib import Sandbox, place_order
     >>> from tempfile import TemporaryDirectory
@@ -129,11 +146,13 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
+    requirements = _requirements(require)
+    account = None if transactions is None else _transactions_in(transactions)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
-            recorded = _read(copy)
+            recorded = _read(copy, requirements, account)
         except _UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
@@ -142,7 +161,7 @@ def rebuild_report(journal: Path, out: Path) -> Path:
         digest = sha256(recorded.journal)
         manifest = {
             "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-            "journal": {"sha256": digest, "recorded": recorded.metadata},
+            "journal": {"sha256": digest, "recorded": _brief(recorded.metadata)},
         }
         section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work))
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
@@ -161,22 +180,52 @@ def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
 
 
+def _brief(metadata: Any) -> Any:
+    """Leave out the transactions, which have a file of their own."""
+    return metadata and [{name: of[name] for name in of if name != "transactions"} for of in metadata]
+
+
+def _requirements(texts: Sequence[str]) -> list[Requirement]:
+    for text in texts:
+        try:
+            Requirement.read(text)
+        except ValueError:
+            raise ValueError(f"require must be {ACCEPTED}, got {text!r}") from None
+    return list(map(Requirement.read, texts))
+
+
+def _transactions_in(path: Path) -> pd.DataFrame:
+    try:
+        return read_transactions(read_transactions_file(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise GiftlibError(f"{path} is no CSV file of transactions: {error}") from None
+
+
+def unmet(out: Path) -> list[str]:
+    """Give the required thresholds that the report in the folder `out` does not meet, each with what was found."""
+    required = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["required"]
+    return [f"required {each['required']}, found {each['found']}" for each in required if not each["met"]]
+
+
 class _Recorded(NamedTuple):
     journal: bytes
     orders: pd.DataFrame
     polls: pd.DataFrame
     metadata: Any
-    sources: list[dict[str, Any]]
+    heads: list[dict[str, Any]]
+    transactions: dict[str, pd.DataFrame]
 
 
-def _read(path: Path) -> _Recorded:
+def _read(path: Path, requirements: Sequence[Requirement], account: pd.DataFrame | None = None) -> _Recorded:
     with Journal(path) as journal:
-        orders, polls, known = journal.orders(), journal.polls(), journal.sources()
+        orders, polls, intents, known = journal.orders(), journal.polls(), journal.intents(), journal.sources()
     if orders.empty:
         raise GiftlibError("there are no orders to report")
     metadata = metadata_of(path)
-    sources = [head_of(source) for source in sources_of(metadata or [], orders, known)]
-    return _Recorded(path.read_bytes(), orders, polls, metadata, sources)
+    sources = sources_of(metadata or [], orders, known)
+    transactions = transactions_of(metadata or [], orders, account)
+    heads = heads_of(sources, polls, intents, transactions, requirements)
+    return _Recorded(path.read_bytes(), orders, polls, metadata, heads, transactions)
 
 
 def _write(
@@ -187,18 +236,25 @@ def _write(
     manifest: Mapping[str, Any],
     origin: str = "",
 ) -> Path:
+    revision, explorer = source_revision(), explorer_of(recorded.orders, recorded.polls)
+    accounts = [frame.assign(source=name) for name, frame in recorded.transactions.items()]
+    first = recorded.heads[0]
     content = {
-        "index.html": page_of(sections, recorded.sources, origin).encode(),
+        "index.html": page_of(sections, recorded.heads, explorer, revision, origin).encode(),
         "orders.csv": _csv(recorded.orders),
         "polls.csv": _csv(recorded.polls),
         "journal.sqlite": recorded.journal,
+        **({"transactions.csv": _csv(pd.concat(accounts))} if accounts else {}),
         **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
     }
     about = {
         "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
-        "environment": " ".join(filter(None, [origin, *(source["description"] for source in recorded.sources)])),
+        "environment": " ".join(filter(None, [origin, *(head["description"] for head in recorded.heads)])),
+        "verdict": str(first["verdict"]),
+        "checks": [check._asdict() for check in first["checks"]],
+        "required": [result._asdict() for result in first["required"]],
         **manifest,
-        "source": source_revision(),
+        "source": revision,
         "files": {name: sha256(written) for name, written in content.items()},
         "provenance": provenance(),
     }
