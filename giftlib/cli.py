@@ -40,6 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
                         help="a threshold, like median<=15s; can be repeated; exit code 3 if not met")  # fmt: skip
     report.set_defaults(run=_report, reject=report.error)
 
+    verify = commands.add_parser("verify", help="check that a report's files are as they were written")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="the report's folder")
+    verify.set_defaults(run=_verify)
+
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
     sandbox.add_argument("--port", type=int, default=8080, help="8080 by default; 0 takes a free one")
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on; by default this machine alone")
@@ -158,6 +162,14 @@ def _report(chosen: argparse.Namespace) -> int:
     missed = unmet(page.parent)
     print(*(f"giftlib: {each}" for each in missed), sep="\n", end="\n" * bool(missed), file=sys.stderr)
     return 3 if missed else 0
+
+
+def _verify(chosen: argparse.Namespace) -> bool:
+    from giftlib.report import verify_report
+
+    files, differences = verify_report(chosen.folder)
+    print(*differences or [f"all {files} files are as written"], sep="\n")
+    return bool(differences)
 
 
 def _sandbox(chosen: argparse.Namespace) -> None:

@@ -1,8 +1,9 @@
 """Notebooks or a recorded journal in, one page out with its data.
 
 Read `build` first: it writes the report. It uses `notebooks` (run one the same way on every machine), `html` (a run
-notebook as a section; the page), `archive` (all journals in one file) and `provenance` (where the orders come from,
-what the report was made with). Each name loads when first used.
+notebook as a section; the page), `head` (the verdict, which `checks` computes from what was `measured`), `explorer`
+(every order), `archive` (all journals in one file) and `provenance` (where the orders come from, what the report was made
+with). `verifying` compares a report with its manifest. Each name loads when first used.
 """
 
 from importlib import import_module
@@ -12,8 +13,9 @@ from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
     from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, unmet, write_report
+    from giftlib.report.verifying import verify_report
 
-__all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "unmet", "write_report"]
+__all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "unmet", "verify_report", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +23,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.build"), name)
+        module = "verifying" if name == "verify_report" else "build"
+        return getattr(import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
         raise GiftlibError(f'the report needs {error.name}: pip install "giftlib[notebooks]"') from error

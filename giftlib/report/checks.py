@@ -67,6 +67,8 @@ def _of_orders(measured: Measured) -> Iterator[Check]:
         said = f"{count(measured.open, orders, 'orders')} open"
         if totals["in_flight"]:
             said += f"; up to {dinars(totals['in_flight'])} DA may be with them"
+        else:
+            said += "; how much money is with them is not known"
     yield Check("Orders final", AMBER if measured.open else GREEN, said, "Amber while one is open.", "orders")
     unclear, found = len(measured.unclear), "the outcome of every order request is known"
     if unclear:
@@ -102,7 +104,7 @@ def _of_money(measured: Measured) -> Iterator[Check]:
 
 def _of_polls(measured: Measured) -> Iterator[Check]:
     polls = len(measured.polls)
-    rule = f"Amber above {TOLERATED:.0%} of the polls. Such a poll only widens an order's interval."
+    rule = f"Amber above {100 * TOLERATED:g} % of the polls. Such a poll only widens an order's interval."
     for name, rows, happened in (
         ("Failed polls", measured.failed, "failed"),
         ("Rate limit", measured.limited, "met the rate limit (429)"),

@@ -70,7 +70,7 @@ def _row(order: Any, polls: dict[Any, list[str]]) -> Markup:
         type=short(_known(order.type_id)),
         quantity=_known(order.quantity),
         at=placed and f"{placed.timestamp():.3f}",
-        placed=placed and moment(placed),
+        placed=placed and f"{placed.day} {placed:%b %H:%M:%S}",
         final=f"{min(order.done_by_s, 1e12):.3f}",
         time=f"{since} to {duration(order.done_by_s)}" if final else f"open at {since}",
         polls=order.polls,
@@ -82,7 +82,7 @@ def _row(order: Any, polls: dict[Any, list[str]]) -> Markup:
 
 def _more(order: Any, polls: dict[Any, list[str]]) -> Iterator[str]:
     yield order.order_id
-    for name in ("ref", "product_id", "type_id", "price_per_card"):
+    for name in ("ref", "placed_at", "product_id", "type_id", "price_per_card"):
         if value := _known(getattr(order, name)):
             yield f"{name}: {value}"
     yield from polls.get((order.source, order.order_id), [])

@@ -52,9 +52,10 @@ def _head(source: Source, measured: Measured) -> dict[str, Any]:
         "period": span(*period) if len(period) else "",
         "outcomes": source.orders["status"].fillna("unknown").value_counts().sort_index().to_dict(),
         "totals": measured.totals,
+        "missing": measured.missing,
         "times": {"median": _time(measured.curve, 0.5), "95th percentile": _time(measured.curve, 0.95)},
         "curve": curve_picture(measured.curve),
-        "money": money_picture(source.orders),
+        "money": money_picture(measured.orders),
         "evidence": _evidence(measured),
     }
 
@@ -62,7 +63,7 @@ def _head(source: Source, measured: Measured) -> dict[str, Any]:
 def _time(curve: FulfilmentCurve, p: float) -> tuple[str, str]:
     """Give the estimate and its interval in words."""
     estimate, _, interval = str(curve.quantile(p)).partition(" (")
-    return estimate, interval.removesuffix(")")
+    return estimate, interval.removesuffix(")").replace(" ", "\u00a0")
 
 
 def _evidence(measured: Measured) -> dict[str, tuple[str, pd.DataFrame]]:

@@ -26,7 +26,7 @@ _AROUND = {
     "text/html": '<div class="scroll" role="group" aria-label="{}" tabindex="0">{}</div>',
     "text/plain": '<pre class="output">{1}</pre>',
 }
-_CODE = Markup('<details class="code"><summary>Code</summary>\n{}</details>')
+_CODE = Markup('<details class="code"><summary>Code, {} line{}</summary>\n{}</details>')
 _PAGE = ("page.html.jinja", "page.css", "page.js")
 
 
@@ -60,7 +60,7 @@ def section_of(name: str, notebook: NotebookNode) -> Section:
             paragraphs = re.findall("<p>.*?</p>", before, re.DOTALL)
             words = Markup(paragraphs[-1]).striptags() if paragraphs else words
         elif cell.cell_type == "code":
-            shown, drawn = [_CODE.format(Markup(highlight(cell.source, PythonLexer(), HtmlFormatter())))], len(figures)
+            shown, drawn = [_code(cell.source)], len(figures)
             for output in cell.outputs:
                 try:
                     mime, content = _representation(output)
@@ -99,6 +99,11 @@ class _Headings(mistune.HTMLRenderer):
         self.below.append((place, words))
         tag = f"h{min(level + 1, 6)}"
         return f'<{tag} id="{escape(place)}">{text} {_link(place, words)}</{tag}>\n'
+
+
+def _code(source: str) -> Markup:
+    lines = source.count("\n") + 1
+    return _CODE.format(lines, "s"[: lines > 1], Markup(highlight(source, PythonLexer(), HtmlFormatter())))
 
 
 def _link(place: str, words: str) -> str:

@@ -52,8 +52,8 @@ class Measured:
     def __init__(
         self, orders: pd.DataFrame, polls: pd.DataFrame, intents: pd.DataFrame, transactions: Mapping[str, pd.DataFrame]
     ) -> None:
-        self.orders, self.polls = orders, polls
-        self.totals = refund_totals(orders).iloc[0]
+        self.orders, self.polls = _priced(orders), polls
+        self.totals = refund_totals(self.orders).iloc[0]
         limited = polls["http_status"].eq(429).fillna(False)
         self.limited = polls[limited]
         self.failed = polls[~polls["outcome"].isin([*FINAL, _OPEN]) & ~limited]
@@ -93,6 +93,13 @@ class Measured:
         rows = self.mismatches
         elsewhere = ("transaction with no order", "refunded on another day")
         return pd.DataFrame() if rows is None else rows[~rows["problem"].isin(elsewhere)]
+
+
+def _priced(orders: pd.DataFrame) -> pd.DataFrame:
+    """Give each order without a price, as open ones are, that of another order of its type, if there is one."""
+    same = orders.groupby(["source", "product_id", "type_id"], dropna=False)["price_per_card"]
+    known = orders["price_per_card"]
+    return orders.assign(price_per_card=known.where(known.notna(), same.transform("first")))
 
 
 def period_of(orders: pd.DataFrame, polls: pd.DataFrame) -> Sequence[pd.Timestamp]:

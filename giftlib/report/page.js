@@ -2,7 +2,7 @@
 const missing = /^(|–|nan|nat|none|<na>)$/i;
 const numeric = /^([+-]?(?:[\d,]*\.?\d+(?:e[+-]?\d+)?|∞|inf))(?=$|\s|%)/i;
 const words = new Intl.Collator("en", { numeric: true });
-const PAGE = 100;
+const FIRST = 25, MORE = 500;
 
 function element(name, text, properties) {
   const made = Object.assign(document.createElement(name), properties);
@@ -59,7 +59,7 @@ if (kept) {
   holder.innerHTML = kept.textContent;
   const table = holder.content.querySelector("table"), body = table.tBodies[0], more = document.querySelector(".more");
   const all = [...body.rows];
-  let order = all, shown = PAGE;
+  let order = all, shown = FIRST;
   const choices = [["outcome", 1], ["source", 2], ["type", 3]];
   for (const [name, column] of choices) {
     const values = [...new Set(all.map(row => row.cells[column].textContent))].sort(words.compare);
@@ -75,9 +75,9 @@ if (kept) {
     tools.querySelector("output").value = `${Math.min(shown, found.length)} of ${found.length} orders shown`;
   }
   makeSortable(table, (column, direction) => { order = sorted(all, column, direction); render(); });
-  tools.addEventListener("input", () => { shown = PAGE; render(); });
+  tools.addEventListener("input", () => { shown = FIRST; render(); });
   tools.addEventListener("submit", event => event.preventDefault());
-  more.addEventListener("click", () => { shown += 5 * PAGE; render(); });
+  more.addEventListener("click", () => { shown += MORE; render(); });
   tools.hidden = false;
   kept.replaceWith(table);
   render();

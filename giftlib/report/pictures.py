@@ -33,7 +33,7 @@ def curve_picture(curve: FulfilmentCurve) -> Markup:
     low, estimate, high = (np.interp(at, band["seconds"], band[name]) for name in ("low", "estimate", "high"))
     low[0] = estimate[0] = 0.0
     marks = [_grid(f"{100 * part:g} %", y(part)) for part in (0, 0.25, 0.5, 0.75, 1)]
-    marks += [_tick(_words(seconds), x(seconds)) for seconds in np.arange(0, right + step / 2, step)]
+    marks += [_tick(f"{seconds:g}", x(seconds)) for seconds in np.arange(0, right + step / 2, step)]
     outline = [*zip(at, high, strict=True), *zip(at[::-1], low[::-1], strict=True)]
     for shape, name, points in (("polygon", "band", outline), ("polyline", "line", [*zip(at, estimate, strict=True)])):
         path = " ".join(f"{x(seconds)},{y(part)}" for seconds, part in points)
@@ -50,9 +50,9 @@ def curve_picture(curve: FulfilmentCurve) -> Markup:
             at_x = x(time.estimate)
             marks.append(Markup('<path class="drop" d="M{} {}V{}"/>').format(at_x, y(p), _BOTTOM))
             marks.append(_mark("point", at_x, y(p), f"{name} final by {time}"))
-            beside, anchor = (-8, "end") if at_x > _RIGHT - 120 else (8, "start")
+            beside, anchor = (-6, "end") if at_x > _RIGHT - 90 else (6, "start")
             label = Markup('<text x="{}" y="{}" class="{}">{} by {:.1f} s</text>')
-            marks.append(label.format(at_x + beside, y(p) + 15, anchor, name, time.estimate))
+            marks.append(label.format(at_x + beside, _BOTTOM - (8 if p == 0.5 else 26), anchor, name, time.estimate))
     said = f"{curve.n_final:,} of {curve.n:,} orders became final: half by {half}, 95 % by {most}."
     return _picture("Time to fulfilment", said, 230, marks, "seconds since placement")
 

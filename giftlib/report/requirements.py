@@ -21,8 +21,9 @@ _COUNTS: Mapping[str, Callable[[Measured], tuple[int, int]]] = {
 }
 _WORDS = {"refunds": "reconciled", "verdict": "green"}
 ACCEPTED = (
-    f"median, p90, p95 or p99 with a time, as in median<=15s; {', '.join(_COUNTS)} with a number or a percentage, as "
-    "in open=0 or failed_polls<=1%; refunds=reconciled; verdict=green"
+    "median or a percentile such as p95 with a time, as in median<=15s; "
+    f"{', '.join(_COUNTS)} with a number or a percentage, as in open=0 or failed_polls<=1%; "
+    "refunds=reconciled; verdict=green"
 )
 
 
