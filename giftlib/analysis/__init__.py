@@ -7,6 +7,7 @@ costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this r
 import the plots from `giftlib.analysis.plots`.
 """
 
+from giftlib.analysis.accounts import read_transactions
 from giftlib.analysis.bands import Quantile
 from giftlib.analysis.columns import Floats
 from giftlib.analysis.comparison import (
@@ -26,6 +27,6 @@ from giftlib.analysis.scheduling import Evaluation, FittedSchedule, best_delay, 
 __all__ = [
     "FAMILIES", "Z95", "Evaluation", "Fit", "FittedSchedule", "Floats", "FulfilmentCurve", "Quantile", "RemainingTime",
     "adjusted", "best_delay", "compare_counts", "compare_groups", "dinars", "evaluate", "fit_distribution",
-    "fit_with_prior", "fitted", "optimum", "orders_needed", "profile_interval", "reconcile_refunds", "refund_totals",
-    "remaining_time", "time_to_fulfilment",
+    "fit_with_prior", "fitted", "optimum", "orders_needed", "profile_interval", "read_transactions",
+    "reconcile_refunds", "refund_totals", "remaining_time", "time_to_fulfilment",
 ]  # fmt: skip

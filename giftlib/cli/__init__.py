@@ -40,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("--logo", type=file, metavar="FILE", help="a picture for the page's head: SVG, PNG or JPEG")
     report.add_argument("--no-code", action="store_true", help="leave the notebooks' code out of the page")
     report.add_argument("--pdf", action="store_true", help="print the page to report.pdf beside it, with Chromium")
+    report.add_argument("--transactions", type=file, metavar="FILE", help="the account's, as CSV, to reconcile with")
+    report.add_argument("--require", action="append", default=[], metavar="LIMIT",
+                        help="a threshold, like median<=15s; can be repeated; exit code 3 if not met")  # fmt: skip
     report.set_defaults(run=_report, reject=report.error)
 
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
@@ -64,6 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
     track.add_argument("--journal", type=file, metavar="FILE", help="go on with its unfinished orders")
     track.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="300 by default")
     track.set_defaults(run=_track)
+
+    verify = commands.add_parser("verify", help="check that a report's files are as they were written")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="the report's folder")
+    verify.set_defaults(run=_verify)
 
     compare = commands.add_parser("compare", help="say what changed between two reports or journals")
     for name in ("earlier", "now"):
@@ -100,21 +107,23 @@ class _Version(argparse.Action):  # reads the version only when asked for it
         parser.exit()
 
 
-def _report(chosen: argparse.Namespace) -> None:
+def _report(chosen: argparse.Namespace) -> int:
     parameters = dict(chosen.parameters)
     if chosen.journal and (parameters or chosen.only or chosen.settings):
         chosen.reject("argument --journal: what a journal recorded cannot be changed by --only, --param or --settings")
+    if chosen.transactions and not chosen.journal:
+        chosen.reject("argument --transactions: goes with --journal; a notebook keeps them in a variable transactions")
     if not chosen.journal and not chosen.notebooks.is_dir():
         source = "giftlib's notebooks come with its source, not with the package: run this there"
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
-    from giftlib.report import Look, choose_notebooks, find_notebooks, print_pdf, rebuild_report, write_report
+    from giftlib.report import Look, choose_notebooks, find_notebooks, print_pdf, rebuild_report, unmet, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
     try:
         look = Look.of(chosen.title, chosen.logo, code=not chosen.no_code)
-        options = {"look": look, "compare": chosen.compare}
+        options = {"require": chosen.require, "look": look, "compare": chosen.compare}
         if chosen.journal:
-            page = rebuild_report(chosen.journal, chosen.out, **options)
+            page = rebuild_report(chosen.journal, chosen.out, transactions=chosen.transactions, **options)
         else:
             notebooks = find_notebooks(chosen.notebooks)
             notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
@@ -124,6 +133,17 @@ def _report(chosen: argparse.Namespace) -> None:
     print(page)
     if chosen.pdf:
         print(print_pdf(page))
+    missed = unmet(page.parent)
+    print(*(f"giftlib: {each}" for each in missed), sep="\n", end="\n" * bool(missed), file=sys.stderr)
+    return 3 if missed else 0
+
+
+def _verify(chosen: argparse.Namespace) -> bool:
+    from giftlib.report import verify_report
+
+    files, differences = verify_report(chosen.folder)
+    print(*differences or [f"all {files} files are as written"], sep="\n")
+    return bool(differences)
 
 
 def _compare(chosen: argparse.Namespace) -> None:

@@ -2,9 +2,10 @@
 
 Read `build` first: it writes the report. It uses `selection` (which notebooks and parameters), `notebooks` (run one the
 same way on every machine), `progress` (how far they are), `html` (a run notebook as a section; the page), `inlining`
-(pictures in the page itself), `archive` (all journals in one file) and `provenance` (where the orders come from, what the report
-was made with). `changes` compares two reports or journals, which `recorded` reads; `pdf` prints the page. Each name
-loads when first used.
+(pictures of prose), `head` (the verdict, which `checks` computes from what was `measured`), `explorer` (every order),
+`archive` (all journals in one file) and `provenance` (where the orders come from, what the report was made with).
+`changes` compares two reports or journals, which `recorded` reads; `verifying` compares a report with its manifest;
+`pdf` prints the page. Each name loads when first used.
 """
 
 from importlib import import_module
@@ -13,22 +14,24 @@ from typing import TYPE_CHECKING, Any
 from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
-    from giftlib.report.build import rebuild_report, write_report
+    from giftlib.report.build import rebuild_report, unmet, write_report
     from giftlib.report.changes import as_text, compare_reports
     from giftlib.report.html import Look
     from giftlib.report.pdf import print_pdf
     from giftlib.report.selection import choose_notebooks, find_notebooks
+    from giftlib.report.verifying import verify_report
 
 _MODULES = {
     **dict.fromkeys(("choose_notebooks", "find_notebooks"), "selection"),
-    **dict.fromkeys(("rebuild_report", "write_report"), "build"),
+    **dict.fromkeys(("rebuild_report", "unmet", "write_report"), "build"),
     **dict.fromkeys(("as_text", "compare_reports"), "changes"),
     "Look": "html",
     "print_pdf": "pdf",
+    "verify_report": "verifying",
 }
 __all__ = [
     "Look", "as_text", "choose_notebooks", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report",
-    "write_report",
+    "unmet", "verify_report", "write_report",
 ]  # fmt: skip
 
 

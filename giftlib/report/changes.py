@@ -11,7 +11,7 @@ import pandas as pd
 
 from giftlib.analysis import adjusted, compare_counts, compare_groups, dinars, refund_totals, time_to_fulfilment
 from giftlib.api import FINAL
-from giftlib.report.recorded import Recorded, read_recorded
+from giftlib.report.recorded import DATA, Recorded, read_recorded
 
 _LEVEL = 0.05
 _UNKNOWN = "not recorded"
@@ -88,7 +88,9 @@ def as_text(changes: pd.DataFrame) -> str:
     """Write the frame as a table for a terminal, its longer texts on several lines."""
     lines = []
     for cells in [tuple(changes.columns), *changes.itertuples(index=False)]:
-        wrapped = [wrap(str(cell), width, break_on_hyphens=False) or [""] for cell, width in zip(cells, _WIDTHS, strict=True)]
+        wrapped = [
+            wrap(str(cell), width, break_on_hyphens=False) or [""] for cell, width in zip(cells, _WIDTHS, strict=True)
+        ]
         for parts in zip_longest(*wrapped, fillvalue=""):
             padded = (part.ljust(width) for part, width in zip(parts, _WIDTHS, strict=True))
             lines.append("  ".join(padded).rstrip())
@@ -100,7 +102,7 @@ def _facts(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
     other = [name for name in names if earlier.files.get(name) != now.files.get(name)]
     digests = [f"journal {each.files['journal.sqlite'][:12]}…" for each in (earlier, now)]
     change, verdict = (f"these differ: {_listed(other)}", "differs") if other else (_IDENTICAL, "same")
-    if other and not {"journal.sqlite", "orders.csv", "polls.csv"} & {*other}:
+    if other and not {*DATA} & {*other}:
         change = f"data {_IDENTICAL}; {change}"
     yield _Row("files", digests, change, verdict)
     for kind, before, after in (
@@ -126,7 +128,6 @@ def _of_orders(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
     before, after = earlier.orders, now.orders
     new = after[~after["identity"].isin(before["identity"])]
     yield _Row("source", [frame["origin"].iloc[0] for frame in (before, after)])
-    yield _Row("account", map(_accounts, (earlier, now)))
     yield _Row("placed, UTC", map(_period, (before, after)), verdict="not tested")
     yield _count("orders", len(before), len(after))
     if len(new) < len(after):
@@ -139,19 +140,13 @@ def _of_orders(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
 
 
 def _alike(earlier: Recorded, now: Recorded) -> tuple[Recorded, Recorded]:
-    """Take the orders of the source with most orders now among those that both have; else of each its largest."""
-    counts = [each.orders["origin"].value_counts() for each in (earlier, now)]
-    common = [origin for origin in counts[1].index if origin in counts[0]]
+    """Take the orders of the first source now that was there before as well, else of the first source of each."""
+    common = [origin for origin in now.origins if origin in earlier.origins]
     first, other = (
-        each._replace(orders=each.orders[each.orders["origin"] == (common or count.index)[0]])
-        for each, count in zip((earlier, now), counts, strict=True)
+        each._replace(orders=each.orders[each.orders["origin"] == (common or each.origins)[0]])
+        for each in (earlier, now)
     )
     return first, other
-
-
-def _accounts(recorded: Recorded) -> str:
-    used = recorded.sources[recorded.sources["name"].isin(recorded.orders["source"])]
-    return _listed(sorted(used["account"].dropna().unique())) or _UNKNOWN
 
 
 def _period(orders: pd.DataFrame) -> str:

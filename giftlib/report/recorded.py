@@ -1,6 +1,7 @@
 """What a report, or a journal alone, holds: to be compared with another."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,6 +20,7 @@ UNREADABLE = (
     JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
 """What a damaged journal may raise."""
+DATA = ("journal.sqlite", "orders.csv", "polls.csv", "transactions.csv")
 _IDENTITIES = """
 SELECT json_array(kind, account, key_type, instance, order_id) FROM orders JOIN sources USING (source) ORDER BY number
 """
@@ -27,14 +29,15 @@ SELECT json_array(kind, account, key_type, instance, order_id) FROM orders JOIN 
 class Recorded(NamedTuple):
     """Hold a journal's frames, with the metadata, manifest and files of its report where there is one.
 
-    `orders` has two columns more: `origin`, the description of the API or emulator, and `identity`, which is the same
-    for the same order in another journal (as for `Journal.merge`). `files` has the SHA-256 of each file by its name.
+    `origins` are the APIs and emulators, the most important first. `orders` has two columns more: `origin`, and
+    `identity`, which is the same for the same order in another journal (as for `Journal.merge`). `files` has the
+    SHA-256 of each file by its name.
     """
 
     orders: pd.DataFrame
     polls: pd.DataFrame
     intents: pd.DataFrame
-    sources: pd.DataFrame
+    origins: list[str]
     metadata: list[dict[str, Any]]
     manifest: Mapping[str, Any]
     files: dict[str, str]
@@ -100,11 +103,11 @@ def recorded_of(journal: Path, manifest: Mapping[str, Any], files: dict[str, str
     with closing(sqlite3.connect(journal)) as db:
         orders["identity"] = [identity for (identity,) in db.execute(_IDENTITIES)]
     metadata = metadata_of(journal) or []
-    described = [(source.description.partition(" Notebooks: ")[0], source.orders.index)
-                 for source in sources_of(metadata, orders, sources)]  # fmt: skip
-    for description, rows in described:
-        orders.loc[rows, "origin"] = description
-    return Recorded(orders, polls, intents, sources, metadata, manifest, files)
+    origins = []
+    for source in sources_of(metadata, orders, sources):
+        origins.append(re.sub(r" Notebooks: [^.]*\.", "", source.description))
+        orders.loc[source.orders.index, "origin"] = origins[-1]
+    return Recorded(orders, polls, intents, origins, metadata, manifest, files)
 
 
 def _manifest(report: Path) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _manifest(report: Path) -> dict[str, Any]:
 
 def _files(report: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     """Hash the files of a report; its manifest without the provenance, in which two runs of one report differ."""
-    paths = [*(report / name for name in ("index.html", "orders.csv", "polls.csv")), *sorted(report.glob("figures/*"))]
+    paths = [*(report / name for name in ("index.html", *DATA[1:])), *sorted(report.glob("figures/*"))]
     files = {path.relative_to(report).as_posix(): sha256(path.read_bytes()) for path in paths if path.is_file()}
     about = {name: value for name, value in manifest.items() if name != "provenance"}
     return files | {"manifest.json": sha256(json.dumps(about, sort_keys=True).encode())}

@@ -22,7 +22,7 @@ from giftlib import GiftlibError, Journal
 from giftlib.cli import main
 from giftlib.report import choose_notebooks, find_notebooks
 from giftlib.report.archive import metadata_of
-from giftlib.report.build import _csv
+from giftlib.report.placing import as_csv
 from giftlib.report.provenance import sources_of
 from giftlib.sandbox import Sandbox
 
@@ -165,7 +165,7 @@ def test_formulas(tmp_path, text):
         db.execute("UPDATE polls SET outcome = ?", (text,))
     db.close()
     with Journal(path) as journal:
-        orders, polls = (list(csv.reader(StringIO(_csv(frame).decode(), ""))) for frame in
+        orders, polls = (list(csv.reader(StringIO(as_csv(frame).decode(), ""))) for frame in
                          (journal.orders(), journal.polls()))  # fmt: skip
     for frame, column in ((orders, "type_id"), (polls, "outcome")):
         cells = [row[frame[0].index(column)] for row in frame[1:]]
