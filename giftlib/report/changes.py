@@ -79,7 +79,9 @@ def in_one_line(changes: pd.DataFrame) -> str:
     """
     if _IDENTICAL in (files := changes["change"].iloc[0]):
         return f"{files.partition(';')[0].capitalize()}."
-    kinds = changes.iloc[1:].groupby("verdict", sort=False)["what"].agg(list)
+    rows = changes.iloc[1:]
+    named = rows["what"].where(rows["verdict"] != "changed", rows["what"] + " " + rows["change"])
+    kinds = named.groupby(rows["verdict"]).agg(list)
     order = [verdict for verdict in ("changed", "no change shown", "differs") if verdict in kinds]
     return " ".join(f"{verdict.capitalize()}: {_listed(kinds[verdict])}." for verdict in order) or "No difference."
 

@@ -45,6 +45,7 @@ def renamed_host(name):
 def reports(folder, tmp_path_factory):
     """The same notebook reported twice, as if by two people on two machines."""
     outs, runs = [], []
+    earlier = write_journal(tmp_path_factory.mktemp("earlier") / "own.sqlite")
     for name, zone, locale, seed in (("here", "Asia/Tokyo", "C", "1"), ("there", "America/Lima", "C.UTF-8", "2")):
         home = tmp_path_factory.mktemp(name)
         startup = home / ".ipython" / "profile_default" / "startup"
@@ -55,6 +56,7 @@ def reports(folder, tmp_path_factory):
         (startup / "greet.py").write_text(f"import matplotlib; matplotlib.rcParams['font.size'] = {len(name)}")
         outs.append(home / "report")
         command = [sys.executable, "-m", "giftlib", "report", "--notebooks", str(folder), "--out", str(outs[-1])]
+        command += ["--compare", str(earlier)]
         environment = {
             **os.environ, "TZ": zone, "LC_ALL": locale, "PYTHONHASHSEED": seed, "HOSTNAME": name, "USER": name,
             "LOGNAME": name, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "0", "MPLCONFIGDIR": get_cachedir(),
@@ -77,7 +79,8 @@ def rebuilt(report, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONECLICKDZ_API_KEY", "some-key")
         patch.setenv("ONECLICKDZ_BASE_URL", "http://127.0.0.1:9")
-        assert main(["report", "--journal", str(report / "journal.sqlite"), "--out", str(out)]) == 0
+        options = ["--compare", str(report)]
+        assert main(["report", "--journal", str(report / "journal.sqlite"), "--out", str(out), *options]) == 0
     return out
 
 
@@ -142,6 +145,17 @@ def test_head(report):
 def test_alt(report):
     """A figure is in the page in words, too."""
     assert '<img alt="Each bar is an outcome." src="data:image/svg+xml' in page_of(report)
+
+
+def test_compared(report, rebuilt):
+    """The page says in its head what changed since another report, links to it, and shows it in a table."""
+    for out, said in ((report, "Differs: "), (rebuilt, "Data identical, byte for byte.")):
+        assert re.search(rf'<a class="badge" href="#changes">[^<]*{said}', head_of(out))
+        section = page_of(out).partition('<section class="notebook" id="changes">')[2].partition("</section>")[0]
+        assert '<th scope="row">charged</th>' in section
+    assert '<th scope="row">charged</th><td>3,920 DA</td><td>2,940 DA</td><td>-980 DA</td>' in page_of(report)
+    [sha256] = re.findall('"compared": {\n    "sha256": "(.+)"', (rebuilt / "manifest.json").read_text())
+    assert sha256 == hashlib.sha256((report / "journal.sqlite").read_bytes()).hexdigest()
 
 
 def test_frames(report):

@@ -103,7 +103,9 @@ def test_tool(tmp_path, capsys):
         ("%matplotlib inline\nn_orders = 3", {"n_orders": 3}), ("!true\nn_orders = 3", {"n_orders": 3}),
         ("n, seed = 3, 0", {"n": 3, "seed": 0}), ("a = b = 3", {"a": 3, "b": 3}), ("n: int", {}), ("n += 1", {}),
         ("wait_s = 5 * 60", {"wait_s": "5 * 60"}), ("longest = float('inf')", {"longest": "float('inf')"}),
-        ("n, seed = pair", {}), ("[n, (seed)] = [3, 0]", {"n": 3, "seed": 0}), ("n = 3; seed = 0", {"n": 3, "seed": 0}), ("d['n'] = 3", {}), ("print('x')", {}),
+        ("n, seed = pair", {}),
+        ("[n, (seed)] = [3, 0]", {"n": 3, "seed": 0}), ("n = 3; seed = 0", {"n": 3, "seed": 0}),
+        ("d['n'] = 3", {}), ("print('x')", {}),
     ],
 )  # fmt: skip
 def test_parameters(tmp_path, source, expected):
