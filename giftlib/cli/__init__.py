@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import giftlib
 
-from .arguments import count, existing, file, folder, new_file, numbers, parameter, setting
+from .arguments import count, file, folder, new_file, numbers, parameter, setting
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,9 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("--settings", type=file, metavar="FILE", help="how the emulator behaves, JSON")
     report.add_argument("--param", action="append", default=[], type=parameter, metavar="NAME=VALUE", dest="parameters",
                         help="set it in each notebook that has it, like n_orders=500; can be repeated")  # fmt: skip
-    report.add_argument(
-        "--compare", type=existing, metavar="EARLIER", help="say what changed since this report or journal"
-    )
+    report.add_argument("--compare", type=Path, metavar="EARLIER", help="say what changed since this report or journal")
     report.add_argument("--title", default="Gift-card orders", help="the page's title")
     report.add_argument("--logo", type=file, metavar="FILE", help="a picture for the page's head: SVG, PNG or JPEG")
     report.add_argument("--no-code", action="store_true", help="leave the notebooks' code out of the page")
@@ -74,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     compare = commands.add_parser("compare", help="say what changed between two reports or journals")
     for name in ("earlier", "now"):
-        compare.add_argument(name, type=existing, help="a report's folder, or a journal's file")
+        compare.add_argument(name, type=Path, help="a report's folder, or a journal's file")
     compare.set_defaults(run=_compare)
 
     calibrate = commands.add_parser("calibrate", help="find out how the API behaves, with a sandbox key")

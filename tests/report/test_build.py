@@ -153,7 +153,7 @@ def test_compared(report, rebuilt):
         assert re.search(rf'<a class="badge" href="#changes">[^<]*{said}', head_of(out))
         section = page_of(out).partition('<section class="notebook" id="changes">')[2].partition("</section>")[0]
         assert '<th scope="row">charged</th>' in section
-    assert '<th scope="row">charged</th><td>3,920 DA</td><td>2,940 DA</td><td>-980 DA</td>' in page_of(report)
+    assert '<th scope="row">refunded</th><td>980 DA</td><td>2,940 DA</td><td>+1,960 DA</td>' in page_of(report)
     [sha256] = re.findall('"compared": {\n    "sha256": "(.+)"', (rebuilt / "manifest.json").read_text())
     assert sha256 == hashlib.sha256((report / "journal.sqlite").read_bytes()).hexdigest()
 
@@ -323,7 +323,6 @@ def test_after_kill(chosen):
         (["--param", "=5"], "--param: must be a parameter's name, =, and its value, got '=5'"),
         (["--param", "n_orders=many"], "n_orders must be a number, as in 1_batch.ipynb, got 'many'"),
         (["--param", "interval_s=5"], "no parameter interval_s in 1_batch.ipynb: only n_orders, seed"),
-        (["--compare", "missing"], "--compare: must be a report's folder or a journal's file, got 'missing'"),
         (["--logo", "missing.png"], "--logo: must be a file, got 'missing.png'"),
         (["--logo", __file__], "test_build.py cannot be shown: it is no SVG, PNG, JPEG, GIF or WebP"),
         (["--settings", "missing.json"], "--settings: must be a file, got 'missing.json'"),

@@ -162,12 +162,17 @@ def empty(path):
     Journal(path).close()
 
 
-@pytest.mark.parametrize("write", [os.mkdir, empty, lambda path: path.write_text("no journal")], ids=str)
-@pytest.mark.parametrize("place", [0, 1])
-def test_wrong(folder, tmp_path, capsys, write, place):
-    """What cannot be compared is named in one line."""
+@pytest.mark.parametrize("command", ["compare {wrong} {right}", "compare {right} {wrong}",
+                                     "report --journal {right} --compare {wrong} --out {out}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "write",
+    [os.mkdir, os.mkfifo, empty, lambda path: path.write_text("no journal"), lambda path: None],
+    ids=["folder", "pipe", "no order", "no journal", "nothing"],
+)
+def test_wrong(folder, tmp_path, capsys, write, command):
+    """What cannot be compared is named in one line, before anything is run."""
     wrong, right = tmp_path / "wrong", folder / "quick"
     write(wrong)
-    paths = [str(wrong), str(right)] if place == 0 else [str(right), str(wrong)]
-    assert main(["compare", *paths]) == 1
+    assert main(command.format(wrong=wrong, right=right, out=tmp_path / "out").split()) == 1
     assert re.fullmatch(rf"giftlib: {wrong} .+\n", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()

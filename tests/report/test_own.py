@@ -7,6 +7,7 @@ from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
 
+import nbformat
 import pytest
 from reporting import manifest_of, page_of, write_journal
 
@@ -16,6 +17,12 @@ from giftlib.report import print_pdf
 from giftlib.report.progress import with_progress
 
 OWN = Path(__file__).parents[2] / "docs" / "own"
+
+
+def test_documented():
+    """The page shows the cells of the example as they are."""
+    cells = [cell.source for cell in nbformat.read(OWN / "1_this_week.ipynb", as_version=4).cells[1:]]
+    assert "\n---\n".join(cells) in (OWN.parent / "report.md").read_text(encoding="utf-8")
 
 
 def test_example(tmp_path, capsys):
