@@ -2,7 +2,7 @@
 
 Read `build` first: it writes the report. It uses `notebooks` (run one the same way on every machine), `html` (a run
 notebook as a section; the page), `head` (the verdict, which `checks` computes from what was `measured`), `explorer`
-(every order), `archive` (all journals in one file) and `provenance` (where the orders come from, what the report was made
+(every order), `archive` (all journals in one file) and `provenance` (where orders come from, what the report was made
 with). `verifying` compares a report with its manifest. Each name loads when first used.
 """
 
