@@ -154,7 +154,8 @@ class _Headings(mistune.HTMLRenderer):
 
 def _code(source: str) -> Markup:
     lines = source.count("\n") + 1
-    return _CODE.format(lines, "s"[: lines > 1], Markup(highlight(source, PythonLexer(), HtmlFormatter())))
+    shown = highlight(source, PythonLexer(), HtmlFormatter()).replace("<pre>", '<pre tabindex="0">')
+    return _CODE.format(lines, "s"[: lines > 1], Markup(shown))
 
 
 def _link(place: str, words: str) -> str:

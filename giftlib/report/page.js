@@ -55,7 +55,8 @@ for (const table of document.querySelectorAll("table")) {
 // Only some of the orders are in the document at a time; the others wait in the text that a page without scripts shows.
 const kept = document.querySelector("#orders noscript");
 if (kept) {
-  const holder = document.createElement("template"), tools = document.querySelector("#orders form");
+  const holder = document.createElement("template"), tools = document.querySelector(".tools");
+  const field = name => tools.querySelector(`[name=${name}]`);
   holder.innerHTML = kept.textContent;
   const table = holder.content.querySelector("table"), body = table.tBodies[0], more = document.querySelector(".more");
   const all = [...body.rows];
@@ -63,20 +64,19 @@ if (kept) {
   const choices = [["outcome", 1], ["source", 2], ["type", 3]];
   for (const [name, column] of choices) {
     const values = [...new Set(all.map(row => row.cells[column].textContent))].sort(words.compare);
-    tools[name].append(element("option", "all", { value: "" }), ...values.map(value => element("option", value, { value })));
+    field(name).append(element("option", "all", { value: "" }), ...values.map(value => element("option", value, { value })));
   }
   function render() {
-    const wanted = tools.search.value.trim().toLowerCase();
-    const chosen = choices.filter(([name]) => tools[name].value);
+    const wanted = field("search").value.trim().toLowerCase();
+    const chosen = choices.filter(([name]) => field(name).value);
     const found = order.filter(row => row.dataset.id.toLowerCase().includes(wanted)
-      && chosen.every(([name, column]) => row.cells[column].textContent === tools[name].value));
+      && chosen.every(([name, column]) => row.cells[column].textContent === field(name).value));
     body.replaceChildren(...found.slice(0, shown));
     more.hidden = found.length <= shown;
     tools.querySelector("output").value = `${Math.min(shown, found.length)} of ${found.length} orders shown`;
   }
   makeSortable(table, (column, direction) => { order = sorted(all, column, direction); render(); });
   tools.addEventListener("input", () => { shown = FIRST; render(); });
-  tools.addEventListener("submit", event => event.preventDefault());
   more.addEventListener("click", () => { shown += MORE; render(); });
   tools.hidden = false;
   kept.replaceWith(table);

@@ -9,6 +9,7 @@ from itertools import count
 from giftlib.report.words import moment, short
 
 _CELL = re.compile(r"<(t[dh])([^>]*)>(.*?)</t[dh]>", re.DOTALL)
+_UNNAMED = '<span class="hidden">row</span>'
 _NOTHING = {"NaN", "NaT", "None", "<NA>", "nan"}
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 _ID = re.compile(r"(?=.*\d)[0-9a-f]{16,}")
@@ -25,7 +26,9 @@ def readable(table: str) -> str:
     """
     if 'class="dataframe"' not in table:
         return table
+    table = re.sub(r' border="1"| valign="top"| style="text-align: right;"', "", table)
     head, body, rest = table.partition("<tbody>")
+    head = _one_row(head)
     names = [unescape(cell[3]) for cell in _CELL.finditer(head.rpartition("<tr")[2])]
     numbers: set[int] = set()
 
@@ -42,6 +45,8 @@ def readable(table: str) -> str:
 
 def _cell(cell: re.Match[str], name: str, column: int, numbers: set[int]) -> str:
     tag, attributes, content = cell[1], cell[2], cell[3]
+    tag = tag if content else "td"  # nothing is no name
+    attributes += ' scope="row"' if tag == "th" else ""
     text = unescape(content)
     if text in _NOTHING:
         return f'<{tag}{attributes} class="none">\u2013</{tag}>'
@@ -71,13 +76,23 @@ def _thousands(text: str) -> str:
     return f"{int(whole):,}{point}{rest}" if re.fullmatch(r"[-+]?\d{4,}", whole) and "e" not in rest else text
 
 
+def _one_row(head: str) -> str:
+    """Put the names of the index, which pandas writes below those of the columns, beside these."""
+    rows = [list(_CELL.finditer(row)) for row in head.split("</tr>")[:-1]]
+    if len(rows) != 2 or "span" in head or any(above[3] and below[3] for above, below in zip(*rows, strict=True)):
+        return head
+    cells = [f"<th>{above[3] or below[3]}</th>" for above, below in zip(*rows, strict=True)]
+    return f"{head.partition('<tr')[0]}<tr>{''.join(cells)}</tr></thead>"
+
+
 def _marked(head: str, numbers: set[int]) -> str:
-    """Let the names of columns with numbers stand right, as these do."""
+    """Let the names of columns with numbers stand right, as these do; a screen reader needs one for each."""
     before, tr, last = head.rpartition("<tr")
     columns = count()
 
     def cell(found: re.Match[str]) -> str:
         mark = ' class="number"' if next(columns) in numbers else ""
-        return f"<{found[1]}{found[2]}{mark}>{found[3]}</{found[1]}>"
+        return f'<th{found[2]} scope="col"{mark}>{found[3] or _UNNAMED}</th>'
 
-    return before + tr + _CELL.sub(cell, last)
+    above = _CELL.sub(lambda found: f"<th{found[2]}>{found[3] or _UNNAMED}</th>", before)
+    return above + tr + _CELL.sub(cell, last)
