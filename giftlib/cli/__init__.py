@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument("--title", default="Gift-card orders", help="the page's title")
     report.add_argument("--logo", type=file, metavar="FILE", help="a picture for the page's head: SVG, PNG or JPEG")
     report.add_argument("--no-code", action="store_true", help="leave the notebooks' code out of the page")
-    report.add_argument("--pdf", action="store_true", help="print the page to report.pdf beside it, with Chromium")
+    report.add_argument("--pdf", action="store_true", help="print the page to a PDF beside the folder, with Chromium")
     report.add_argument("--transactions", type=file, metavar="FILE", help="the account's, as CSV, to reconcile with")
     report.add_argument("--require", action="append", default=[], metavar="LIMIT",
                         help="a threshold, like median<=15s; can be repeated; exit code 3 if not met")  # fmt: skip

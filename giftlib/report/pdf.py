@@ -12,8 +12,9 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 
 
 def print_pdf(page: Path) -> Path:
-    """Print a page to `report.pdf` beside it. Raises GiftlibError, which says how else, if no browser can."""
-    pdf, otherwise = page.with_name("report.pdf"), f"open {page} in any browser and print it to a file"
+    """Print the page to a PDF beside its folder. Raises GiftlibError, which says how else, if no browser can."""
+    folder = page.resolve().parent  # nothing comes into it that its manifest does not list
+    pdf, otherwise = folder.with_name(f"{folder.name}.pdf"), f"open {page} in any browser and print it to a file"
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser is None:
         raise GiftlibError(f"no Chromium, Chrome or Edge is found for --pdf; {otherwise}")

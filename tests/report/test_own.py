@@ -58,8 +58,9 @@ def test_pdf(page, tmp_path, monkeypatch):
         tmp_path, 'for each; do case $each in --print-to-pdf=*) to=${each#*=};; esac; done; printf %s "$each" > "$to"'
     )
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert print_pdf(page) == page.with_name("report.pdf")
-    assert page.with_name("report.pdf").read_text() == page.as_uri()
+    assert print_pdf(page) == tmp_path / "a b.pdf"
+    assert (tmp_path / "a b.pdf").read_text() == page.as_uri()
+    assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
 @pytest.mark.parametrize("script", [None, "exit 1", "exit 0"])
@@ -75,7 +76,7 @@ def test_no_pdf(page, tmp_path, capsys, monkeypatch, script):
     assert captured.out == f"{page}\n"
     assert captured.err.startswith("giftlib: ") and captured.err.count("\n") == 1
     assert f"open {page} in any browser and print it to a file" in captured.err
-    assert not page.with_name("report.pdf").exists()
+    assert not list(tmp_path.glob("**/*.pdf"))
 
 
 class Terminal(StringIO):
