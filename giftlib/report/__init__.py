@@ -4,7 +4,7 @@ Read `build` first: it writes the report. It uses `selection` (which notebooks a
 same way on every machine), `progress` (how far they are), `html` (a run notebook as a section; the page), `inlining`
 (pictures of prose), `head` (the verdict, which `checks` computes from what was `measured`), `explorer` (every order),
 `archive` (all journals in one file) and `provenance` (where the orders come from, what the report was made with).
-`changes` compares two reports or journals, which `recorded` reads; `verifying` compares a report with its manifest;
+`changes` compares two reports or journals, which `compared` reads; `verifying` compares a report with its manifest;
 `pdf` prints the page. Each name loads when first used.
 """
 

@@ -14,6 +14,7 @@ from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import Journal, copy_journal
 from giftlib.report.archive import metadata_of, record
 from giftlib.report.changes import changes_between, in_one_line
+from giftlib.report.compared import UNREADABLE, Compared, compared_of, read_compared
 from giftlib.report.explorer import explorer_of
 from giftlib.report.head import heads_of
 from giftlib.report.html import Look, Section, page_of, section_of, section_of_changes
@@ -23,7 +24,6 @@ from giftlib.report.notebooks import run_notebook
 from giftlib.report.placing import as_csv, place
 from giftlib.report.progress import with_progress
 from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
-from giftlib.report.recorded import UNREADABLE, Recorded, read_recorded, recorded_of
 from giftlib.report.requirements import ACCEPTED, Requirement
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
@@ -85,7 +85,7 @@ def write_report(
     if settings is not None:
         Settings.read(settings)
         environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
-    earlier = None if compare is None else read_recorded(compare)
+    earlier = None if compare is None else read_compared(compare)
     with working_folder(out) as work:
         environment["GIFTLIB_JOURNAL_DIR"] = str(work / "journals")
         journals = {path.stem: work / f"{path.stem}.sqlite" for path in notebooks}
@@ -127,7 +127,7 @@ def rebuild_report(
     """
     requirements = _requirements(require)
     account = None if transactions is None else _transactions_in(transactions)
-    earlier = None if compare is None else read_recorded(compare)
+    earlier = None if compare is None else read_compared(compare)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
@@ -204,7 +204,7 @@ def _write(
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
     look: Look,
-    earlier: Recorded | None,
+    earlier: Compared | None,
     origin: str = "",
 ) -> Path:
     for problem in (problem for section in sections for problem in section.missing):
@@ -222,7 +222,7 @@ def _write(
     compared = ""
     if earlier is not None:
         files = {name: sha256(written) for name, written in content.items()}
-        changes = changes_between(earlier.as_on_page(), recorded_of(recorded.path, {"source": revision}, files))
+        changes = changes_between(earlier.as_on_page(), compared_of(recorded.path, {"source": revision}, files))
         sections, compared = [section_of_changes(changes), *sections], in_one_line(changes)
         manifest = {**manifest, "compared": {"sha256": earlier.files["journal.sqlite"]}}
     page = page_of(sections, recorded.heads, explorer, revision, origin, look, compared)

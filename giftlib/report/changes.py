@@ -11,7 +11,7 @@ import pandas as pd
 
 from giftlib.analysis import adjusted, compare_counts, compare_groups, dinars, refund_totals, time_to_fulfilment
 from giftlib.api import FINAL
-from giftlib.report.recorded import DATA, Recorded, read_recorded
+from giftlib.report.compared import DATA, Compared, read_compared
 
 _LEVEL = 0.05
 _UNKNOWN = "not recorded"
@@ -49,10 +49,10 @@ def compare_reports(earlier: Path, now: Path) -> pd.DataFrame:
     ...     compare_reports(Path(folder, "a.sqlite"), Path(folder, "a.sqlite")).loc[0, "change"]
     'identical, byte for byte'
     """
-    return changes_between(read_recorded(earlier), read_recorded(now))
+    return changes_between(read_compared(earlier), read_compared(now))
 
 
-def changes_between(earlier: Recorded, now: Recorded) -> pd.DataFrame:
+def changes_between(earlier: Compared, now: Compared) -> pd.DataFrame:
     """Compare what was read; see `compare_reports`."""
     rows = [*_facts(earlier, now), *_of_orders(earlier, now)]
     tested = [row.p_value for row in rows if row.p_value is not None]
@@ -99,7 +99,7 @@ def as_text(changes: pd.DataFrame) -> str:
     return "\n".join([lines[0], "-" * (sum(_WIDTHS) + 8), *lines[1:], "", in_one_line(changes)])
 
 
-def _facts(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
+def _facts(earlier: Compared, now: Compared) -> Iterator[_Row]:
     names = sorted({*earlier.files, *now.files} if len(earlier.files) > 1 < len(now.files) else {"journal.sqlite"})
     other = [name for name in names if earlier.files.get(name) != now.files.get(name)]
     digests = [f"journal {each.files['journal.sqlite'][:12]}…" for each in (earlier, now)]
@@ -125,7 +125,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*names[:5], *([f"and {len(names) - 5} more"] if len(names) > 5 else [])])
 
 
-def _of_orders(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
+def _of_orders(earlier: Compared, now: Compared) -> Iterator[_Row]:
     earlier, now = _alike(earlier, now)
     before, after = earlier.orders, now.orders
     new = after[~after["identity"].isin(before["identity"])]
@@ -141,7 +141,7 @@ def _of_orders(earlier: Recorded, now: Recorded) -> Iterator[_Row]:
     yield from _failures(earlier, now, new)
 
 
-def _alike(earlier: Recorded, now: Recorded) -> tuple[Recorded, Recorded]:
+def _alike(earlier: Compared, now: Compared) -> tuple[Compared, Compared]:
     """Take the orders of the first source now that was there before as well, else of the first source of each."""
     common = [origin for origin in now.origins if origin in earlier.origins]
     first, other = (
@@ -218,7 +218,7 @@ def _money(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[_Row]:
         yield _count("amounts not known", was["unknown_amounts"], is_["unknown_amounts"])
 
 
-def _failures(earlier: Recorded, now: Recorded, new: pd.DataFrame) -> Iterator[_Row]:
+def _failures(earlier: Compared, now: Compared, new: pd.DataFrame) -> Iterator[_Row]:
     key = ["source", "order_id"]
     polls = [each.polls.merge(each.orders[key], on=key) for each in (earlier, now)]
     failed = [frame[~frame["outcome"].isin([*_FINAL, "HANDLING"])] for frame in polls]

@@ -26,7 +26,7 @@ SELECT json_array(kind, account, key_type, instance, order_id) FROM orders JOIN 
 """
 
 
-class Recorded(NamedTuple):
+class Compared(NamedTuple):
     """Hold a journal's frames, with the metadata, manifest and files of its report where there is one.
 
     `origins` are the APIs and emulators, the most important first. `orders` has two columns more: `origin`, and
@@ -42,7 +42,7 @@ class Recorded(NamedTuple):
     manifest: Mapping[str, Any]
     files: dict[str, str]
 
-    def as_on_page(self) -> "Recorded":
+    def as_on_page(self) -> "Compared":
         """Leave out what differs from machine to machine, and the page itself."""
         manifest = {name: value for name, value in self.manifest.items() if name != "provenance"}
         files = {name: digest for name, digest in self.files.items() if name not in ("index.html", "manifest.json")}
@@ -73,7 +73,7 @@ class Recorded(NamedTuple):
         return found
 
 
-def read_recorded(path: Path) -> Recorded:
+def read_compared(path: Path) -> Compared:
     """Read a report's folder, or a journal's file, which stay as they are.
 
     Raises JournalError for what cannot be read, and GiftlibError for a folder without a journal and a journal without
@@ -88,7 +88,7 @@ def read_recorded(path: Path) -> Recorded:
         manifest = _manifest(path) if path.is_dir() else {}
         files = {"journal.sqlite": sha256(copy.read_bytes())} | (_files(path, manifest) if path.is_dir() else {})
         try:
-            recorded = recorded_of(copy, manifest, files)
+            recorded = compared_of(copy, manifest, files)
         except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
     if recorded.orders.empty:
@@ -96,7 +96,7 @@ def read_recorded(path: Path) -> Recorded:
     return recorded
 
 
-def recorded_of(journal: Path, manifest: Mapping[str, Any], files: dict[str, str]) -> Recorded:
+def compared_of(journal: Path, manifest: Mapping[str, Any], files: dict[str, str]) -> Compared:
     """Read a journal's file, and put it together with what is known of its report."""
     with Journal(journal) as opened:
         orders, polls, intents, sources = opened.orders(), opened.polls(), opened.intents(), opened.sources()
@@ -107,7 +107,7 @@ def recorded_of(journal: Path, manifest: Mapping[str, Any], files: dict[str, str
     for source in sources_of(metadata, orders, sources):
         origins.append(re.sub(r" Notebooks: [^.]*\.", "", source.description))
         orders.loc[source.orders.index, "origin"] = origins[-1]
-    return Recorded(orders, polls, intents, origins, metadata, manifest, files)
+    return Compared(orders, polls, intents, origins, metadata, manifest, files)
 
 
 def _manifest(report: Path) -> dict[str, Any]:
