@@ -85,8 +85,8 @@ def test_a_command_is_one_that_there_is(command, capsys, monkeypatch, tmp_path):
         assert subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, check=False).returncode == 0
     elif words[0] == ".venv/bin/giftlib" or words[1:3] == ["-m", "giftlib"]:
         options = words[3:] if words[1] == "-m" else words[1:]
-        for file in (tmp_path / word for word in words if word.endswith((".json", ".sqlite"))):
-            file.parent.mkdir(exist_ok=True)
+        for file in (tmp_path / word for word in words if word.endswith((".json", ".sqlite", ".svg"))):
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SystemExit) as told:  # after all options, so that each is read

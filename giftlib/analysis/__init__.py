@@ -7,9 +7,17 @@ costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this r
 import the plots from `giftlib.analysis.plots`.
 """
 
+from giftlib.analysis.accounts import read_transactions
 from giftlib.analysis.bands import Quantile
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.comparison import RemainingTime, compare_groups, orders_needed, remaining_time
+from giftlib.analysis.comparison import (
+    RemainingTime,
+    adjusted,
+    compare_counts,
+    compare_groups,
+    orders_needed,
+    remaining_time,
+)
 from giftlib.analysis.distributions import FAMILIES, Z95, Fit, fit_distribution, fit_with_prior, profile_interval
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.reconciliation import reconcile_refunds
@@ -18,6 +26,7 @@ from giftlib.analysis.scheduling import Evaluation, FittedSchedule, best_delay, 
 
 __all__ = [
     "FAMILIES", "Z95", "Evaluation", "Fit", "FittedSchedule", "Floats", "FulfilmentCurve", "Quantile", "RemainingTime",
-    "best_delay", "compare_groups", "dinars", "evaluate", "fit_distribution", "fit_with_prior", "fitted", "optimum",
-    "orders_needed", "profile_interval", "reconcile_refunds", "refund_totals", "remaining_time", "time_to_fulfilment",
+    "adjusted", "best_delay", "compare_counts", "compare_groups", "dinars", "evaluate", "fit_distribution",
+    "fit_with_prior", "fitted", "optimum", "orders_needed", "profile_interval", "read_transactions",
+    "reconcile_refunds", "refund_totals", "remaining_time", "time_to_fulfilment",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Answer what analysts ask: is one group slower than another, how many orders are enough, is this order late."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from math import ceil, erfc, inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
@@ -8,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.bands import Quantile, read_quantile
-from giftlib.analysis.columns import Floats
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import check_seconds
@@ -45,7 +45,7 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
         raise ValueError(f"{by} must have two groups or more, got {', '.join(map(repr, curves))}")
     medians = {group: curve.quantile(0.5, level) for group, curve in curves.items()}
     pairs = list(combinations(curves, 2))
-    p_values = _adjusted([_p_value(curves[a], curves[b]) for a, b in pairs])
+    p_values = adjusted([_p_value(curves[a], curves[b]) for a, b in pairs])
     rows = []
     for (a, b), p_value in zip(pairs, p_values, strict=True):
         first, other = medians[a], medians[b]
@@ -57,6 +57,34 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
             | {"p_value": p_value, "sentence": _sentence(a, b, difference, p_value, level)}
         )
     return pd.DataFrame(rows)
+
+
+def compare_counts(a: Sequence[int] | pd.Series, b: Sequence[int] | pd.Series) -> float:
+    """Give the p-value that two groups of counts, as of orders by outcome, have one distribution: by permutation.
+
+    >>> compare_counts([50, 50], [80, 20]) < 0.001 < compare_counts([5, 5], [8, 2])
+    True
+    """
+    both = np.array([a, b])
+    expected = both[0].sum() * both.sum(axis=0) / max(both.sum(), 1)
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(
+        both.sum(axis=0), both[0].sum(), _BATCHES * _BATCH, method="marginals"
+    )
+    chi2 = (np.square(np.vstack([both[:1], drawn]) - expected) / np.where(expected > 0, expected, 1)).sum(axis=1)
+    return float(np.mean(chi2 >= chi2[0] - 1e-9))
+
+
+def adjusted(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number by Holm's method.
+
+    >>> adjusted([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    factors = len(p_values) - np.arange(len(p_values))
+    larger = np.empty(len(p_values))
+    larger[order] = np.minimum(np.maximum.accumulate(np.array(p_values)[order] * factors), 1.0)
+    return [float(each) for each in larger]
 
 
 def orders_needed(precision_s: float, p: float = 0.5, *, like: Any, level: float = 0.95) -> int:
@@ -135,14 +163,6 @@ def _p_value(a: FulfilmentCurve, b: FulfilmentCurve) -> float:
     # The masses are exact to so many digits; a permutation that is as extreme as the orders counts.
     extreme = sum(np.count_nonzero(abs(counts @ (scores - mean)) >= excess - 1e-5) for counts in drawn)
     return (extreme + 1) / (_BATCHES * _BATCH + 1)
-
-
-def _adjusted(p_values: list[float]) -> Floats:
-    order = np.argsort(p_values)
-    factors = len(p_values) - np.arange(len(p_values))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(np.array(p_values)[order] * factors), 1.0)
-    return adjusted
 
 
 def _difference(a: Quantile, b: Quantile) -> Quantile:

@@ -1,90 +1,76 @@
 """The report: notebooks run afresh, or a journal recorded before, as one page that needs no network, with its data."""
 
 import json
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
+from giftlib.analysis import read_transactions
 from giftlib.api import GiftlibError, JournalError
-from giftlib.journal import Journal, copy_journal, guarded
+from giftlib.journal import Journal, copy_journal
 from giftlib.report.archive import metadata_of, record
-from giftlib.report.html import Section, head_of, page_of, section_of
+from giftlib.report.changes import changes_between, in_one_line
+from giftlib.report.compared import UNREADABLE, Compared, compared_of, read_compared
+from giftlib.report.explorer import explorer_of
+from giftlib.report.head import heads_of
+from giftlib.report.html import Look, Section, page_of, section_of, section_of_changes
 from giftlib.report.keeping import working_folder
-from giftlib.report.notebooks import parameters_of, run_notebook
+from giftlib.report.measured import read_transactions_file, transactions_of
+from giftlib.report.notebooks import run_notebook
+from giftlib.report.placing import as_csv, place
+from giftlib.report.progress import with_progress
 from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
+from giftlib.report.requirements import ACCEPTED, Requirement
+from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
+_PLAIN = Look()
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 
-_UNREADABLE = (
-    JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
-)  # fmt: skip
 
-# Runs in each notebook's own kernel, after its last cell.
+# Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
 _KEEP = """
-import json, pathlib
+import contextlib, json, pathlib
+from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
+with contextlib.suppress(NameError, TypeError, ValueError):
+    about = about | {{"transactions": read_transactions(transactions).toas_csv(index=False)}}
 pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
 
-def find_notebooks(folder: Path) -> list[Path]:
-    """List the notebooks of a folder numbered from 1 up, in reading order. Raises ValueError if there are none.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     for name in ("10_last.ipynb", "2_second.ipynb", "0_exercises.ipynb", "draft.ipynb"):
-    ...         Path(folder, name).touch()
-    ...     [path.name for path in find_notebooks(Path(folder))]
-    ['2_second.ipynb', '10_last.ipynb']
-    """
-    notebooks = sorted(folder.glob("[1-9]*.ipynb"), key=lambda path: (_number(path), path.name))
-    if not notebooks:
-        raise ValueError(
-            f"no numbered notebooks in {folder}: giftlib's own are in its repository, not in the installed package; "
-            "run this in a checkout or pass --notebooks DIR"
-        )
-    return notebooks
-
-
-def choose_notebooks(notebooks: Sequence[Path], numbers: Collection[int]) -> list[Path]:
-    """Keep those whose names begin with one of the numbers. Raises ValueError for a number that no notebook has.
-
-    >>> [path.name for path in choose_notebooks([Path("1_first.ipynb"), Path("2_second.ipynb")], [2])]
-    ['2_second.ipynb']
-    """
-    known = {_number(path) for path in notebooks}
-    if unknown := sorted(set(numbers) - known):
-        raise ValueError(f"there is no notebook {unknown[0]}, only {', '.join(map(str, sorted(known)))}")
-    return [path for path in notebooks if _number(path) in numbers]
-
-
-def _number(path: Path) -> int:
-    return int("".join(takewhile(str.isdecimal, path.name)))
-
-
 def write_report(
-    notebooks: Sequence[Path], out: Path, *, parameters: Mapping[str, Any] | None = None, settings: Path | None = None
+    notebooks: Sequence[Path],
+    out: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    settings: Path | None = None,
+    require: Sequence[str] = (),
+    look: Look = _PLAIN,
+    compare: Path | None = None,
 ) -> Path:
     """Run the notebooks, write their report into the folder `out`, and return the page's path.
 
     `index.html` is the page; `orders.csv`, `polls.csv` and `journal.sqlite` hold every order and every poll, `figures/`
     the pictures; `manifest.json` lists what the report was made from. Two runs write the same bytes, but for the
-    manifest's `provenance`. Each notebook keeps its orders in a variable `journal`. `parameters` are set in the
+    manifest's `provenance`. Each notebook keeps its orders in a variable `journal`, and may keep the account's
+    transactions in a variable `transactions`, with which the refunds are reconciled. `parameters` are set in the
     notebooks that have them; `settings` is a file of settings for the emulators that their `connect()` starts.
+    `require` names thresholds, such as "median<=15s"; the page and `unmet` say which of them are not met. With
+    `compare`, another report or journal, the page shows what changed since. What it cannot show is named there and on
+    stderr.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
     notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
     are kept in a journal that a note of the error names.
 
+    >>> from giftlib.report import find_notebooks
     >>> from nbformat import v4, write
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -93,32 +79,43 @@ def write_report(
     Traceback (most recent call last):
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters = dict(parameters or {})
-    _require_parameters(notebooks, parameters)
+    parameters, requirements = dict(parameters or {}), _requirements(require)
+    require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
         Settings.read(settings)
         environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
+    earlier = None if compare is None else read_compared(compare)
     with working_folder(out) as work:
         environment["GIFTLIB_JOURNAL_DIR"] = str(work / "journals")
         journals = {path.stem: work / f"{path.stem}.sqlite" for path in notebooks}
         about = work / "about.json"
         sections, metadata = [], []
-        for path in tqdm(notebooks, desc="report", unit="notebook", disable=None):
+        for path in with_progress(notebooks, work / "journals"):
             keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
-            sections.append(section_of(path.stem, notebook))
-            metadata.append(_described(path, parameters) | json.loads(about.read_text()))
+            sections.append(section_of(path.stem, notebook, folder=path.parent, code=look.code))
+            metadata.append(described(path, as_json(parameters)) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        return _write(out, work, _read(journal), sections, {"notebooks": metadata, "parameters": parameters})
+        manifest = {"notebooks": _brief(metadata), "parameters": as_json(parameters)}
+        return _write(out, work, _read(journal, requirements), sections, manifest, look, earlier)
 
 
-def rebuild_report(journal: Path, out: Path) -> Path:
+def rebuild_report(
+    journal: Path,
+    out: Path,
+    *,
+    transactions: Path | None = None,
+    require: Sequence[str] = (),
+    look: Look = _PLAIN,
+    compare: Path | None = None,
+) -> Path:
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
-    The journal's file stays as it is. Raises JournalError for a file that is no journal, GiftlibError for one
-    without orders.
+    The journal's file stays as it is. `transactions` is a CSV file of the account's transactions, with the fields of
+    `Transaction` as its columns; those that a report before recorded are in its journal. `require` is as there. Raises
+    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold.
 
     >>> from giftlib import Sandbox, place_order
     >>> from tempfile import TemporaryDirectory
@@ -128,54 +125,76 @@ def rebuild_report(journal: Path, out: Path) -> Path:
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
+    requirements = _requirements(require)
+    account = None if transactions is None else _transactions_in(transactions)
+    earlier = None if compare is None else read_compared(compare)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
-            recorded = _read(copy)
-        except _UNREADABLE:
+            recorded = _read(copy, requirements, account)
+        except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
         if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
             raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
         digest = sha256(recorded.journal)
         manifest = {
-            "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-            "journal": {"sha256": digest, "recorded": recorded.metadata},
+            "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
+            "journal": {"sha256": digest, "recorded": _brief(recorded.metadata)},
         }
-        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work))
+        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=look.code)
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
-        return _write(out, work, recorded, [section], manifest, origin)
+        return _write(out, work, recorded, [section], manifest, look, earlier, origin)
 
 
-def _require_parameters(notebooks: Sequence[Path], parameters: Mapping[str, Any]) -> None:
-    known = {name for path in notebooks for name in parameters_of(path)}
-    for name in (name for name in parameters if name not in known):
-        there = f"only {', '.join(sorted(known))}" if known else "no cell is tagged 'parameters'"
-        raise ValueError(f"no parameter {name} in {', '.join(path.name for path in notebooks)}: {there}")
+def _brief(metadata: Any) -> Any:
+    """Leave out the transactions, which have a file of their own."""
+    return metadata and [{name: of[name] for name in of if name != "transactions"} for of in metadata]
 
 
-def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    taken = {name: parameters.get(name, default) for name, default in parameters_of(path).items()}
-    return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
+def _requirements(texts: Sequence[str]) -> list[Requirement]:
+    for text in texts:
+        try:
+            Requirement.read(text)
+        except ValueError:
+            raise ValueError(f"require must be {ACCEPTED}, got {text!r}") from None
+    return list(map(Requirement.read, texts))
+
+
+def _transactions_in(path: Path) -> pd.DataFrame:
+    try:
+        return read_transactions(read_transactions_file(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise GiftlibError(f"{path} is no CSV file of transactions: {error}") from None
+
+
+def unmet(out: Path) -> list[str]:
+    """Give the required thresholds that the report in the folder `out` does not meet, each with what was found."""
+    required = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["required"]
+    return [f"required {each['required']}, found {each['found']}" for each in required if not each["met"]]
 
 
 class _Recorded(NamedTuple):
+    path: Path
     journal: bytes
     orders: pd.DataFrame
     polls: pd.DataFrame
     metadata: Any
-    sources: list[dict[str, Any]]
+    heads: list[dict[str, Any]]
+    transactions: dict[str, pd.DataFrame]
 
 
-def _read(path: Path) -> _Recorded:
+def _read(path: Path, requirements: Sequence[Requirement], account: pd.DataFrame | None = None) -> _Recorded:
     with Journal(path) as journal:
-        orders, polls, known = journal.orders(), journal.polls(), journal.sources()
+        orders, polls, intents, known = journal.orders(), journal.polls(), journal.intents(), journal.sources()
     if orders.empty:
         raise GiftlibError("there are no orders to report")
     metadata = metadata_of(path)
-    sources = [head_of(source) for source in sources_of(metadata or [], orders, known)]
-    return _Recorded(path.read_bytes(), orders, polls, metadata, sources)
+    sources = sources_of(metadata or [], orders, known)
+    transactions = transactions_of(metadata or [], orders, account)
+    heads = heads_of(sources, polls, intents, transactions, requirements)
+    return _Recorded(path, path.read_bytes(), orders, polls, metadata, heads, transactions)
 
 
 def _write(
@@ -184,51 +203,41 @@ def _write(
     recorded: _Recorded,
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
+    look: Look,
+    earlier: Compared | None,
     origin: str = "",
 ) -> Path:
+    for problem in (problem for section in sections for problem in section.missing):
+        print(f"giftlib: {problem}", file=sys.stderr)
+    revision, explorer = source_revision(), explorer_of(recorded.orders, recorded.polls)
+    accounts = [frame.assign(source=name) for name, frame in recorded.transactions.items()]
+    first = recorded.heads[0]
     content = {
-        "index.html": page_of(sections, recorded.sources, origin).encode(),
-        "orders.csv": _csv(recorded.orders),
-        "polls.csv": _csv(recorded.polls),
+        "orders.csv": as_csv(recorded.orders),
+        "polls.csv": as_csv(recorded.polls),
         "journal.sqlite": recorded.journal,
+        **({"transactions.csv": as_csv(pd.concat(accounts))} if accounts else {}),
         **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
     }
+    compared = ""
+    if earlier is not None:
+        files = {name: sha256(written) for name, written in content.items()}
+        changes = changes_between(earlier.as_on_page(), compared_of(recorded.path, {"source": revision}, files))
+        sections, compared = [section_of_changes(changes), *sections], in_one_line(changes)
+        manifest = {**manifest, "compared": {"sha256": earlier.files["journal.sqlite"]}}
+    page = page_of(sections, recorded.heads, explorer, revision, origin, look, compared)
+    content["index.html"] = page.encode()
     about = {
-        "what": "sandbox report of gift-card orders on the OneClickDZ API v3",
-        "environment": " ".join(filter(None, [origin, *(source["description"] for source in recorded.sources)])),
+        "what": "report of gift-card orders on the OneClickDZ API v3",
+        "environment": " ".join(filter(None, [origin, *(head["description"] for head in recorded.heads)])),
+        "verdict": str(first["verdict"]),
+        "checks": [check._asdict() for check in first["checks"]],
+        "required": [result._asdict() for result in first["required"]],
         **manifest,
-        "source": source_revision(),
+        "source": revision,
         "files": {name: sha256(written) for name, written in content.items()},
         "provenance": provenance(),
     }
     content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
-    for name, written in content.items():  # the disk may be full: the report that was there before is still whole then
-        (work / "new" / name).parent.mkdir(parents=True, exist_ok=True)
-        (work / "new" / name).write_bytes(written)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
-    _remove_figures(out)
-    for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
-        (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
-    for name, written in content.items():
-        if not (out / name).exists() or (out / name).read_bytes() != written:
-            (work / "new" / name).replace(out / name)
+    place(content, work / "new", out)
     return out / "index.html"
-
-
-def _remove_figures(out: Path) -> None:
-    """Remove the figures of the report that was in the folder before, and no other file."""
-    try:
-        before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError):
-        return
-    for figure in (out / "figures").iterdir():
-        if f"figures/{figure.name}" in before:
-            figure.unlink()
-
-
-def _csv(frame: pd.DataFrame) -> bytes:
-    # With another end of line a text with a carriage return would not be quoted, and begin a row of its own.
-    text = guarded(frame).to_csv(
-        index=False, float_format="%.6f", lineterminator="\r\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
-    )
-    return text.encode()

@@ -8,6 +8,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +42,7 @@ computes otherwise on each type of processor; any x86 one of the last ten years 
 _CELL_TIMEOUT_S = 1800  # with a key, waiting for hundreds of orders takes real minutes
 
 _INJECTED = "injected-parameters"
+_OURS = "giftlib"
 
 _MODULE_FOLDERS = [f"{folder}{os.sep}" for folder in (sysconfig.get_path("purelib"), Path(__file__).parents[2])]
 """A warning names its module's file, whose folder differs from machine to machine."""
@@ -69,16 +71,27 @@ class NotebookError(GiftlibError):
 def parameters_of(path: Path) -> dict[str, Any]:
     """Read a notebook's parameters, by papermill's convention the assignments in its cell tagged `parameters`.
 
-    Each has its default; that of an expression is its text.
+    Each has its default; that of an expression is its text. The cell `injected-parameters` that papermill left there
+    has later ones. Raises NotebookError for what is no notebook, or no Python.
     """
-    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    return {
-        target.id: _default(value)
-        for cell in notebook.cells[_parameters_cell(notebook)]
-        for node in ast.parse(TransformerManager().transform_cell(cell.source)).body  # type: ignore[no-untyped-call]
-        for target, value in _assigned(node)
-        if isinstance(target, ast.Name)
-    }
+    found: dict[str, Any] = {}
+    notebook = _read(path)
+    for index in _parameters_cells(notebook):
+        try:
+            code = TransformerManager().transform_cell(notebook.cells[index].source)  # type: ignore[no-untyped-call]
+            assigned = [each for node in ast.parse(code).body for each in _assigned(node)]
+        except SyntaxError as error:
+            raise NotebookError(f"{path.name}, cell {index + 1}: SyntaxError: {error.msg}") from None
+        found |= {target.id: _default(value) for target, value in assigned if isinstance(target, ast.Name)}
+    return found
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    try:
+        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+    except Exception as error:  # whatever nbformat raises for what is no notebook
+        raise NotebookError(f"{path} is not a notebook that can be read: {str(error).partition(chr(10))[0]}") from None
+    return notebook
 
 
 def _assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -86,7 +99,7 @@ def _assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     value: Any = getattr(node, "value", None)
     for target in targets if value else ():
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
             yield from zip(target.elts, value.elts, strict=False)
         else:
             yield target, value
@@ -97,6 +110,15 @@ def _default(value: ast.expr) -> Any:
         return ast.literal_eval(value)
     except ValueError:
         return ast.unparse(value)
+
+
+def literal(value: Any) -> str:
+    """Write a value in Python, infinity too.
+
+    >>> literal(5), literal(float("inf"))
+    ('5', "float('inf')")
+    """
+    return f"float({str(value)!r})" if isinstance(value, float) and not isfinite(value) else repr(value)
 
 
 def run_notebook(
@@ -113,12 +135,12 @@ def run_notebook(
     adds to `ENVIRONMENT` and overrides it; `folder` is the working directory, by default the notebook's own. `then` is
     Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell or a figure fails.
     """
-    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    given = {name: value for name, value in (parameters or {}).items() if name in parameters_of(path)}
+    notebook, known = _read(path), parameters_of(path)
+    given = {name: value for name, value in (parameters or {}).items() if name in known}
     if given:
-        source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
-        behind = _parameters_cell(notebook).stop
-        notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": [_INJECTED]}))
+        source = "\n".join(f"{name} = {literal(value)}" for name, value in given.items())
+        behind = _parameters_cells(notebook)[-1] + 1
+        notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": [_INJECTED, _OURS]}))
     if then is not None:
         notebook.cells.append(nbformat.v4.new_code_cell(then))
     started: list[int] = []
@@ -151,7 +173,7 @@ def run_notebook(
 
 def cell_number(notebook: nbformat.NotebookNode, index: int) -> int:
     """Count the cells up to this one, as the notebook's file has them."""
-    return sum(_INJECTED not in cell.metadata.get("tags", []) for cell in notebook.cells[: index + 1])
+    return sum(_OURS not in cell.metadata.get("tags", []) for cell in notebook.cells[: index + 1])
 
 
 def _check_figures(cell: nbformat.NotebookNode, execute_reply: Mapping[str, Any], **_: object) -> None:
@@ -172,12 +194,11 @@ def _execute(runner: NotebookClient, environment: Mapping[str, str]) -> None:
         runner.execute(env=environment)  # in a thread, if this runs in a notebook itself
 
 
-def _parameters_cell(notebook: nbformat.NotebookNode) -> slice:
-    """The place of the cell tagged `parameters` among the cells; an empty one at the start if there is none."""
-    for number, cell in enumerate(notebook.cells):
-        if "parameters" in cell.metadata.get("tags", []):
-            return slice(number, number + 1)
-    return slice(0, 0)
+def _parameters_cells(notebook: nbformat.NotebookNode) -> list[int]:
+    """Give the places of the first cell tagged `parameters` and of the first with parameters that were injected."""
+    tags = [cell.metadata.get("tags", []) if cell.cell_type == "code" else [] for cell in notebook.cells]
+    return sorted({next(at for at, each in enumerate(tags) if tag in each) for tag in ("parameters", _INJECTED)
+                   if any(tag in each for each in tags)})  # fmt: skip
 
 
 def _reason(error: Exception) -> str:

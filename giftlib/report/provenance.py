@@ -27,7 +27,9 @@ class Source(NamedTuple):
 
 
 def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame, known: pd.DataFrame) -> list[Source]:
-    """List the sources of a report's orders, the one with most orders first.
+    """List the sources of a report's orders: those of the vendor first, then those with most orders.
+
+    The first is the one that the report judges: real money comes before a simulation, whatever their numbers.
 
     `notebooks` is the metadata of the notebooks that ran; `orders` has their orders in the same sequence, and after
     them those that no notebook placed, whose sources are `known` (`journal.sources()`). Raises ValueError if the
@@ -44,8 +46,18 @@ def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame, kno
         raise ValueError(f"the metadata counts {sum(counts)} orders, the journal {len(orders)}")
     names = known.set_index("name").apply(_of_source, axis="columns") if len(known) else pd.Series(dtype=str)
     source_of_each = np.array([*np.repeat(descriptions, counts), *orders["source"].iloc[sum(counts) :].map(names)])
-    sources = [Source(str(description), frame) for description, frame in orders.groupby(source_of_each, sort=False)]
-    return sorted(sources, key=lambda source: -len(source.orders))
+    sources = [
+        Source(f"{description}{_accounts(known, frame)}", frame)
+        for description, frame in orders.groupby(source_of_each, sort=False)
+    ]
+    return sorted(sources, key=lambda source: (not source.description.startswith("Vendor"), -len(source.orders)))
+
+
+def _accounts(known: pd.DataFrame, orders: pd.DataFrame) -> str:
+    """Name the accounts by their last digits: an account is a telephone number."""
+    real = known["kind"].isin(["vendor", "other"]) & known["name"].isin(orders["source"])
+    ends = known.loc[real, "account"].dropna().drop_duplicates().str[-4:]
+    return f" Account ending in {', '.join(ends)}." if len(ends) else ""
 
 
 def _description(notebook: Mapping[str, Any]) -> str:

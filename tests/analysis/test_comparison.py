@@ -11,6 +11,7 @@ from dask import dataframe as dask
 from scipy import stats
 
 from giftlib import compare_groups, orders_needed, remaining_time, time_to_fulfilment
+from giftlib.analysis import adjusted, compare_counts
 
 PAIRS = int(os.environ.get("GIFTLIB_EQUAL_PAIRS", "40"))
 TRUE = stats.lognorm(0.668, scale=10)
@@ -225,3 +226,22 @@ def test_remaining_time_beyond_watched():
     gave_up = orders["done_by_s"] > 20
     orders.loc[gave_up, ["not_done_by_s", "done_by_s"]] = 20.0, inf
     assert remaining_time(orders, 15.0).soon.high == 1
+
+
+@pytest.mark.parametrize(("a", "b"), [((20, 10), (12, 18)), ((30, 0), (25, 5)), ((15, 15), (15, 15)), ((0, 9), (0, 9))])
+def test_counts_exact(a, b):
+    """Of two groups of the same size the p-value is that of Fisher's exact test."""
+    assert compare_counts(a, b) == pytest.approx(stats.fisher_exact([a, b]).pvalue, abs=0.02)
+
+
+def test_counts_many():
+    """Of many orders with several outcomes the p-value is about that of the chi-squared test."""
+    a, b = (300, 100, 50), (560, 260, 90)
+    assert compare_counts(a, b) == pytest.approx(stats.chi2_contingency([a, b]).pvalue, abs=0.02)
+
+
+def test_adjusted():
+    """Adjusted p-values keep their order and are not below what they were; the smallest counts for all."""
+    p_values = [0.5, 0.01, 0.02, 0.01]
+    assert adjusted(p_values) == pytest.approx([0.5, 0.04, 0.04, 0.04])
+    assert adjusted([]) == []

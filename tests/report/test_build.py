@@ -22,7 +22,7 @@ from giftlib import GiftlibError, Journal, read_orders, read_polls
 from giftlib.cli import main
 from giftlib.report import choose_notebooks, find_notebooks
 from giftlib.report.archive import metadata_of
-from giftlib.report.build import _csv
+from giftlib.report.placing import as_csv
 from giftlib.report.provenance import sources_of
 from giftlib.sandbox import Sandbox
 
@@ -45,6 +45,7 @@ def renamed_host(name):
 def reports(folder, tmp_path_factory):
     """The same notebook reported twice, as if by two people on two machines."""
     outs, runs = [], []
+    earlier = write_journal(tmp_path_factory.mktemp("earlier") / "own.sqlite")
     for name, zone, locale, seed in (("here", "Asia/Tokyo", "C", "1"), ("there", "America/Lima", "C.UTF-8", "2")):
         home = tmp_path_factory.mktemp(name)
         startup = home / ".ipython" / "profile_default" / "startup"
@@ -55,6 +56,7 @@ def reports(folder, tmp_path_factory):
         (startup / "greet.py").write_text(f"import matplotlib; matplotlib.rcParams['font.size'] = {len(name)}")
         outs.append(home / "report")
         command = [sys.executable, "-m", "giftlib", "report", "--notebooks", str(folder), "--out", str(outs[-1])]
+        command += ["--compare", str(earlier)]
         environment = {
             **os.environ, "TZ": zone, "LC_ALL": locale, "PYTHONHASHSEED": seed, "HOSTNAME": name, "USER": name,
             "LOGNAME": name, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "0", "MPLCONFIGDIR": get_cachedir(),
@@ -77,7 +79,8 @@ def rebuilt(report, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONECLICKDZ_API_KEY", "some-key")
         patch.setenv("ONECLICKDZ_BASE_URL", "http://127.0.0.1:9")
-        assert main(["report", "--journal", str(report / "journal.sqlite"), "--out", str(out)]) == 0
+        options = ["--compare", str(report)]
+        assert main(["report", "--journal", str(report / "journal.sqlite"), "--out", str(out), *options]) == 0
     return out
 
 
@@ -144,6 +147,17 @@ def test_alt(report):
     assert '<img alt="Each bar is an outcome." src="data:image/svg+xml' in page_of(report)
 
 
+def test_compared(report, rebuilt):
+    """The page says in its head what changed since another report, links to it, and shows it in a table."""
+    for out, said in ((report, "Differs: "), (rebuilt, "Data identical, byte for byte.")):
+        assert re.search(rf'<a class="badge" href="#changes">[^<]*{said}', head_of(out))
+        section = page_of(out).partition('<section class="notebook" id="changes">')[2].partition("</section>")[0]
+        assert '<th scope="row">charged</th>' in section
+    assert '<th scope="row">refunded</th><td>980 DA</td><td>2,940 DA</td><td>+1,960 DA</td>' in page_of(report)
+    [sha256] = re.findall('"compared": {\n    "sha256": "(.+)"', (rebuilt / "manifest.json").read_text())
+    assert sha256 == hashlib.sha256((report / "journal.sqlite").read_bytes()).hexdigest()
+
+
 def test_frames(report):
     """The frames lie beside the page, with exact amounts."""
     orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))
@@ -168,7 +182,7 @@ def test_formulas(tmp_path, text):
         db.execute("UPDATE polls SET outcome = ?", (text,))
     db.close()
     with Journal(path) as journal:
-        orders, polls = (list(csv.reader(StringIO(_csv(frame).decode(), ""))) for frame in
+        orders, polls = (list(csv.reader(StringIO(as_csv(frame).decode(), ""))) for frame in
                          (journal.orders(), journal.polls()))  # fmt: skip
     for frame, column in ((orders, "type_id"), (polls, "outcome")):
         cells = [row[frame[0].index(column)] for row in frame[1:]]
@@ -261,7 +275,8 @@ def chosen(tmp_path_factory):
         journal.watch(ORDER_ID)
         for suffix in ("", "-wal"):  # as they are when the program is gone before it closed the journal
             shutil.copy(notebooks / f"live.sqlite{suffix}", out / f"journal.sqlite{suffix}")
-    options = ["--only", "2,1", "--orders", "5", "--seed", "77", "--settings", str(notebooks / "settings.json")]
+    options = ["--only", "2,1", "--param", "n_orders=5", "--param", "seed=77"]
+    options += ["--settings", str(notebooks / "settings.json")]
     assert main(["report", "--notebooks", str(notebooks), "--out", str(out), *options]) == 0
     return out
 
@@ -307,18 +322,18 @@ def test_after_kill(chosen):
     [
         (["--only", "9"], "there is no notebook 9, only 1"),
         (["--only", "first"], "--only: must be numbers with commas between them"),
-        (["--orders", "0"], "--orders: must be a whole number from 1 up, got '0'"),
-        (["--orders", "many"], "--orders: must be a whole number from 1 up, got 'many'"),
-        (["--seed", "x"], "--seed: "),
-        (["--interval", "-1"], "--interval: must be a number of seconds above 0"),
-        (["--interval", "nan"], "--interval: must be a number of seconds above 0"),
-        (["--interval", "5"], "no parameter interval_s in 1_batch.ipynb: only n_orders, seed"),
+        (["--param", "n_orders"], "--param: must be a parameter's name, =, and its value, got 'n_orders'"),
+        (["--param", "=5"], "--param: must be a parameter's name, =, and its value, got '=5'"),
+        (["--param", "n_orders=many"], "n_orders must be a number, as in 1_batch.ipynb, got 'many'"),
+        (["--param", "interval_s=5"], "no parameter interval_s in 1_batch.ipynb: only n_orders, seed"),
+        (["--logo", "missing.png"], "--logo: must be a file, got 'missing.png'"),
+        (["--logo", __file__], "test_build.py cannot be shown: it is no SVG, PNG, JPEG, GIF or WebP"),
         (["--settings", "missing.json"], "--settings: must be a file, got 'missing.json'"),
         (["--settings", __file__], "is no settings file"),
         (["--out", __file__], "--out: must be a folder"),
         (["--out", f"{__file__}/below"], "--out: must be a folder"),
         (["--journal", "missing.sqlite"], "--journal: must be a file, got 'missing.sqlite'"),
-        (["--journal", __file__, "--seed", "1"], "--journal: "),
+        (["--journal", __file__, "--param", "seed=1"], "--journal: "),
         (["--bogus"], "--bogus"),
     ],
     ids=" ".join,
@@ -339,7 +354,7 @@ def test_no_parameters(tmp_path, capsys):
     """A notebook without parameters is named."""
     write_notebook(tmp_path / "1_weekly.ipynb", parameters=None)
     with pytest.raises(SystemExit):
-        main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--orders", "5"])
+        main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--param", "n_orders=5"])
     assert "no parameter n_orders in 1_weekly.ipynb: no cell is tagged 'parameters'" in capsys.readouterr().err
 
 
@@ -354,7 +369,8 @@ def test_no_parameters(tmp_path, capsys):
 def test_failing_cell(tmp_path, capfd, last, message):
     """A cell that fails is named in one line, and nothing is written."""
     write_notebook(tmp_path / "2_bad.ipynb", f"# Bad\n---\njournal = []\n---\n{last}", parameters="seed = 1")
-    assert main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"), "--seed", "2"]) == 1
+    options = ["--out", str(tmp_path / "out"), "--param", "seed=2"]
+    assert main(["report", "--notebooks", str(tmp_path), *options]) == 1
     assert capfd.readouterr().err == f"giftlib: 2_bad.ipynb, {message}\n"
     assert not (tmp_path / "out").exists()
 

@@ -5,10 +5,10 @@ import re
 
 import nbformat
 import pytest
+from markupsafe import Markup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from giftlib.report.html import section_of
-from giftlib.report.notebooks import NotebookError
 
 SVG = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
@@ -130,7 +130,6 @@ def test_table():
     [
         new_output("display_data", {"text/plain": "<Figure size 900x240 with 1 Axes>"}),
         new_output("display_data", {"text/plain": "<IPython.core.display.Image object>", "image/webp": "UklGRg=="}),
-        new_output("display_data", {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "*a*"}),
         new_output("display_data", {}),
         new_output("display_data", {"image/png": "not base64!"}),
         new_output("display_data", {"image/png": PNG[:70]}),
@@ -142,12 +141,62 @@ def test_table():
     ids=lambda output: "-".join(output.get("data", ["hologram"])) or "nothing",
 )
 def test_not_shown(output):
-    """An output that the page cannot show is an error that names notebook and cell, and is not left out."""
-    injected = new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]})
+    """An output that the page cannot show is named in its place, with notebook and cell for the terminal."""
+    injected = new_code_cell("seed = 1", metadata={"tags": ["injected-parameters", "giftlib"]})
     notebook = new_notebook(cells=[new_markdown_cell("# T"), injected, new_code_cell("x")])
     notebook.cells[-1].outputs = [output]
-    with pytest.raises(NotebookError, match=r"^7_name\.ipynb, cell 2: .+$"):
-        section_of("7_name", notebook)
+    made = section_of("7_name", notebook)
+    [problem] = made.missing
+    assert re.match(r"7_name\.ipynb, cell 2: .+$", problem)
+    assert problem.removeprefix("7_name.ipynb, cell 2: ") in Markup(made.body).striptags()
+    assert made.figures == []
+
+
+def test_markdown_output():
+    """Prose that a cell displays is shown as prose."""
+    markdown = {"text/plain": "<IPython.core.display.Markdown object>", "text/markdown": "**7** of 9"}
+    assert "<strong>7</strong> of 9" in section(shows(**markdown)).body
+
+
+@pytest.mark.parametrize(
+    "prose",
+    ["![A logo](pictures/a%20logo.png)", '<img width="9" src="pictures/a logo.png" alt="A logo">',
+     "![A logo](attachment:logo.png)", "![A logo](pictures/a.svg)"],
+)  # fmt: skip
+def test_local_picture(tmp_path, prose):
+    """A picture in prose is in the page itself."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a logo.png").write_bytes(base64.b64decode(PNG))
+    (tmp_path / "pictures" / "a.svg").write_text(SVG)
+    cell = new_markdown_cell(prose, attachments={"logo.png": {"image/png": PNG}})
+    made = section_of("7_name", new_notebook(cells=[cell]), folder=tmp_path)
+    [data] = re.findall(r'src="data:image/[a-z+]+;base64,([^"]+)"', made.body)
+    assert base64.b64decode(data) in (base64.b64decode(PNG), SVG.encode())
+    assert 'alt="A logo"' in made.body and made.missing == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("none.png", "there is no such file"), ("https://example.org/a.png", "it is no local file"),
+     ("//example.org/a.png", "it is no local file"), ("a.txt", "it is no SVG, PNG, JPEG, GIF or WebP"),
+     ("attachment:b.png", "it is no local file"), (".", "there is no such file")],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["prose", "output"])
+def test_lost_picture(tmp_path, name, reason, where):
+    """A picture that cannot be in the page is named in its place, and the page loads nothing."""
+    (tmp_path / "a.txt").write_text("text")
+    html = f'<img src="{name}">'
+    cell = new_markdown_cell(f"![A picture]({name})") if where == "prose" else shows(**{"text/html": html})
+    made = section_of("7_name", new_notebook(cells=[cell]), folder=tmp_path)
+    assert made.missing == [f"7_name.ipynb, cell 1: the page cannot show the picture {name}: {reason}"]
+    assert f"[the page cannot show the picture {name}: {reason}]" in made.body and "<img" not in made.body
+
+
+def test_script():
+    """An output with a script is shown, and it is said that a part of it may be lost."""
+    made = section(shows(**{"text/html": "<b>here</b><script>draw()</script>"}))
+    assert "<b>here</b>" in made.body
+    assert made.missing == ["7_name.ipynb, cell 1: a part of this output may not be seen: script"]
 
 
 def test_allowed_error():

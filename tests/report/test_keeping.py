@@ -56,9 +56,8 @@ def left(folder):
             "plt = __import__('matplotlib.pyplot').pyplot\nplt.title('$\\\\frac{$');",
             "1_first.ipynb, cell 4: ValueError: ",
         ),
-        ("from IPython.display import Image\nImage(b'none', format='png')", "1_first.ipynb, cell 4: the picture "),
     ],
-    ids=["cell", "kernel", "figure", "figure at the end", "picture"],
+    ids=["cell", "kernel", "figure", "figure at the end"],
 )
 def test_failed(report, tmp_path, capfd, last, message):
     """What fails is named in one line, and then where the orders are and what to do with them."""

@@ -1,6 +1,7 @@
 """The notebooks as committed: what strict nbval does not see, since one without outputs or with a secret passes it."""
 
 import re
+from math import inf
 from pathlib import Path
 from runpy import run_path
 
@@ -9,7 +10,7 @@ import pytest
 from reporting import write_notebook
 
 from giftlib.report import find_notebooks
-from giftlib.report.notebooks import parameters_of, run_notebook
+from giftlib.report.notebooks import NotebookError, parameters_of, run_notebook
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -102,13 +103,43 @@ def test_tool(tmp_path, capsys):
         ("%matplotlib inline\nn_orders = 3", {"n_orders": 3}), ("!true\nn_orders = 3", {"n_orders": 3}),
         ("n, seed = 3, 0", {"n": 3, "seed": 0}), ("a = b = 3", {"a": 3, "b": 3}), ("n: int", {}), ("n += 1", {}),
         ("wait_s = 5 * 60", {"wait_s": "5 * 60"}), ("longest = float('inf')", {"longest": "float('inf')"}),
-        ("n, seed = pair", {}), ("d['n'] = 3", {}), ("print('x')", {}),
+        ("n, seed = pair", {}),
+        ("[n, (seed)] = [3, 0]", {"n": 3, "seed": 0}), ("n = 3; seed = 0", {"n": 3, "seed": 0}),
+        ("d['n'] = 3", {}), ("print('x')", {}),
     ],
 )  # fmt: skip
 def test_parameters(tmp_path, source, expected):
     """Parameters are read as papermill's users write them."""
     write_notebook(tmp_path / "1_own.ipynb", parameters=source)
     assert parameters_of(tmp_path / "1_own.ipynb") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("n = (", "1_own.ipynb, cell 2: SyntaxError: "), (None, "1_own.ipynb is not a notebook that can be read: ")],
+)
+def test_no_parameters_to_read(tmp_path, content, problem):
+    """A cell that is no Python, and a file that is no notebook, are named in one line."""
+    path = tmp_path / "1_own.ipynb"
+    if content is None:
+        path.write_text("{}")
+    else:
+        write_notebook(path, parameters=content)
+    with pytest.raises(NotebookError, match=f"{re.escape(problem)}.+$") as raised:
+        parameters_of(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_injected(tmp_path):
+    """What papermill injected into a notebook is its default here, and a parameter that is given comes after it."""
+    path = tmp_path / "1_own.ipynb"
+    tagged = {"parameters": "n = 1\nlongest = 5.0", "injected-parameters": "n = 2"}
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": [tag]}) for tag, source in tagged.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell("print(n, longest)")]), path)
+    assert parameters_of(path) == {"n": 2, "longest": 5.0}
+    assert run_notebook(path).cells[-1].outputs[0].text == "2 5.0\n"
+    given = run_notebook(path, parameters={"n": 3, "longest": inf, "other": 1})
+    assert given.cells[-1].outputs[0].text == "3 inf\n"
 
 
 CURVE = """

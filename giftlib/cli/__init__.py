@@ -2,18 +2,17 @@
 
 import argparse
 import errno
-import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import giftlib
+
+from .arguments import count, file, folder, new_file, numbers, parameter, setting
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,20 +27,27 @@ def main(arguments: list[str] | None = None) -> int:
     report = commands.add_parser("report", help="run the notebooks, or read a journal, and write the report")
     source = report.add_mutually_exclusive_group()
     source.add_argument("--notebooks", type=Path, default="notebooks", metavar="DIR", help="where the notebooks are")
-    source.add_argument("--journal", type=_file, metavar="FILE", help="report what it recorded, run nothing")
-    report.add_argument("--out", type=_folder, default="report", metavar="DIR", help="where to write the report")
-    report.add_argument("--only", type=_numbers, metavar="N,N", help="run only the notebooks with these numbers")
-    report.add_argument("--settings", type=_file, metavar="FILE", help="how the emulator behaves, JSON")
-    report.add_argument("--orders", type=_count, metavar="N", help="number of orders, instead of each notebook's own")
-    report.add_argument("--seed", type=int, metavar="N", help="the emulator's, instead of each notebook's own")
-    report.add_argument("--interval", type=_seconds, metavar="SECONDS", help="from poll to poll, instead of their own")
+    source.add_argument("--journal", type=file, metavar="FILE", help="report what it recorded, run nothing")
+    report.add_argument("--out", type=folder, default="report", metavar="DIR", help="where to write the report")
+    report.add_argument("--only", type=numbers, metavar="N,N", help="run only the notebooks with these numbers")
+    report.add_argument("--settings", type=file, metavar="FILE", help="how the emulator behaves, JSON")
+    report.add_argument("--param", action="append", default=[], type=parameter, metavar="NAME=VALUE", dest="parameters",
+                        help="set it in each notebook that has it, like n_orders=500; can be repeated")  # fmt: skip
+    report.add_argument("--compare", type=Path, metavar="EARLIER", help="say what changed since this report or journal")
+    report.add_argument("--title", default="Gift-card orders", help="the page's title")
+    report.add_argument("--logo", type=file, metavar="FILE", help="a picture for the page's head: SVG, PNG or JPEG")
+    report.add_argument("--no-code", action="store_true", help="leave the notebooks' code out of the page")
+    report.add_argument("--pdf", action="store_true", help="print the page to a PDF beside the folder, with Chromium")
+    report.add_argument("--transactions", type=file, metavar="FILE", help="the account's, as CSV, to reconcile with")
+    report.add_argument("--require", action="append", default=[], metavar="LIMIT",
+                        help="a threshold, like median<=15s; can be repeated; exit code 3 if not met")  # fmt: skip
     report.set_defaults(run=_report, reject=report.error)
 
     sandbox = commands.add_parser("sandbox", help="serve the emulator to any client until Ctrl-C or SIGTERM")
     sandbox.add_argument("--port", type=int, default=8080, help="8080 by default; 0 takes a free one")
     sandbox.add_argument("--host", default="127.0.0.1", help="the address to listen on; by default this machine alone")
     sandbox.add_argument("--settings", type=Path, metavar="FILE", help="how the emulator behaves, JSON")
-    sandbox.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", dest="changes",
+    sandbox.add_argument("--set", action="append", default=[], type=setting, metavar="NAME=VALUE", dest="changes",
                          help="one of its settings, over the file's; can be repeated")  # fmt: skip
     sandbox.add_argument("--api-key", metavar="KEY", help="the first key, instead of one that the seed determines")
     sandbox.add_argument("--allow-host", action="append", default=[], metavar="NAME",
@@ -50,20 +56,29 @@ def main(arguments: list[str] | None = None) -> int:
     sandbox.add_argument("--clock", choices=("system", "simulated"), default="system")
     sandbox.add_argument("--state", type=Path, metavar="FILE", help="keep all orders in it, and go on from there")
     sandbox.add_argument("--control", action="store_true", help="serve /_sandbox/: reset, advance, faults, truth")
-    sandbox.add_argument("--proxy", type=_new_file, metavar="FILE", help="serve every host through an HTTP proxy too, "
+    sandbox.add_argument("--proxy", type=new_file, metavar="FILE", help="serve every host through an HTTP proxy too, "
                          "and write the certificate to trust to FILE")  # fmt: skip
     sandbox.set_defaults(run=_sandbox, reject=sandbox.error)
 
     track = commands.add_parser("track", help="poll orders until they are final")
     track.add_argument("order_ids", nargs="*", metavar="ID")
-    track.add_argument("--journal", type=_file, metavar="FILE", help="go on with its unfinished orders")
+    track.add_argument("--journal", type=file, metavar="FILE", help="go on with its unfinished orders")
     track.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="300 by default")
     track.set_defaults(run=_track)
 
+    verify = commands.add_parser("verify", help="check that a report's files are as they were written")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="the report's folder")
+    verify.set_defaults(run=_verify)
+
+    compare = commands.add_parser("compare", help="say what changed between two reports or journals")
+    for name in ("earlier", "now"):
+        compare.add_argument(name, type=Path, help="a report's folder, or a journal's file")
+    compare.set_defaults(run=_compare)
+
     calibrate = commands.add_parser("calibrate", help="find out how the API behaves, with a sandbox key")
-    calibrate.add_argument("--orders", type=_count, default=100, metavar="N", help="about how many to place for it")
+    calibrate.add_argument("--orders", type=count, default=100, metavar="N", help="about how many to place for it")
     calibrate.add_argument(
-        "--out", type=_new_file, default="settings.json", metavar="FILE", help="the emulator's settings"
+        "--out", type=new_file, default="settings.json", metavar="FILE", help="the emulator's settings"
     )
     calibrate.set_defaults(run=_calibrate)
 
@@ -90,63 +105,49 @@ class _Version(argparse.Action):  # reads the version only when asked for it
         parser.exit()
 
 
-def _argument(convert: Callable[[str], Any], accepted: str, accepts: Callable[[Any], bool]) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        with suppress(ValueError):
-            if accepts(value := convert(text)):
-                return value
-        raise argparse.ArgumentTypeError(f"must be {accepted}, got {text!r}")
-
-    return read
-
-
-def _is_writable(folder: Path) -> bool:
-    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    return nearest.is_dir() and os.access(nearest, os.W_OK)
-
-
-def _named(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise ValueError
-    with suppress(ValueError):
-        return name, json.loads(value)
-    return name, value
-
-
-_setting = _argument(_named, "a setting's name, =, and its value", bool)
-_count = _argument(int, "a whole number from 1 up", lambda number: number >= 1)
-_seconds = _argument(
-    lambda text: int(text) if text.isdecimal() else float(text),  # the report shows 5, not 5.0
-    "a number of seconds above 0, at most 1e9",
-    lambda seconds: 0 < seconds <= 1e9,
-)
-_numbers = _argument(lambda text: [*map(int, text.split(","))], "numbers with commas between them, like 3,4", bool)
-_file = _argument(Path, "a file", Path.is_file)
-_new_file = _argument(Path, "a file in a folder", lambda path: path.absolute().parent.is_dir() and not path.is_dir())
-_folder = _argument(Path, "a folder, or the name of a new one, that can be written to", _is_writable)
-
-
-def _report(chosen: argparse.Namespace) -> None:
-    given = {"n_orders": chosen.orders, "seed": chosen.seed, "interval_s": chosen.interval}
-    parameters = {name: value for name, value in given.items() if value is not None}
+def _report(chosen: argparse.Namespace) -> int:
+    parameters = dict(chosen.parameters)
     if chosen.journal and (parameters or chosen.only or chosen.settings):
-        chosen.reject("argument --journal: a journal is reported as it is, without any option but --out")
+        chosen.reject("argument --journal: what a journal recorded cannot be changed by --only, --param or --settings")
+    if chosen.transactions and not chosen.journal:
+        chosen.reject("argument --transactions: goes with --journal; a notebook keeps them in a variable transactions")
     if not chosen.journal and not chosen.notebooks.is_dir():
         source = "giftlib's notebooks come with its source, not with the package: run this there"
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
-    from giftlib.report import choose_notebooks, find_notebooks, rebuild_report, write_report
+    from giftlib.report import Look, choose_notebooks, find_notebooks, print_pdf, rebuild_report, unmet, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
-    if chosen.journal:
-        print(rebuild_report(chosen.journal, chosen.out))
-        return
     try:
-        notebooks = find_notebooks(chosen.notebooks)
-        notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
-        print(write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings))
+        look = Look.of(chosen.title, chosen.logo, code=not chosen.no_code)
+        options = {"require": chosen.require, "look": look, "compare": chosen.compare}
+        if chosen.journal:
+            page = rebuild_report(chosen.journal, chosen.out, transactions=chosen.transactions, **options)
+        else:
+            notebooks = find_notebooks(chosen.notebooks)
+            notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
+            page = write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings, **options)
     except ValueError as error:
         chosen.reject(str(error))
+    print(page)
+    if chosen.pdf:
+        print(print_pdf(page))
+    missed = unmet(page.parent)
+    print(*(f"giftlib: {each}" for each in missed), sep="\n", end="\n" * bool(missed), file=sys.stderr)
+    return 3 if missed else 0
+
+
+def _verify(chosen: argparse.Namespace) -> bool:
+    from giftlib.report import verify_report
+
+    files, differences = verify_report(chosen.folder)
+    print(*differences or [f"all {files} files are as written"], sep="\n")
+    return bool(differences)
+
+
+def _compare(chosen: argparse.Namespace) -> None:
+    from giftlib.report import as_text, compare_reports
+
+    print(as_text(compare_reports(chosen.earlier, chosen.now)))
 
 
 def _sandbox(chosen: argparse.Namespace) -> None:
