@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
-    from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, unmet, write_report
-    from giftlib.report.verifying import verify_report
+    from giftlib.report.build import choose_notebooks, find_notebooks, rebuild_report, write_report
+    from giftlib.report.verifying import unmet, verify_report
 
 __all__ = ["choose_notebooks", "find_notebooks", "rebuild_report", "unmet", "verify_report", "write_report"]
 
@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = "verifying" if name == "verify_report" else "build"
+        module = "verifying" if name in ("unmet", "verify_report") else "build"
         return getattr(import_module(f"{__name__}.{module}"), name)
     except ModuleNotFoundError as error:
         raise GiftlibError(f'the report needs {error.name}: pip install "giftlib[notebooks]"') from error

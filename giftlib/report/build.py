@@ -6,23 +6,21 @@ from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
-from giftlib.analysis import read_transactions
-from giftlib.api import GiftlibError, JournalError
-from giftlib.journal import Journal, copy_journal
-from giftlib.report.archive import metadata_of, record
+from giftlib.api import JournalError
+from giftlib.journal import copy_journal
+from giftlib.report.archive import record
 from giftlib.report.explorer import explorer_of
-from giftlib.report.head import heads_of
 from giftlib.report.html import Section, page_of, section_of
 from giftlib.report.keeping import working_folder
-from giftlib.report.measured import read_transactions_file, transactions_of
 from giftlib.report.notebooks import parameters_of, run_notebook
-from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
-from giftlib.report.requirements import ACCEPTED, Requirement
+from giftlib.report.provenance import provenance, sha256, source_revision
+from giftlib.report.recorded import Recorded, brief, read_account, read_recorded
+from giftlib.report.requirements import read_requirements
 from giftlib.sandbox import Settings
 
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
@@ -35,7 +33,6 @@ _FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 # Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
 _KEEP = """
 import contextlib, json, pathlib
-from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
@@ -109,7 +106,7 @@ def write_report(
     Traceback (most recent call last):
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters, requirements = dict(parameters or {}), _requirements(require)
+    parameters, requirements = dict(parameters or {}), read_requirements(require)
     _require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
@@ -127,8 +124,8 @@ def write_report(
             metadata.append(_described(path, parameters) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        manifest = {"notebooks": _brief(metadata), "parameters": parameters}
-        return _write(out, work, _read(journal, requirements), sections, manifest)
+        manifest = {"notebooks": brief(metadata), "parameters": parameters}
+        return _write(out, work, read_recorded(journal, requirements), sections, manifest)
 
 
 def rebuild_report(journal: Path, out: Path, *, transactions: Path | None = None, require: Sequence[str] = ()) -> Path:
@@ -146,13 +143,13 @@ def rebuild_report(journal: Path, out: Path, *, transactions: Path | None = None
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
-    requirements = _requirements(require)
-    account = None if transactions is None else _transactions_in(transactions)
+    requirements = read_requirements(require)
+    account = None if transactions is None else read_account(transactions)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
-            recorded = _read(copy, requirements, account)
+            recorded = read_recorded(copy, requirements, account)
         except _UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
@@ -161,7 +158,7 @@ def rebuild_report(journal: Path, out: Path, *, transactions: Path | None = None
         digest = sha256(recorded.journal)
         manifest = {
             "notebooks": [_described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-            "journal": {"sha256": digest, "recorded": _brief(recorded.metadata)},
+            "journal": {"sha256": digest, "recorded": brief(recorded.metadata)},
         }
         section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work))
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
@@ -180,58 +177,10 @@ def _described(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": path.name, "sha256": sha256(path.read_bytes()), "parameters": taken}
 
 
-def _brief(metadata: Any) -> Any:
-    """Leave out the transactions, which have a file of their own."""
-    return metadata and [{name: of[name] for name in of if name != "transactions"} for of in metadata]
-
-
-def _requirements(texts: Sequence[str]) -> list[Requirement]:
-    for text in texts:
-        try:
-            Requirement.read(text)
-        except ValueError:
-            raise ValueError(f"require must be {ACCEPTED}, got {text!r}") from None
-    return list(map(Requirement.read, texts))
-
-
-def _transactions_in(path: Path) -> pd.DataFrame:
-    try:
-        return read_transactions(read_transactions_file(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise GiftlibError(f"{path} is no CSV file of transactions: {error}") from None
-
-
-def unmet(out: Path) -> list[str]:
-    """Give the required thresholds that the report in the folder `out` does not meet, each with what was found."""
-    required = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["required"]
-    return [f"required {each['required']}, found {each['found']}" for each in required if not each["met"]]
-
-
-class _Recorded(NamedTuple):
-    journal: bytes
-    orders: pd.DataFrame
-    polls: pd.DataFrame
-    metadata: Any
-    heads: list[dict[str, Any]]
-    transactions: dict[str, pd.DataFrame]
-
-
-def _read(path: Path, requirements: Sequence[Requirement], account: pd.DataFrame | None = None) -> _Recorded:
-    with Journal(path) as journal:
-        orders, polls, intents, known = journal.orders(), journal.polls(), journal.intents(), journal.sources()
-    if orders.empty:
-        raise GiftlibError("there are no orders to report")
-    metadata = metadata_of(path)
-    sources = sources_of(metadata or [], orders, known)
-    transactions = transactions_of(metadata or [], orders, account)
-    heads = heads_of(sources, polls, intents, transactions, requirements)
-    return _Recorded(path.read_bytes(), orders, polls, metadata, heads, transactions)
-
-
 def _write(
     out: Path,
     work: Path,
-    recorded: _Recorded,
+    recorded: Recorded,
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
     origin: str = "",
