@@ -98,7 +98,10 @@ def _of_money(measured: Measured) -> Iterator[Check]:
         kinds = ", ".join(f"{kind} ({n:,})" for kind, n in wrong["problem"].value_counts().items())
         outcome, found = RED, f"the account does not match the orders: {kinds}"
     elif others := int((rows["problem"] == "transaction with no order").sum()):
-        outcome, found = AMBER, f"{others:,} transactions of the account belong to no order here"
+        outcome, found = (
+            AMBER,
+            f"{others:,} transaction{'s'[: others > 1]} of the account belong{'s'[others > 1 :]} to no order here",
+        )
     yield Check("Refunds", outcome, found, rule, "mismatches" if len(rows) else "money")
 
 

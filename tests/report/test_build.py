@@ -157,7 +157,7 @@ def test_orders(report):
     page = page_of(report)
     orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))
     for order_id in orders["order_id"]:
-        [row] = re.findall(rf'<tr data-id="{order_id} .*?</tr>', page, re.DOTALL)
+        [row] = re.findall(rf'<summary title="{order_id}">.*?</tr>', page, re.DOTALL)
         shown = row.count(": HANDLING") + len(re.findall(": (FULFILLED|PARTIALLY_FILLED|REFUNDED)", row))
         assert shown == (polls["order_id"] == order_id).sum()
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from html import unescape
 from urllib.parse import unquote
 
 import nbformat
@@ -66,7 +67,7 @@ def test_embedded():
     assert [figure.name for figure in made.figures] == ["7_name-1.svg", "7_name-2.png"]
     [svg] = re.findall(r'src="data:image/svg\+xml,([^"]+)"', made.body)
     [png] = re.findall(r'src="data:image/png;base64,([^"]+)"', made.body)
-    assert unquote(svg).split() == made.figures[0].content.decode().replace('"', "'").split()
+    assert unquote(unescape(svg)).split() == made.figures[0].content.decode().replace('"', "'").split()
     assert base64.b64decode(png) == made.figures[1].content
 
 
