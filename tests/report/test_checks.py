@@ -120,7 +120,7 @@ def few(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "median", "median<=", "median<=15%", "median==15", "p00<=1s", "p100<=1s", "open<=3s", "open=-1", "refunds<=1",
+    ["median", "median<=", "median<=15%", "median==15", "p00<=1s", "p100<=1s", "open<=3s", "open=-1", "refunds<=1",
      "refunds=green", "verdict=amber", "speed<=3", "median<=15s;open=0", "<=3", "median<=1e3s", "median<=nan"],
 )  # fmt: skip
 def test_no_requirement(text):
