@@ -37,8 +37,8 @@ TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
 # smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
 # plays any outcome and keeps what it was asked, and for a report with a verdict and every order.
-LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2473, ("report",): 1813, ("sandbox",): 3265, ("calibration",): 950}
-LINES_IN_ALL = 13936
+LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2473, ("report",): 1815, ("sandbox",): 3265, ("calibration",): 950}
+LINES_IN_ALL = 13938
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10

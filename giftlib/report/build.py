@@ -33,11 +33,13 @@ _FORMULA = r"^([='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d])"
 # Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
 _KEEP = """
 import contextlib, json, pathlib
+from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
-with contextlib.suppress(NameError, TypeError, ValueError):
-    about = about | {{"transactions": read_transactions(transactions).to_csv(index=False)}}
+with contextlib.suppress(AttributeError, TypeError, ValueError):
+    if (rows := globals().get("transactions")) is not None:
+        about = about | {{"transactions": read_transactions(rows).to_csv(index=False)}}
 pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
@@ -212,7 +214,7 @@ def _write(
         (work / "new" / name).parent.mkdir(parents=True, exist_ok=True)
         (work / "new" / name).write_bytes(written)
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    _remove_figures(out)
+    _remove_old(out, content)
     for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
         (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
     for name, written in content.items():
@@ -221,15 +223,15 @@ def _write(
     return out / "index.html"
 
 
-def _remove_figures(out: Path) -> None:
-    """Remove the figures of the report that was in the folder before, and no other file."""
+def _remove_old(out: Path, content: Collection[str]) -> None:
+    """Remove the files of the report that was in the folder before and that this one lacks, and no other file."""
     try:
         before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         return
-    for figure in (out / "figures").iterdir():
-        if f"figures/{figure.name}" in before:
-            figure.unlink()
+    for path in (out / "transactions.csv", *(out / "figures").iterdir()):
+        if path.is_file() and (name := path.relative_to(out).as_posix()) in before and name not in content:
+            path.unlink()
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
