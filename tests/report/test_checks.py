@@ -10,6 +10,7 @@ from reporting import head_of, manifest_of, page_of
 from samples import ORDER_ID, PRODUCT
 
 from giftlib import Journal, OrderOutcomeUnknownError, place_order, poll_order_until_complete, process_orders
+from giftlib.api import Transaction
 from giftlib.cli import main
 from giftlib.report.checks import checks_of, verdict_of
 from giftlib.report.measured import Measured, transactions_of
@@ -135,6 +136,17 @@ def test_not_reconciled(few):
     [check] = [check for check in checks_of(without) if check.name.startswith("Refunds")]
     assert (check.outcome, check.name) == ("green", "Refunds (not checked)")
     assert not Requirement.read("refunds=reconciled").judge(without).met
+
+
+def test_partly_reconciled(few):
+    """Where the transactions of some sources are missing, the check's name says how many orders were compared."""
+    orders = pd.concat([few.orders, few.orders.assign(source="other")])
+    rows = pd.DataFrame(columns=list(Transaction.__dataclass_fields__))
+    [check] = [
+        check for check in checks_of(Measured(orders, few.polls, NONE, {"other": rows})) if "Refunds" in check.name
+    ]
+    assert check.name == "Refunds (20 of 40 checked)"
+    assert not Requirement.read("refunds=reconciled").judge(Measured(orders, few.polls, NONE, {"other": rows})).met
 
 
 @pytest.mark.parametrize(
