@@ -9,6 +9,7 @@ from samples import PRODUCT
 from giftlib import Journal, process_orders
 from giftlib.sandbox import Sandbox
 
+OTHERS = "Not part of the verdict, as they are of another source or have other settings: "
 PLACE = f"""
 # A small batch
 
@@ -20,6 +21,8 @@ types = ["type_001", "TEST_REFUND", "TEST_PARTIAL"]
 process_orders([("{PRODUCT}", types[i % 3], 4) for i in range(n_orders)], journal=journal)
 """
 CELLS = f"""{PLACE}---
+transactions = client.transactions(page_size=100)
+---
 import numpy
 numpy.mean([])
 ---

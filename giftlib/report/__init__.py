@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 from giftlib.api import GiftlibError
 
 if TYPE_CHECKING:
-    from giftlib.report.build import rebuild_report, unmet, write_report
+    from giftlib.report.build import rebuild_report, write_report
     from giftlib.report.changes import as_text, compare_reports
     from giftlib.report.html import Look
     from giftlib.report.pdf import print_pdf
     from giftlib.report.selection import choose_notebooks, find_notebooks
-    from giftlib.report.verifying import verify_report
+    from giftlib.report.verifying import unmet, verify_report
 
 _MODULES = {
     **dict.fromkeys(("choose_notebooks", "find_notebooks"), "selection"),
-    **dict.fromkeys(("rebuild_report", "unmet", "write_report"), "build"),
+    **dict.fromkeys(("rebuild_report", "write_report"), "build"),
     **dict.fromkeys(("as_text", "compare_reports"), "changes"),
     "Look": "html",
     "print_pdf": "pdf",
-    "verify_report": "verifying",
+    **dict.fromkeys(("unmet", "verify_report"), "verifying"),
 }
 __all__ = [
     "Look", "as_text", "choose_notebooks", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report",

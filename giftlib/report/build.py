@@ -5,26 +5,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from giftlib.analysis import read_transactions
-from giftlib.api import GiftlibError, JournalError
-from giftlib.journal import Journal, copy_journal
-from giftlib.report.archive import metadata_of, record
+from giftlib.api import JournalError
+from giftlib.journal import copy_journal
+from giftlib.report.archive import record
 from giftlib.report.changes import changes_between, in_one_line
 from giftlib.report.compared import UNREADABLE, Compared, compared_of, read_compared
 from giftlib.report.explorer import explorer_of
-from giftlib.report.head import heads_of
 from giftlib.report.html import Look, Section, page_of, section_of, section_of_changes
 from giftlib.report.keeping import working_folder
-from giftlib.report.measured import read_transactions_file, transactions_of
 from giftlib.report.notebooks import run_notebook
 from giftlib.report.placing import as_csv, place
 from giftlib.report.progress import with_progress
-from giftlib.report.provenance import provenance, sha256, source_revision, sources_of
-from giftlib.report.requirements import ACCEPTED, Requirement
+from giftlib.report.provenance import provenance, sha256, source_revision
+from giftlib.report.recorded import Recorded, brief, read_account, read_recorded
+from giftlib.report.requirements import read_requirements
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
@@ -39,8 +37,9 @@ from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
-with contextlib.suppress(NameError, TypeError, ValueError):
-    about = about | {{"transactions": read_transactions(transactions).toas_csv(index=False)}}
+with contextlib.suppress(AttributeError, TypeError, ValueError):
+    if (rows := globals().get("transactions")) is not None:
+        about = about | {{"transactions": read_transactions(rows).to_csv(index=False)}}
 pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
@@ -79,7 +78,7 @@ def write_report(
     Traceback (most recent call last):
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters, requirements = dict(parameters or {}), _requirements(require)
+    parameters, requirements = dict(parameters or {}), read_requirements(require)
     require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
@@ -98,8 +97,8 @@ def write_report(
             metadata.append(described(path, as_json(parameters)) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
-        manifest = {"notebooks": _brief(metadata), "parameters": as_json(parameters)}
-        return _write(out, work, _read(journal, requirements), sections, manifest, look, earlier)
+        manifest = {"notebooks": brief(metadata), "parameters": as_json(parameters)}
+        return _write(out, work, read_recorded(journal, requirements), sections, manifest, look, earlier)
 
 
 def rebuild_report(
@@ -125,14 +124,14 @@ def rebuild_report(
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
-    requirements = _requirements(require)
-    account = None if transactions is None else _transactions_in(transactions)
+    requirements = read_requirements(require)
+    account = None if transactions is None else read_account(transactions)
     earlier = None if compare is None else read_compared(compare)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
-            recorded = _read(copy, requirements, account)
+            recorded = read_recorded(copy, requirements, account)
         except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
@@ -141,66 +140,17 @@ def rebuild_report(
         digest = sha256(recorded.journal)
         manifest = {
             "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-            "journal": {"sha256": digest, "recorded": _brief(recorded.metadata)},
+            "journal": {"sha256": digest, "recorded": brief(recorded.metadata)},
         }
         section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=look.code)
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
         return _write(out, work, recorded, [section], manifest, look, earlier, origin)
 
 
-def _brief(metadata: Any) -> Any:
-    """Leave out the transactions, which have a file of their own."""
-    return metadata and [{name: of[name] for name in of if name != "transactions"} for of in metadata]
-
-
-def _requirements(texts: Sequence[str]) -> list[Requirement]:
-    for text in texts:
-        try:
-            Requirement.read(text)
-        except ValueError:
-            raise ValueError(f"require must be {ACCEPTED}, got {text!r}") from None
-    return list(map(Requirement.read, texts))
-
-
-def _transactions_in(path: Path) -> pd.DataFrame:
-    try:
-        return read_transactions(read_transactions_file(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise GiftlibError(f"{path} is no CSV file of transactions: {error}") from None
-
-
-def unmet(out: Path) -> list[str]:
-    """Give the required thresholds that the report in the folder `out` does not meet, each with what was found."""
-    required = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["required"]
-    return [f"required {each['required']}, found {each['found']}" for each in required if not each["met"]]
-
-
-class _Recorded(NamedTuple):
-    path: Path
-    journal: bytes
-    orders: pd.DataFrame
-    polls: pd.DataFrame
-    metadata: Any
-    heads: list[dict[str, Any]]
-    transactions: dict[str, pd.DataFrame]
-
-
-def _read(path: Path, requirements: Sequence[Requirement], account: pd.DataFrame | None = None) -> _Recorded:
-    with Journal(path) as journal:
-        orders, polls, intents, known = journal.orders(), journal.polls(), journal.intents(), journal.sources()
-    if orders.empty:
-        raise GiftlibError("there are no orders to report")
-    metadata = metadata_of(path)
-    sources = sources_of(metadata or [], orders, known)
-    transactions = transactions_of(metadata or [], orders, account)
-    heads = heads_of(sources, polls, intents, transactions, requirements)
-    return _Recorded(path, path.read_bytes(), orders, polls, metadata, heads, transactions)
-
-
 def _write(
     out: Path,
     work: Path,
-    recorded: _Recorded,
+    recorded: Recorded,
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
     look: Look,

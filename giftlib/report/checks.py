@@ -89,17 +89,20 @@ def _of_money(measured: Measured) -> Iterator[Check]:
         found = "refunds were not compared with the account's transactions"
         yield Check("Refunds (not checked)", GREEN, found, f"{rule} Green where there are none.", "money")
         return
-    wrong, missing, whose = measured.wrong, measured.missing, "of all orders" if compared == orders else ""
-    whose = whose or f"of {compared:,} of {orders:,} orders"
-    outcome, found = GREEN, f"the refunds {whose} are reconciled to the centime"
+    wrong, missing, some = measured.wrong, measured.missing, f"{compared:,} of {orders:,}"
+    name, whose = ("Refunds", "all orders") if compared == orders else (f"Refunds ({some} checked)", f"{some} orders")
+    outcome, found = GREEN, f"the refunds of {whose} are reconciled to the centime"
     if missing > 0:
         outcome, found = RED, f"{dinars(missing)} DA of refunds are missing"
     elif len(wrong):
         kinds = ", ".join(f"{kind} ({n:,})" for kind, n in wrong["problem"].value_counts().items())
         outcome, found = RED, f"the account does not match the orders: {kinds}"
     elif others := int((rows["problem"] == "transaction with no order").sum()):
-        outcome, found = AMBER, f"{others:,} transactions of the account belong to no order here"
-    yield Check("Refunds", outcome, found, rule, "mismatches" if len(rows) else "money")
+        outcome, found = (
+            AMBER,
+            f"{others:,} transaction{'s'[: others > 1]} of the account belong{'s'[others > 1 :]} to no order here",
+        )
+    yield Check(name, outcome, found, rule, "mismatches" if len(rows) else "money")
 
 
 def _of_polls(measured: Measured) -> Iterator[Check]:

@@ -19,9 +19,8 @@ _COLUMNS = (
     "Problems",
 )  # fmt: skip
 _ROW = Markup(
-    '<tr data-id="{id} {ref}">'
-    '<td><details><summary title="{id}">{short}</summary><p class="polls">{more}</p></details></td>'
-    '<td>{status}</td><td>{source}</td><td data-v="{type}" title="product {product}">{type}</td><td>{quantity}</td>'
+    '<tr><td><details><summary title="{id}">{short}</summary><p class="polls">{more}</p></details></td>'
+    "<td>{status}</td><td>{source}</td><td>{type}</td><td>{quantity}</td>"
     '<td data-v="{at}">{placed}</td><td data-v="{final}">{time}</td><td>{polls}</td>'
     "<td>{charged}</td><td>{refunded}</td><td>{problems}</td></tr>"
 )
@@ -61,12 +60,10 @@ def _row(order: Any, polls: dict[Any, list[str]]) -> Markup:
     since = duration(order.not_done_by_s)
     return _ROW.format(
         id=order.order_id,
-        ref=_known(order.ref),
         short=short(order.order_id),
         more="\n".join(_more(order, polls)),
         status=_known(order.status) or "not polled",
         source=order.source,
-        product=_known(order.product_id),
         type=short(_known(order.type_id)),
         quantity=_known(order.quantity),
         at=placed and f"{placed.timestamp():.3f}",

@@ -69,7 +69,7 @@ if (kept) {
   function render() {
     const wanted = field("search").value.trim().toLowerCase();
     const chosen = choices.filter(([name]) => field(name).value);
-    const found = order.filter(row => row.dataset.id.toLowerCase().includes(wanted)
+    const found = order.filter(row => row.cells[0].textContent.toLowerCase().includes(wanted)
       && chosen.every(([name, column]) => row.cells[column].textContent === field(name).value));
     body.replaceChildren(...found.slice(0, shown));
     more.hidden = found.length <= shown;

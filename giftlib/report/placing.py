@@ -1,7 +1,7 @@
 """Put a report's files into its folder, whole or not at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ def place(content: Mapping[str, bytes], new: Path, out: Path) -> None:
         (new / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).write_bytes(written)
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    _remove_figures(out)
+    _remove_old(out, content)
     for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
         (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
     for name, written in content.items():
@@ -23,15 +23,15 @@ def place(content: Mapping[str, bytes], new: Path, out: Path) -> None:
             (new / name).replace(out / name)
 
 
-def _remove_figures(out: Path) -> None:
-    """Remove the figures of the report that was in the folder before, and no other file."""
+def _remove_old(out: Path, content: Collection[str]) -> None:
+    """Remove the files of the report that was in the folder before and that this one lacks, and no other file."""
     try:
         before = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError):
         return
-    for figure in (out / "figures").iterdir():
-        if f"figures/{figure.name}" in before:
-            figure.unlink()
+    for path in (out / "transactions.csv", *(out / "figures").iterdir()):
+        if path.is_file() and (name := path.relative_to(out).as_posix()) in before and name not in content:
+            path.unlink()
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from giftlib.report.checks import checks_of, verdict_of
@@ -81,3 +81,13 @@ class Requirement(NamedTuple):
         number, of = _COUNTS[self.name](measured)
         value = 100 * number / max(of, 1) if self.unit else number
         return Result(str(self), f"{value:.3g} %" if self.unit else f"{number:,}", compare(value, self.limit))
+
+
+def read_requirements(texts: Sequence[str]) -> list[Requirement]:
+    """Read thresholds; raises ValueError that says what is accepted."""
+    for text in texts:
+        try:
+            Requirement.read(text)
+        except ValueError:
+            raise ValueError(f"require must be {ACCEPTED}, got {text!r}") from None
+    return list(map(Requirement.read, texts))

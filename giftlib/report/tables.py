@@ -8,7 +8,7 @@ from itertools import count
 
 from giftlib.report.words import moment, short
 
-_CELL = re.compile(r"<(t[dh])([^>]*)>(.*?)</t[dh]>", re.DOTALL)
+_CELL = re.compile(r"<(t[dh])((?:\s[^>]*)?)>(.*?)</t[dh]>", re.DOTALL)
 _UNNAMED = '<span class="hidden">row</span>'
 _NOTHING = {"NaN", "NaT", "None", "<NA>", "nan"}
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")

@@ -32,3 +32,9 @@ def verify_report(folder: Path) -> tuple[int, list[str]]:
         if not there[name].is_file() or sha256(there[name].read_bytes()) != written[name]
     ]
     return len(written), differences + [f"extra: {name}" for name in sorted(there.keys() - written.keys())]
+
+
+def unmet(out: Path) -> list[str]:
+    """Give the required thresholds that the report in the folder `out` does not meet, each with what was found."""
+    required = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["required"]
+    return [f"required {each['required']}, found {each['found']}" for each in required if not each["met"]]

@@ -14,13 +14,14 @@ from io import StringIO
 import pandas as pd
 import pytest
 from matplotlib import get_cachedir
-from reporting import PLACE, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
+from reporting import OTHERS, PLACE, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
 from samples import ORDER_ID, PRODUCT
 
+import giftlib
 import giftlib.report
 from giftlib import GiftlibError, Journal, read_orders, read_polls
 from giftlib.cli import main
-from giftlib.report import choose_notebooks, find_notebooks
+from giftlib.report import choose_notebooks, find_notebooks, unmet
 from giftlib.report.archive import metadata_of
 from giftlib.report.placing import as_csv
 from giftlib.report.provenance import sources_of
@@ -88,6 +89,7 @@ def test_files(report):
     """The report is one page with its data beside it."""
     assert sorted(files_of(report)) == [
         "figures/1_batch-1.svg", "index.html", "journal.sqlite", "manifest.json", "orders.csv", "polls.csv",
+        "transactions.csv",
     ]  # fmt: skip
 
 
@@ -117,11 +119,11 @@ def test_warning(report):
 
 def test_no_network(report):
     """The page needs no network."""
-    page = page_of(report)
+    page = re.sub(r'src="data:image/[^"]*"', "", page_of(report))
     assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page)
     assert not re.findall(r"@import|url\(", page)
     assert "default-src 'none'; img-src data:" in page
-    assert len(page) < 3_000_000
+    assert len(page_of(report)) < 500_000
 
 
 def test_ids(report):
@@ -135,16 +137,72 @@ def test_head(report):
     """The head shows environment, outcomes, times and money."""
     head = head_of(report)
     assert "Emulator: " in head
-    assert "1 FULFILLED, 1 PARTIALLY_FILLED, 1 REFUNDED" in head
+    assert "1&nbsp;FULFILLED, 1&nbsp;PARTIALLY_FILLED, 1&nbsp;REFUNDED" in head
     assert "2,940 DA" in head  # 4 and 2 cards of 490 dinars charged, 4 and 2 refunded
     assert "charged for 6 of 12 cards" in head
-    for name in ("median", "95th percentile of"):
-        assert re.search(rf"<b>[\d.]+ s \([\d. morethan]+ s\)</b><span>{name} time to fulfilment", head)
+    for name in ("median", "95th percentile"):
+        interval = r"95&nbsp;% interval: [\d. morethan]+ s<"
+        assert re.search(rf"<b>[\d.]+ s</b><span>{name} time to fulfilment; {interval}", head)
+    assert f"giftlib {giftlib.__version__}" in head and "1 Jan 2026, 00:00:00 to" in head
+
+
+def test_head_figures(report):
+    """Two figures at the head say what they show, as a whole and mark by mark."""
+    head = head_of(report)
+    assert re.search(r'aria-label="Time to fulfilment: 3 of 3 orders became final: half by [\d.]+ s \(', head)
+    assert "Money by outcome: Dinars. FULFILLED: 1,960 charged; " in head
+    assert "<title>PARTIALLY_FILLED: 980 DA charged</title>" in head
+    assert re.search(r"<title>by [\d.]+ s: \d+ % of the orders are final \(", head)
+
+
+def test_orders(report):
+    """Every order is on the page, with its polls and without a script."""
+    page = page_of(report)
+    orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))
+    for order_id in orders["order_id"]:
+        [row] = re.findall(rf'<summary title="{order_id}">.*?</tr>', page, re.DOTALL)
+        shown = row.count(": HANDLING") + len(re.findall(": (FULFILLED|PARTIALLY_FILLED|REFUNDED)", row))
+        assert shown == (polls["order_id"] == order_id).sum()
+
+
+def test_code(report):
+    """Code is folded, heading and code have what a reader needs to find and quote them."""
+    page = page_of(report)
+    assert "<summary>Code, 2 lines</summary>" in page
+    assert 'href="#1_batch" aria-label="Link to: A small batch"' in page
+
+
+def test_required(report):
+    """A report without thresholds has none to miss."""
+    assert unmet(report) == []
+    assert manifest_of(report)["verdict"] == "Amber: too few final orders for the 95th percentile."
+
+
+def test_verify(report, tmp_path, capsys):
+    """A file that is missing, changed or not the report's own is named; a report as it was written is said to be so."""
+    assert main(["verify", str(report)]) == 0
+    assert capsys.readouterr().out == "all 6 files are as written\n"
+    copy = shutil.copytree(report, tmp_path / "copy")
+    (copy / "orders.csv").unlink()
+    (copy / "polls.csv").write_text("x")
+    (copy / "figures" / "new.svg").touch()
+    assert main(["verify", str(copy)]) == 1
+    assert capsys.readouterr().out == "missing: orders.csv\nchanged: polls.csv\nextra: figures/new.svg\n"
+
+
+@pytest.mark.parametrize("manifest", [None, "", "[]", "{}", '{"files": 3}', "[" * 100_000])
+def test_verify_nothing(tmp_path, capsys, manifest):
+    """A folder that holds no report is an error of one line."""
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    assert main(["verify", str(tmp_path)]) == 1
+    assert re.fullmatch("giftlib: .+ is not a report: it has no manifest.json .+\n", capsys.readouterr().err)
 
 
 def test_alt(report):
     """A figure is in the page in words, too."""
-    assert '<img alt="Each bar is an outcome." src="data:image/svg+xml' in page_of(report)
+    [alt] = re.findall(r'<img alt="([^"]*)" src="data:image/svg\+xml', page_of(report))
+    assert alt.startswith("Across: dinars, 0 to ") and "Shown: charged, refunded." in alt and "1,960 charged" in alt
 
 
 def test_compared(report, rebuilt):
@@ -218,16 +276,18 @@ def test_no_secrets(report, rebuilt):
 def test_rebuilt_figures(report, rebuilt):
     """A journal gives the same figures again."""
     before, after = head_of(report), head_of(rebuilt)
-    tiles = slice(before.index('<div class="tiles">'), None)
-    assert before[tiles] == after[after.index('<div class="tiles">') :]
-    for name in ("orders.csv", "polls.csv", "journal.sqlite"):
+    parts = (before, after)
+    tiles, verdicts = ([part[part.index(f'class="{name}') :] for part in parts] for name in ("tiles", "verdict"))
+    assert tiles[0] == tiles[1]
+    assert verdicts[0].partition('<p class="source">')[0] == verdicts[1].partition('<p class="source">')[0]
+    for name in ("orders.csv", "polls.csv", "transactions.csv", "journal.sqlite"):
         assert (rebuilt / name).read_bytes() == (report / name).read_bytes()
 
 
 def test_rebuilt_origin(report, rebuilt):
     """The report of a journal says so, and where that was recorded."""
     digest = hashlib.sha256((report / "journal.sqlite").read_bytes()).hexdigest()
-    assert re.search(rf"Journal: [^<]*{digest[:12]}.*Emulator: ", head_of(rebuilt))
+    assert re.search(rf"Emulator: .*Journal: [^<]*{digest[:12]}", head_of(rebuilt))
     assert manifest_of(rebuilt)["journal"]["sha256"] == digest
 
 
@@ -303,8 +363,8 @@ def test_options(chosen):
 
 def test_other_settings(chosen):
     """Orders of an emulator with other settings are not included in the figures at the head."""
-    usual, slow = head_of(chosen).split("Not included above: ")
-    assert "2 FULFILLED, 1 PARTIALLY_FILLED, 2 REFUNDED" in usual and "4,900 DA" in usual
+    usual, slow = re.sub(r"\s+", " ", page_of(chosen)).split(OTHERS)
+    assert "2&nbsp;FULFILLED, 1&nbsp;PARTIALLY_FILLED, 2&nbsp;REFUNDED" in usual and "4,900 DA" in usual
     assert re.search(r"Emulator: [^<]*fulfilment_s = 31.5\. Notebooks: 1\.", usual)
     assert re.match(r"5 orders, 3,922 DA charged, 10 DA refunded\. [^<]*fulfilment_s = 70[^<]* Notebooks: 2\.", slow)
 
@@ -334,6 +394,9 @@ def test_after_kill(chosen):
         (["--out", f"{__file__}/below"], "--out: must be a folder"),
         (["--journal", "missing.sqlite"], "--journal: must be a file, got 'missing.sqlite'"),
         (["--journal", __file__, "--param", "seed=1"], "--journal: "),
+        (["--require", "median<5 parsecs"], "require must be median or a percentile such as p95 with a time, as in "),
+        (["--require", "refunds=maybe"], "got 'refunds=maybe'"),
+        (["--transactions", __file__], "--transactions: goes with --journal"),
         (["--bogus"], "--bogus"),
     ],
     ids=" ".join,

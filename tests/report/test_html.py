@@ -2,6 +2,8 @@
 
 import base64
 import re
+from html import unescape
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -63,9 +65,10 @@ def test_embedded():
     """The page embeds exactly the files of the figures."""
     made = section(picture(), shows(**{"image/png": PNG}))
     assert [figure.name for figure in made.figures] == ["7_name-1.svg", "7_name-2.png"]
-    embedded = re.findall(r'src="data:(image/[a-z+]+);base64,([^"]+)"', made.body)
-    assert [mime for mime, _ in embedded] == ["image/svg+xml", "image/png"]
-    assert [base64.b64decode(data) for _, data in embedded] == [figure.content for figure in made.figures]
+    [svg] = re.findall(r'src="data:image/svg\+xml,([^"]+)"', made.body)
+    [png] = re.findall(r'src="data:image/png;base64,([^"]+)"', made.body)
+    assert unquote(unescape(svg)).split() == made.figures[0].content.decode().replace('"', "'").split()
+    assert base64.b64decode(png) == made.figures[1].content
 
 
 def test_svg():
@@ -83,10 +86,13 @@ def test_headings():
         new_markdown_cell("# The `x` title\n\nText."), new_markdown_cell("## One\n\n## One\n\n### Two & more")
     )
     assert made.title == "The x title"
-    assert made.headings == [("7_name-1", "One"), ("7_name-2", "One"), ("7_name-3", "Two & more")]
+    places = ["7_name-one", "7_name-one-2", "7_name-two-more"]
+    assert made.headings == [*zip(places, ("One", "One", "Two & more"), strict=True)]
     assert re.findall(r"<(h\d)(?: id=\"([^\"]+)\")?>", made.body) == [
-        ("h2", ""), ("h3", "7_name-1"), ("h3", "7_name-2"), ("h4", "7_name-3"),
+        ("h2", ""), *zip(("h3", "h3", "h4"), places, strict=True),
     ]  # fmt: skip
+    for place in ("7_name", *places):
+        assert f'href="#{place}" aria-label="Link to: ' in made.body
 
 
 def test_no_heading():
@@ -218,4 +224,4 @@ def test_control_characters():
 def test_name_with_quotes():
     """A notebook's name is no markup in the ids of its headings."""
     made = section_of('1_say "hi" & <b>', new_notebook(cells=[new_markdown_cell("# T\n\n## Below")]))
-    assert 'id="1_say &quot;hi&quot; &amp; &lt;b&gt;-1"' in made.body
+    assert 'id="1_say &quot;hi&quot; &amp; &lt;b&gt;-below"' in made.body

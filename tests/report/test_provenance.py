@@ -12,7 +12,7 @@ VENDOR = {"environment": "vendor", "base_url": "https://api.example", "key_type"
 EMULATOR = {"environment": "emulator", "settings": {}}
 SLOW = {"environment": "emulator", "settings": {"fulfilment_s": 70, "latency_s": 0}}
 
-KNOWN = pd.DataFrame({"name": ["unknown"], "kind": ["unknown"], "host": [None], "key_type": [None]})
+KNOWN = pd.DataFrame({"name": ["unknown"], "kind": ["unknown"], "host": [None], "account": [None], "key_type": [None]})
 
 
 def sources(*notebooks, orders):
@@ -42,7 +42,23 @@ def test_several_sources():
 
 def test_same_size():
     """Of two sources with as many orders, the first notebook's comes first."""
-    assert [orders for _, orders in sources((SLOW, 1), (VENDOR, 1), orders=2)] == [[0], [1]]
+    assert [orders for _, orders in sources((SLOW, 1), (EMULATOR, 1), orders=2)] == [[0], [1]]
+
+
+def test_vendor_first():
+    """Real money comes before a simulation with more orders."""
+    assert [orders for _, orders in sources((EMULATOR, 2), (VENDOR, 1), orders=3)] == [[2], [0, 1]]
+
+
+def test_account():
+    """An account, which is a telephone number, is named by its end."""
+    known = pd.DataFrame({
+        "name": ["vendor"], "kind": ["vendor"], "host": ["api.example"], "account": ["+213600004321"],
+        "key_type": ["PRODUCTION"],
+    })  # fmt: skip
+    [source] = sources_of([], pd.DataFrame({"source": ["vendor"]}), known)
+    assert "production key. Account ending in 4321." in source.description
+    assert "+2136" not in source.description
 
 
 def test_no_orders():

@@ -4,6 +4,7 @@ The environment variable GIFTLIB_REPORT names the folder of a report; without it
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,12 +24,27 @@ def report(tmp_path_factory):
     return out
 
 
-@pytest.fixture(params=[
-    {"viewport": {"width": 1200, "height": 900}},
-    {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"},
-    {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
-    {"viewport": {"width": 1200, "height": 900}, "java_script_enabled": False},
-], ids=["light", "dark", "phone", "without-scripts"])  # fmt: skip
+WAYS = {
+    "light": {"viewport": {"width": 1200, "height": 900}},
+    "dark": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+    "without-scripts": {"viewport": {"width": 1200, "height": 900}, "java_script_enabled": False},
+}
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    """The script of axe-core, from npm."""
+    folder = tmp_path_factory.mktemp("npm")
+    if shutil.which("npm") is None:
+        pytest.skip("axe-core comes from npm, and there is none")
+    npm = ["npm", "install", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", str(folder), "axe-core"]
+    if subprocess.run(npm, capture_output=True, timeout=120).returncode:
+        pytest.skip("npm could not fetch axe-core")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
 def opened(request, report, browser):
     """The page, what its console said, what it asked for, and the name of the way it is looked at."""
     context = browser.new_context(**request.param)
@@ -118,3 +134,44 @@ def test_it_can_be_printed(report, browser):
     printed = page.pdf(format="A4")
     assert printed.startswith(b"%PDF") and printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") >= 7
     context.close()
+
+
+@pytest.mark.parametrize("way", ["light", "dark", "phone"])
+def test_axe_finds_no_violation(way, report, browser, axe):
+    context = browser.new_context(**WAYS[way], bypass_csp=True)
+    page = context.new_page()
+    page.goto((report / "index.html").as_uri())
+    page.evaluate("() => document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run()")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    assert len(found["passes"]) > 20
+    context.close()
+
+
+def test_an_order_is_found_by_its_id_and_shows_its_polls(opened, report):
+    page, name = opened[0], opened[3]
+    orders = pd.read_csv(report / "orders.csv", dtype=str)
+    if name == "without-scripts":
+        assert page.locator(".orders tbody tr").count() == len(orders)
+        return
+    wanted = orders.iloc[-1]["order_id"]
+    page.fill("[name=search]", wanted[6:])
+    [row] = page.locator(".orders tbody tr").all()
+    row.locator("summary").click()
+    assert wanted in row.inner_text() and "HANDLING" in row.inner_text()
+    page.fill("[name=search]", "")
+    page.select_option("[name=outcome]", "REFUNDED")
+    refunded = (orders["status"] == "REFUNDED").sum()
+    assert page.inner_text("[role=search] output") == f"{min(refunded, 25)} of {refunded} orders shown"
+
+
+def test_code_opens_one_by_one_and_all_at_once(opened):
+    page, name = opened[0], opened[3]
+    code = page.locator(".code .highlight")
+    assert not code.first.is_visible()
+    page.locator(".code summary").first.click()
+    assert code.first.is_visible() and not code.nth(1).is_visible()
+    if name != "without-scripts":
+        page.click("text=Show all code")
+        assert all(each.is_visible() for each in code.all())
