@@ -12,7 +12,7 @@ from .client import Client
 from .errors import *  # noqa: F403  # the whole tree
 from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import FINAL, Order, OrderRequest, OrderStatus
-from .parsing import as_amount, as_count, as_dict, as_dicts, as_id, as_list, as_name, as_text, as_time, decimals
+from .parsing import WIDE, as_amount, as_count, as_dict, as_dicts, as_id, as_list, as_name, as_text, as_time, decimals
 from .rate_limit import RateLimit
 from .responses import Response
 from .retry import is_retryable, retry_delay, retry_read
