@@ -57,7 +57,7 @@ def poll_order_until_complete(
     schedule = schedule or every(interval or 5.0)
     given = {"client": client, "journal": journal}
     options = [repr(order_id), *(f"{name}={name}" for name, value in given.items() if value is not None)]
-    go_on = f"the order is not final; poll_order_until_complete({', '.join(options)}) goes on"
+    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join(options)})"
     client = current_client(client)
     shown = Progress(progress, client, on_poll, go_on)
     poller = Poller(client, journal, shown)

@@ -122,11 +122,14 @@ class Run:
             error.add_note(str(failure))
         error.journal = self._journal  # type: ignore[attr-defined]
         open_ids = self._orders.deadlines
-        call = f"track_orders({{0}}.unfinished(), journal={{0}}{self._of_client}) goes on with"
-        left = f"{len(open_ids)} orders are open, {len(self._placer.queue)} not yet placed"
+        call = f"track_orders({{0}}.unfinished(), journal={{0}}{self._of_client})"
+        left = f"{len(open_ids)} orders are open" + (
+            f", {len(queue)} not placed" if (queue := self._placer.queue) else ""
+        )
         journal = "import sys; journal = sys.last_value.journal"
-        show_in_one_line(error, f"{left}. {journal}; {call.format('journal')} the open ones")
-        error.add_note(f"{call.format('error.journal')} the {len(open_ids)} open orders: {_some(list(open_ids))}")
+        show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
+        goes_on = f"goes on with the {len(open_ids)} open orders: {_some(list(open_ids))}"
+        error.add_note(f"{call.format('error.journal')} {goes_on}")
 
     def _wait(self, source: NextOrder) -> None:
         while True:
