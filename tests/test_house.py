@@ -35,10 +35,10 @@ RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
-# smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, and for an emulator that
-# plays any outcome and keeps what it was asked.
-LINES = {TRUSTED_WITH_MONEY: 5110, ("analysis",): 2472, ("report",): 823, ("sandbox",): 3265, ("calibration",): 950}
-LINES_IN_ALL = 12925
+# smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
+# plays any outcome and keeps what it was asked, and for a panel that shows a person how a wait goes.
+LINES = {TRUSTED_WITH_MONEY: 5490, ("analysis",): 2478, ("report",): 823, ("sandbox",): 3284, ("calibration",): 950}
+LINES_IN_ALL = 13357
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10

@@ -2,13 +2,14 @@
 
 Read `client` first (one method per endpoint), then `access` (the key, and what is known of it), `orders`, `cards` and
 `models` (what it returns), `errors` (what it raises), `responses` and `parsing` (how a response is read), `session`,
-`key`, `rate_limit` and `retry` (how one is sent), `source` (to which API, and what time it is there), and `transport`
-last (how one deadline bounds a whole request).
+`key`, `rate_limit` and `retry` (how one is sent), `source` (to which API, and what time it is there), `transport` (how
+one deadline bounds a whole request), and `display` last (how notebooks show an object).
 """
 
 from . import errors
 from .cards import Card, CardSecrets
 from .client import Client
+from .display import as_html
 from .errors import *  # noqa: F403  # the whole tree
 from .models import ApiKey, CatalogProduct, Page, Product, ProductType, Transaction
 from .orders import FINAL, Order, OrderRequest, OrderStatus

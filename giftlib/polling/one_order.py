@@ -45,7 +45,8 @@ def poll_order_until_complete(
     attempts or time run out: the order is still being processed.
 
     Every poll goes to the `journal` and then to `on_poll` as a `Poll`; an exception of `on_poll` is warned of once and
-    does not end the wait. `progress` shows a bar: True, False, or None for "if a person waits in real time".
+    does not end the wait. `progress` shows a panel in a notebook, or a bar: True, False, or None for
+    "if a person waits in real time".
 
     >>> from giftlib import connect, poll_order_until_complete
     >>> client = connect()

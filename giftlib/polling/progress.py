@@ -55,10 +55,10 @@ class Progress:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        interrupted = isinstance(error, KeyboardInterrupt)
         if error is not None and self._go_on:
             show_in_one_line(error, self._go_on)
-        self._panel.ending = "Interrupted" if interrupted else "Complete" if self._panel.is_complete else "Ended"
+        complete = "Complete" if self._panel.final == self._panel.orders else "Ended"
+        self._panel.ending = "Interrupted" if isinstance(error, KeyboardInterrupt) else complete
         self._show()
 
     def report(self, *polls: Poll) -> None:
@@ -122,16 +122,15 @@ class _Bar:
         self._bar: Any = None
 
     def __call__(self, panel: Panel) -> None:
-        orders = sum(panel.counts.values())
-        if self._bar is None and orders:
+        if self._bar is None and panel.orders:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=orders, disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
+            self._bar = tqdm(total=panel.orders, disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
         if self._bar is not None:
-            self._bar.total, self._bar.n = orders, panel.done
+            self._bar.total, self._bar.n = panel.orders, panel.final
             if panel.ending:
-                self._bar.colour = "green" if panel.is_complete else "red"
-            self._bar.set_description_str(f"{panel.title}: {panel.listed}")
+                self._bar.colour = "green" if panel.final == panel.orders else "red"
+            self._bar.set_description_str(f"{panel.summary}: {panel.statuses}")
             if panel.ending:
                 self._bar.close()
 

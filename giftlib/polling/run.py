@@ -121,15 +121,7 @@ class Run:
         if failure is not None and failure is not error:
             error.add_note(str(failure))
         error.journal = self._journal  # type: ignore[attr-defined]
-        open_ids = self._orders.deadlines
-        call = f"track_orders({{0}}.unfinished(), journal={{0}}{self._of_client})"
-        left = f"{len(open_ids)} orders are open" + (
-            f", {len(queue)} not placed" if (queue := self._placer.queue) else ""
-        )
-        journal = "import sys; journal = sys.last_value.journal"
-        show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
-        goes_on = f"goes on with the {len(open_ids)} open orders: {_some(list(open_ids))}"
-        error.add_note(f"{call.format('error.journal')} {goes_on}")
+        _say_how_to_go_on(error, list(self._orders.deadlines), len(self._placer.queue), self._of_client)
 
     def _wait(self, source: NextOrder) -> None:
         while True:
@@ -178,6 +170,15 @@ class Run:
                 f"{len(expired)} orders are still being processed after {self._timeout:g} s, not failed: "
                 f"{_some(expired)}; track_orders(journal.unfinished(), journal=journal) continues"
             )
+
+
+def _say_how_to_go_on(error: BaseException, open_ids: list[str], not_placed: int, of_client: str) -> None:
+    call = f"track_orders({{0}}.unfinished(), journal={{0}}{of_client})"
+    left = f"{len(open_ids)} orders are open" + f", {not_placed} not placed" * (not_placed > 0)
+    journal = "import sys; journal = sys.last_value.journal"
+    show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
+    goes_on = f"goes on with the {len(open_ids)} open orders: {_some(open_ids)}"
+    error.add_note(f"{call.format('error.journal')} {goes_on}")
 
 
 def _some(texts: list[str]) -> str:
