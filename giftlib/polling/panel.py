@@ -4,11 +4,11 @@ It shows ids, statuses, amounts and times, nothing else of what the API sent.
 """
 
 from collections import Counter
-from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
 from functools import reduce
 from html import escape
+from itertools import takewhile
 from urllib.parse import quote
 
 from giftlib.api import WIDE, Client
@@ -16,18 +16,19 @@ from giftlib.journal import Poll
 
 from .picture import MARKS, WIDTH, Picture, Row
 
+OpenIds = dict[str, float] | list[str]
 _SAFE = " =:/,;'"
 
 
 class Panel:
     """Hold what is known of a wait so far.
 
-    Who waits sets `open_ids`, how many orders are still `to_place`, how many have `failed`, by how, and when the next
-    round of polls begins, `next_at` in the clock's monotonic seconds. `ending` says how the wait ended, once it has.
+    Who waits says which orders are open, how many are still `to_place`, how many have `failed`, by how, and when the
+    next round of polls begins, `next_at` in the clock's monotonic seconds; `ending` is how the wait ended, once it has.
     """
 
     def __init__(self, client: Client) -> None:
-        self.open_ids: Collection[str] = ()
+        self.open_ids: OpenIds = []
         self.to_place = 0
         self.failed: dict[str, int] = {}
         self.next_at = 0.0
@@ -35,6 +36,12 @@ class Panel:
         self._client = client
         self._began = client.clock.monotonic()
         self._rows: dict[str, Row] = {}
+
+    def take_in(self, open_ids: OpenIds) -> None:
+        """Take in which orders are open, in the order in which they became known."""
+        self.open_ids = open_ids
+        for order_id in reversed([*takewhile(lambda order_id: order_id not in self._rows, reversed(open_ids))]):
+            self._row(order_id)
 
     def add(self, poll: Poll) -> None:
         """Take in a poll."""
@@ -52,7 +59,7 @@ class Panel:
         """Return how many orders are in each status, "open", "to place", or have failed, by how; those there are."""
         counts = Counter(dict.fromkeys(MARKS, 0) | {"to place": self.to_place} | self.failed)
         counts.update(row.status for row in self._rows.values() if row.status != "open")
-        counts["open"] = sum(self._row(order_id).status == "open" for order_id in self.open_ids)
+        counts["open"] = sum(self._rows[order_id].status == "open" for order_id in self.open_ids)
         return {name: count for name, count in counts.items() if count}
 
     @property

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -17,7 +17,7 @@ from giftlib.api import Client
 from giftlib.clock import SystemClock
 from giftlib.journal import Poll
 
-from .panel import Panel
+from .panel import OpenIds, Panel
 
 OnPoll = Callable[[Poll], object]
 _LEAST_PAUSE_S = 0.1
@@ -74,9 +74,12 @@ class Progress:
                 self._panel.add(poll)
         self._show_if_time()
 
-    def waiting(self, open_ids: Collection[str], next_at: float, to_place: int = 0, **failed: int) -> None:
+    def waiting(self, open_ids: OpenIds, next_at: float, to_place: int = 0, **failed: int) -> None:
         """Say, before a pause, which orders are open, and when the next round of polls begins."""
-        self._panel.open_ids, self._panel.next_at, self._panel.to_place = open_ids, next_at, to_place
+        if self._draw is None:
+            return
+        self._panel.take_in(open_ids)
+        self._panel.next_at, self._panel.to_place = next_at, to_place
         self._panel.failed = {name.replace("_", " "): count for name, count in failed.items()}
         pauses = isinstance(self._clock, SystemClock) and next_at - self._clock.monotonic() > _LEAST_PAUSE_S
         self._show() if pauses else self._show_if_time()
