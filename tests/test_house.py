@@ -37,8 +37,8 @@ TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
 # smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
 # plays any outcome and keeps what it was asked, and for a panel that shows a person how a wait goes.
-LINES = {TRUSTED_WITH_MONEY: 5500, ("analysis",): 2478, ("report",): 823, ("sandbox",): 3284, ("calibration",): 950}
-LINES_IN_ALL = 13367
+LINES = {TRUSTED_WITH_MONEY: 5504, ("analysis",): 2478, ("report",): 823, ("sandbox",): 3284, ("calibration",): 950}
+LINES_IN_ALL = 13371
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10

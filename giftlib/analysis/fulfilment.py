@@ -78,7 +78,7 @@ class FulfilmentCurve:
 
     def __repr__(self) -> str:
         [fact] = _facts(self, [0.5])
-        return f"FulfilmentCurve({self.n} orders, {self.n_final} final, {' '.join(fact)})"
+        return f"FulfilmentCurve({self.n} orders, {self.n_final} final, {(': ' if self.outcome else ' ').join(fact)})"
 
     def _repr_html_(self) -> str:
         return as_html(f"FulfilmentCurve: {self.n} orders, {self.n_final} final", dict(_facts(self, [0.5, 0.9, 0.95])))
@@ -213,5 +213,5 @@ class FulfilmentCurve:
 def _facts(curve: FulfilmentCurve, proportions: list[float]) -> list[tuple[str, str]]:
     """Give in words the proportion with the outcome asked for, or else these quantiles."""
     if curve.outcome is not None:
-        return [(f"{curve.n_outcome} {curve.outcome}:", "{:.0%}, 95 % {:.0%} to {:.0%}".format(*curve.proportion()))]
+        return [(f"{curve.n_outcome} {curve.outcome}", "{:.0%}, 95 % {:.0%} to {:.0%}".format(*curve.proportion()))]
     return [("median" if p == 0.5 else f"{100 * p:g} %", str(curve.quantile(p))) for p in proportions]

@@ -56,8 +56,9 @@ class Access:
         return f"Client({self.where})"
 
     def _repr_html_(self) -> str:
-        used = f"{self.rate_limit.recent()} of {self.rate_limit.per_minute or 'unlimited'} in the last minute"
-        return as_html("Client", {"of": self.where, "requests": used})
+        limit = f" of {self.rate_limit.per_minute}" if self.rate_limit.per_minute else ""
+        used = f"{self.rate_limit.recent()}{limit} in the last minute"
+        return as_html("Client", {"where": self.where, "requests": used})
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")

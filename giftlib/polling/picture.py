@@ -51,6 +51,9 @@ class Picture:
         height = 17.0 if named else 220 / len(ids)
         bottom = _TOP + height * len(ids) + 4
         shapes = [*self._proportions(), *self._axis(bottom)]
+        if not named:
+            for y, text in ((_TOP + 10, f"{len(ids)} of {len(self.rows)}"), (_TOP + 24, "orders")):
+                shapes.append(f"<text x='{_LEFT - 10}' y='{y}' text-anchor='end'>{text}</text>")
         for place, order_id in enumerate(ids):
             shapes += self._timeline(order_id, _TOP + height * (place + 0.5), height, named)
         return (

@@ -85,7 +85,7 @@ class Sandbox(Emulator):
 
         orders = len(self._service.backend.orders)
         state = "open" if self._listener.is_open else "closed"
-        return as_html("Sandbox", {"of": self.where, "address": f"{self.url}, {state}", "orders": orders})
+        return as_html("Sandbox", {"where": self.where, "address": f"{self.url}, {state}", "orders": orders})
 
     @property
     def where(self) -> str:

@@ -217,4 +217,5 @@ def test_size_of_the_panel(client):
     for orders in (400, 4000):
         panel.take_in(list(map(str, range(orders))))
         sizes.append(len(panel._repr_html_()))
+        assert f"200 of {orders}" in ElementTree.tostring(picture(panel), encoding="unicode")
     assert sizes[1] < 1.1 * sizes[0] < 30_000
