@@ -57,6 +57,12 @@ class SystemClock:
         time.sleep(seconds)
 
 
+def name_of(clock: Clock) -> str:
+    """Return in words which clock it is."""
+    names = {SystemClock: "system clock", SimulatedClock: "simulated clock"}
+    return names.get(type(clock), f"clock {type(clock).__name__}")
+
+
 class SimulatedClock:
     """Simulate a clock that only `sleep` and an emulator's latency move.
 

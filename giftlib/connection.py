@@ -60,6 +60,7 @@ def connect(
         sandbox = Sandbox(seed, clock, settings=Settings.read(path) if path else None, **sandbox_settings)
         client = Client(sandbox.api_key, sandbox.url, clock=sandbox.clock, request_timeout=request_timeout,
                         allow_production=allow_production)  # fmt: skip
+        client.made_for = sandbox.where
         client.closing(sandbox.close)
         described = {"seed": seed, "settings": sandbox.settings.to_json()}
     client.validate()

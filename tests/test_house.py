@@ -36,10 +36,10 @@ RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
 # smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
-# plays any outcome and keeps what it was asked, for files that lose nothing, and for a report with a verdict, every
-# order and a comparison.
-LINES = {TRUSTED_WITH_MONEY: 5481, ("analysis",): 2510, ("report",): 2500, ("sandbox",): 3279, ("calibration",): 950}
-LINES_IN_ALL = 15100
+# plays any outcome and keeps what it was asked, for files that lose nothing, for a report with a verdict, every order
+# and a comparison, and for a panel that shows a person how a wait goes.
+LINES = {TRUSTED_WITH_MONEY: 5904, ("analysis",): 2515, ("report",): 2500, ("sandbox",): 3300, ("calibration",): 950}
+LINES_IN_ALL = 15525
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10

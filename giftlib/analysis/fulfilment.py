@@ -17,7 +17,7 @@ from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_
 from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
-from giftlib.api import FINAL, did_you_mean
+from giftlib.api import FINAL, as_html, did_you_mean
 
 
 @overload
@@ -78,11 +78,11 @@ class FulfilmentCurve:
         self.n_outcome = int(guesses.orders[final & ~guesses.otherwise].sum())
 
     def __repr__(self) -> str:
-        ending = f"{self.n_final} final"
-        if self.outcome is not None:
-            of_all = "{:.0%}, 95 % {:.0%} to {:.0%}".format(*self.proportion())
-            return f"FulfilmentCurve({self.n} orders, {ending}, {self.n_outcome} {self.outcome}: {of_all})"
-        return f"FulfilmentCurve({self.n} orders, {ending}, median {self.quantile(0.5)})"
+        [fact] = _facts(self, [0.5])
+        return f"FulfilmentCurve({self.n} orders, {self.n_final} final, {(': ' if self.outcome else ' ').join(fact)})"
+
+    def _repr_html_(self) -> str:
+        return as_html(f"FulfilmentCurve: {self.n} orders, {self.n_final} final", dict(_facts(self, [0.5, 0.9, 0.95])))
 
     @property
     def intervals(self) -> pd.DataFrame:
@@ -209,3 +209,10 @@ class FulfilmentCurve:
     @cached_property
     def _cdf(self) -> Floats:
         return self._smooth.cdf if self.outcome is None else outcome_cdf(self._smooth, self._counted.guesses)
+
+
+def _facts(curve: FulfilmentCurve, proportions: list[float]) -> list[tuple[str, str]]:
+    """Give in words the proportion with the outcome asked for, or else these quantiles."""
+    if curve.outcome is not None:
+        return [(f"{curve.n_outcome} {curve.outcome}", "{:.0%}, 95 % {:.0%} to {:.0%}".format(*curve.proportion()))]
+    return [("median" if p == 0.5 else f"{100 * p:g} %", str(curve.quantile(p))) for p in proportions]

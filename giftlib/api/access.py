@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import NoReturn, Self
 
-from giftlib.clock import Clock, SystemClock, Timestamp
+from giftlib.clock import Clock, SystemClock, Timestamp, name_of
 
+from .display import as_html
 from .errors import NotFoundError, ProductionKeyError
 from .key import Key
 from .models import ApiKey
@@ -24,7 +25,10 @@ _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 
 
 class Access:
-    """Hold a key and the session that it is used with; see `Client` for the arguments."""
+    """Hold a key and the session that it is used with; see `Client` for the arguments.
+
+    `made_for` is the emulator in this process that the client was made for, in words, or None.
+    """
 
     def __init__(
         self,
@@ -46,15 +50,19 @@ class Access:
         self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
         self.key_type: str | None = None
+        self.made_for: str | None = None
         self._validated: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
         self._opened = ExitStack()
         self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
-        return (
-            f"Client({self.base_url}, key not yet validated)" if self._validated is None else f"Client({self.source})"
-        )
+        return f"Client({self.where})"
+
+    def _repr_html_(self) -> str:
+        limit = f" of {self.rate_limit.per_minute}" if self.rate_limit.per_minute else ""
+        used = f"{self.rate_limit.recent()}{limit} in the last minute"
+        return as_html("Client", {"where": self.where, "requests": used})
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +95,14 @@ class Access:
         self._validated, self.key_type = key, key.type
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
+
+    @property
+    def where(self) -> str:
+        """Return in words where requests go and the type of the key, as far as it is known; none is sent for it."""
+        host = self.made_for or self.base_url.partition("://")[2]
+        if not self.made_for and self._session.instance and self.base_url != DEFAULT_BASE_URL:
+            host = f"emulator at {host}, {name_of(self.clock)}"
+        return f"{host}, " + (f"{self.key_type or 'unknown'} key" if self._validated else "key not yet validated")
 
     @property
     def source(self) -> Source:

@@ -14,6 +14,7 @@ from typing import Any
 from unicodedata import normalize
 
 from .cards import Card, as_cards
+from .display import as_html
 from .parsing import WIDE, as_amount, as_count, as_id, as_name, as_text, as_time
 from .validation import check_count, check_id
 
@@ -149,6 +150,17 @@ class Order(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Order({self.order_id}, {self.status}, {self.delivered_quantity} of {self.quantity} cards)"
+
+    def _repr_html_(self) -> str:
+        amounts = {"charged": self.fulfilled_amount, "refunded": self.refunded_amount}
+        facts: dict[str, object] = {
+            "status": self.status,
+            "cards": f"{self.delivered_quantity} of {self.quantity} delivered",
+            **{name: None if amount is None else f"{amount:,f} dinars" for name, amount in amounts.items()},
+            "placed": self.placed_at and f"{self.placed_at:%Y-%m-%d %H:%M:%S} UTC",
+            "problems": "; ".join(self.problems) or None,
+        }
+        return as_html(f"Order {self.order_id}", facts)
 
     @property
     def is_final(self) -> bool:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pandas as pd
 
-from giftlib.api import JournalError, Source
+from giftlib.api import JournalError, Source, as_html
 
 from .frames import INTENTS, POLLS, SOURCES, read_frame, read_orders
 from .merging import merge_journals
@@ -50,6 +50,18 @@ class Journal(JournalWriter):
         names = [*sources["name"][:3], *["…"] * (len(sources) > 3)]
         origin = f"; {', '.join(names)}" if names else ""
         return f"Journal({sources['orders'].sum()} orders, {sources['final'].sum()} final{origin})"
+
+    def _repr_html_(self) -> str:
+        sources = self.sources().astype(object)
+        sources = sources.where(sources.notna(), None)
+        facts: dict[str, object] = {
+            row["name"]: ", ".join([
+                *[row["host"]] * (row["kind"] == "vendor"), *[f"{row['key_type']} key"] * (row["key_type"] is not None),
+                f"{row['orders']} orders, {row['final']} final",
+            ])
+            for row in sources.to_dict("records")
+        }  # fmt: skip
+        return as_html("Journal", facts or {"orders": 0})
 
     def __enter__(self) -> "Journal":
         return self

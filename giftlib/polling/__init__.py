@@ -2,7 +2,7 @@
 
 Read `schedules` first (when to poll), then `poller` (one poll), `one_order` (wait for one), `placing` and `handling`
 (place an order, handle its result), `many_orders` with its parts `run`, `open_orders`, `order_list`, `rounds` and
-`lost`, and `recovery` (search for orders whose response was lost).
+`lost`, `recovery` (search for orders whose response was lost), and `progress` with `panel` (what a person sees).
 """
 
 from .handling import handle_order_result, process_order

@@ -9,7 +9,7 @@ from giftlib.journal import Journal
 
 from .one_order import check_waiting, poll_order_until_complete
 from .placing import place_order
-from .poller import OnPoll
+from .progress import OnPoll
 from .schedules import Schedule
 
 

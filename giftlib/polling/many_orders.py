@@ -11,7 +11,7 @@ from queue import Queue
 from giftlib.api import Client, OrderRequest, check_id, check_type
 from giftlib.journal import Journal
 
-from .poller import OnPoll
+from .progress import OnPoll
 from .run import Run
 from .schedules import Schedule
 
@@ -49,13 +49,13 @@ def track_orders(
     ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
     Journal(3 orders, 3 final; emulator)
     """
-    run = Run(deque(), interval, timeout, schedule, client, journal, on_poll)
+    run = Run(deque(), interval, timeout, schedule, client, journal, on_poll, progress)
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     if isinstance(order_ids, Iterator | Queue):
-        return run.to_the_end(run.take_from(order_ids), 0, progress)
+        return run.to_the_end(run.take_from(order_ids))
     checked = [check_id("order_ids", order_id) for order_id in order_ids]
-    return run.to_the_end(run.take_all(checked), 0, progress)
+    return run.to_the_end(run.take_all(checked))
 
 
 def process_orders(
@@ -92,8 +92,8 @@ def process_orders(
     for request in requests:
         if request.ref is not None and of_ref[request.ref] != request:
             raise ValueError(f"items must have one request for each ref, got {request} and {of_ref[request.ref]}")
-    run = Run(requests, interval, timeout, schedule, client, journal, on_poll)
-    return run.to_the_end(run.place_next, len(requests), progress)
+    run = Run(requests, interval, timeout, schedule, client, journal, on_poll, progress)
+    return run.to_the_end(run.place_next)
 
 
 def _checked_request(item: Item) -> OrderRequest:

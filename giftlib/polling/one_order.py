@@ -4,8 +4,8 @@ from giftlib.api import Client, Order, check_callable, check_count, check_id, ch
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
-from .poller import OnPoll, Poller, identified
-from .progress import Progress
+from .poller import Poller, identified
+from .progress import OnPoll, Progress
 from .schedules import PollTime, Schedule, every, latest_pause, next_pause
 
 _SHORTEST_PAUSE_S = 1.0
@@ -45,7 +45,8 @@ def poll_order_until_complete(
     attempts or time run out: the order is still being processed.
 
     Every poll goes to the `journal` and then to `on_poll` as a `Poll`; an exception of `on_poll` is warned of once and
-    does not end the wait. `progress` shows a bar: True, False, or None for "if a person waits in real time".
+    does not end the wait. `progress` shows a panel in a notebook, or a bar: True, False, or None for
+    "if a person waits in real time".
 
     >>> from giftlib import connect, poll_order_until_complete
     >>> client = connect()
@@ -55,8 +56,12 @@ def poll_order_until_complete(
     check_id("order_id", order_id)
     check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
     schedule = schedule or every(interval or 5.0)
+    given = {"client": client, "journal": journal}
+    options = [repr(order_id), *(f"{name}={name}" for name, value in given.items() if value is not None)]
+    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join(options)})"
     client = current_client(client)
-    poller = Poller(client, journal, on_poll)
+    shown = Progress(progress, client, on_poll, go_on)
+    poller = Poller(client, journal, shown)
     now = client.clock.monotonic
     started = now()
     poller.deadline = started + timeout
@@ -69,7 +74,7 @@ def poll_order_until_complete(
 
     polls: list[PollTime] = []
     last_status, last_error = None, None
-    with Progress(progress, client.clock, total=timeout, unit="s", description=f"order {order_id}") as bar:
+    with shown:
         for _ in range(max_attempts):
             planned = next_pause(schedule, now() - started if polls else 0.0, polls)
             pause = max(planned, poller.retry_delay_s, poller.next_delay_s)
@@ -79,15 +84,16 @@ def poll_order_until_complete(
             is_last = pause >= last_pause and (
                 (poller.slowest_s >= 0 and poller.response_s < left) or (bool(polls) and last_pause < _SHORTEST_PAUSE_S)
             )
+            shown.waiting([order_id], now() + min(pause, last_pause))
             client.clock.sleep(min(pause, last_pause))
             client.clock.sleep(min(client.rate_limit.delay_s(), max(started + timeout - now(), 0.0)))
 
             poller.retry_delay_s = poller.next_delay_s = 0.0
             poll = poller.check(order_id, timeout=max(started + timeout - now(), 0.0))
-            bar.show(min(now() - started, timeout), timeout)
             if poll.order is not None:
                 last_status = poll.order.status
                 if poll.order.is_final:
+                    shown.waiting([], now())
                     return poll.order
             else:
                 last_error = poll.error

@@ -19,14 +19,15 @@ class OpenOrders:
     """Keep the orders that are waited for.
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
-    cannot be polled, with the reason; `placed` the times of placement that are known, by the API's clock, the latest of
-    which is `newest`. `patience_s` is how long one request may take.
+    cannot be polled, with the reason; `expired` those given up; `placed` the times of placement that are known, by the
+    API's clock, the latest of which is `newest`. `patience_s` is how long one request may take.
     """
 
     def __init__(self, client: Client) -> None:
         self.deadlines: dict[str, float] = {}
         self.final: set[str] = set()
         self.unavailable: dict[str, GiftlibError] = {}
+        self.expired: list[str] = []
         self.placed: dict[str, Timestamp] = {}
         self.newest = datetime.min.replace(tzinfo=UTC)
         self.patience_s = 1e9  # the client's own time-out is shorter
@@ -75,13 +76,13 @@ class OpenOrders:
         self.unavailable[order_id] = reason
         del self.deadlines[order_id]
 
-    def expire(self, margin_s: float) -> list[str]:
-        """Stop waiting for the orders whose deadline is at most `margin_s` away, and return them."""
+    def expire(self, margin_s: float) -> None:
+        """Stop waiting for the orders whose deadline is at most `margin_s` away."""
         now = self._clock.monotonic()
         expired = [order_id for order_id, deadline in self.deadlines.items() if deadline <= now + margin_s]
         for order_id in expired:
             del self.deadlines[order_id]
-        return expired
+        self.expired += expired
 
 
 class Turns:

@@ -1,6 +1,5 @@
-"""Poll one order once: send the request, record the poll, report it to `on_poll`."""
+"""Poll one order once: send the request, record the poll, report it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
@@ -19,9 +18,7 @@ from giftlib.api import (
 from giftlib.clock import Timestamp
 from giftlib.journal import Journal, Poll
 
-from .progress import warn
-
-OnPoll = Callable[[Poll], object]
+from .progress import Progress
 
 _LEAST_FOR_JOURNAL_S = 0.1
 
@@ -47,16 +44,15 @@ class Poller:
     a successful one, `deadline` the clock's monotonic time after which nothing waits for the journal.
     """
 
-    def __init__(self, client: Client, journal: Journal | None, on_poll: OnPoll | None) -> None:
+    def __init__(self, client: Client, journal: Journal | None, progress: Progress | None) -> None:
         self.client = client
         self.requests = 0
         self.slowest_s = -inf
         self.retry_delay_s = self.next_delay_s = 0.0
         self.deadline = inf
         self._journal = journal
-        self._on_poll = on_poll
+        self._progress = progress or Progress(False, client, None)
         self._attempts: dict[str, int] = {}
-        self._warned: set[str] = set()
 
     @property
     def response_s(self) -> float:
@@ -91,7 +87,7 @@ class Poller:
         self.next_delay_s = max(self.next_delay_s, retry_delay(shown))
 
     def record(self, *polls: Poll) -> None:
-        """Record polls, with the API's time of each, and report them to `on_poll`."""
+        """Record polls, with the API's time of each, and report them."""
         times = [self.client.api_time_during(poll.sent.monotonic, poll.received.monotonic) for poll in polls]
         polls = tuple(replace(poll, earliest=since, latest=by) for poll, (since, by) in zip(polls, times, strict=True))
         if self._journal is not None:
@@ -102,20 +98,11 @@ class Poller:
                 self.slowest_s = max(self.slowest_s, poll.latency_s)
                 self.delay_for(poll.order)
                 if not isinstance(poll.order.status, OrderStatus):
-                    self._warn_once(
+                    self._progress.warn_once(
                         poll.outcome,
                         f"order {poll.order_id} has a status that giftlib does not know, so it is taken for open: "
                         f"{poll.outcome}",
                     )
             if poll.error is not None and is_retryable(poll.error):
                 self.retry_delay_s = max(self.retry_delay_s, retry_delay(poll.error))
-            if self._on_poll is not None:
-                try:
-                    self._on_poll(poll)
-                except Exception as error:
-                    self._warn_once("on_poll", f"on_poll raised {type(error).__name__}: {error}; the wait continues")
-
-    def _warn_once(self, about: str, message: str) -> None:
-        if about not in self._warned:
-            self._warned.add(about)
-            warn(message, may_raise=False)
+        self._progress.report(*polls)

@@ -1,51 +1,157 @@
-"""Show a person how a wait goes: a bar and warnings, neither of which may stand between an order and its handling."""
+"""Tell people and programs how a wait goes: `on_poll`, a panel or a bar, warnings.
+
+None of these may stand between an order and its handling.
+"""
 
 import os
 import sys
+import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from math import inf
 from typing import Any
 
-from tqdm import tqdm
+from giftlib.api import Client
+from giftlib.clock import SystemClock
+from giftlib.journal import Poll
 
-from giftlib.clock import Clock, SystemClock
+from .panel import OpenIds, Panel
+
+OnPoll = Callable[[Poll], object]
+_LEAST_PAUSE_S = 0.1
+_LEAST_GAP = 40
+_MOST_GAP_S = 0.5
+"""Between two drawings there are 40 times as long as the last one took, half a second at most, or a pause."""
 
 
 class Progress:
-    """Show a bar if `progress` is True, or None and a person waits in real time; never where time is simulated.
+    """Show a panel in a notebook, or a bar, if `progress` is True, or None and a person waits in real time.
 
-    In a notebook that is run for a report `TQDM_DISABLE` is set, and no bar is shown. A standard error that is missing,
-    closed or broken ends the bar, and nothing else.
+    A person waits at a terminal, or in a notebook that can ask for input, as one that nbval, papermill or a report runs
+    cannot; not where time is simulated or `TQDM_DISABLE` is set. An output that is missing, closed or broken ends the
+    showing, and nothing else.
     """
 
-    def __init__(self, progress: bool | None, clock: Clock, *, total: float, unit: str, description: str) -> None:
-        self._bar: tqdm[Any] | None = None
-        with suppress(Exception):
-            if progress is None:
-                person = "ipykernel" in sys.modules or sys.stderr.isatty()
-                progress = person and isinstance(clock, SystemClock) and "TQDM_DISABLE" not in os.environ
-            if progress:
-                from tqdm.auto import tqdm as bar  # loads the widgets of notebooks, if this is one
-
-                self._bar = bar(total=total, unit=unit, desc=description, disable=False)
+    def __init__(self, progress: bool | None, client: Client, on_poll: OnPoll | None, go_on: str = "") -> None:
+        self._wanted = progress
+        self._clock = client.clock
+        self._on_poll = on_poll
+        self._go_on = go_on
+        self._panel = Panel(client)
+        self._draw: Callable[[Panel], object] | None = None
+        self._drawn_at = self._took_s = -inf
+        self._warned: set[str] = set()
 
     def __enter__(self) -> "Progress":
+        with suppress(Exception):
+            shell, is_watched = _notebook()
+            if self._wanted is None:
+                is_real = isinstance(self._clock, SystemClock) and "TQDM_DISABLE" not in os.environ
+                self._wanted = is_real and (is_watched if shell else sys.stderr.isatty())
+            if self._wanted:
+                self._draw = _Display() if shell else _Bar()
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        with suppress(Exception):
-            if self._bar is not None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if error is not None and self._go_on:
+            show_in_one_line(error, self._go_on)
+        complete = "Complete" if self._panel.final == self._panel.orders else "Ended"
+        self._panel.ending = "Interrupted" if isinstance(error, KeyboardInterrupt) else complete
+        self._show()
+
+    def report(self, *polls: Poll) -> None:
+        """Report polls that were made."""
+        for poll in polls:
+            if self._on_poll is not None:
+                try:
+                    self._on_poll(poll)
+                except Exception as error:
+                    text = f"on_poll raised {type(error).__name__}: {error}; the wait continues"
+                    self.warn_once("on_poll", text)
+            if self._draw is not None:
+                self._panel.add(poll)
+        self._show_if_time()
+
+    def waiting(self, open_ids: OpenIds, next_at: float, to_place: int = 0, **failed: int) -> None:
+        """Say, before a pause, which orders are open, and when the next round of polls begins."""
+        if self._draw is None:
+            return
+        self._panel.take_in(open_ids)
+        self._panel.next_at, self._panel.to_place = next_at, to_place
+        self._panel.failed = {name.replace("_", " "): count for name, count in failed.items()}
+        pauses = isinstance(self._clock, SystemClock) and next_at - self._clock.monotonic() > _LEAST_PAUSE_S
+        self._show() if pauses else self._show_if_time()
+
+    def warn_once(self, about: str, message: str) -> None:
+        """Warn of each thing once in a wait."""
+        if about not in self._warned:
+            self._warned.add(about)
+            warn(message, may_raise=False)
+
+    def _show_if_time(self) -> None:
+        if time.monotonic() - self._drawn_at > min(_LEAST_GAP * self._took_s, _MOST_GAP_S):
+            self._show()
+
+    def _show(self) -> None:
+        try:
+            if self._draw is not None:
+                began = time.monotonic()
+                self._draw(self._panel)
+                self._drawn_at = time.monotonic()
+                self._took_s = self._drawn_at - began
+        except Exception:
+            self._draw = None
+
+
+class _Display:
+    """Show the panel in a notebook, each time in the same place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def __call__(self, panel: Panel) -> None:
+        if self._handle is None:
+            self._handle = sys.modules["IPython"].display.display(panel, display_id=True)
+        else:
+            self._handle.update(panel)
+
+
+class _Bar:
+    """Show the panel's counts beside a bar in a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __call__(self, panel: Panel) -> None:
+        if self._bar is None and panel.orders:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=panel.orders, disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
+        if self._bar is not None:
+            self._bar.total, self._bar.n = panel.orders, panel.final
+            if panel.ending:
+                self._bar.colour = "green" if panel.final == panel.orders else "red"
+            self._bar.set_description_str(f"{panel.summary}: {panel.statuses}")
+            if panel.ending:
                 self._bar.close()
 
-    def show(self, done: float, total: float, **counts: int) -> None:
-        """Show how much is done, of how much."""
-        try:
-            if self._bar is not None:
-                self._bar.total = total
-                self._bar.set_postfix(counts, refresh=False)
-                self._bar.update(done - self._bar.n)
-        except Exception:
-            self._bar = None
+
+def _notebook() -> tuple[Any, bool]:
+    """Return the shell of the notebook in which this runs, or None, and whether a person runs this cell."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    if not hasattr(shell, "kernel"):
+        return None, False
+    return shell, shell.get_parent().get("content", {}).get("allow_stdin", False)
+
+
+def show_in_one_line(error: BaseException, text: str) -> None:
+    """Let IPython show this line, after what notes say, in the place of an interrupt's traceback."""
+    if isinstance(error, KeyboardInterrupt):
+        line = "; ".join([*getattr(error, "__notes__", []), text])
+        error._render_traceback_ = partial(list, (f"Interrupted: {line}",))  # type: ignore[attr-defined]
 
 
 def warn(message: str, *, may_raise: bool = True) -> None:

@@ -15,8 +15,8 @@ from .lost import LostSearch
 from .one_order import check_waiting
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
-from .poller import OnPoll, Poller, identified
-from .progress import Progress, warn
+from .poller import Poller, identified
+from .progress import OnPoll, Progress, show_in_one_line, warn
 from .rounds import Rounds, RoundTimes
 from .schedules import Schedule
 
@@ -36,18 +36,20 @@ class Run:
         client: Client | None,
         journal: Journal | None,
         on_poll: OnPoll | None,
+        progress: bool | None,
     ) -> None:
         check_waiting(interval, timeout, schedule, on_poll, journal)
         self._timeout = timeout
         self._client = current_client(client)
+        self._of_client = "" if client is None else ", client=client"
         self._journal = Journal() if journal is None else journal
         self._client.limit_rate()
         self._orders = OpenOrders(self._client)
-        self._poller = Poller(self._client, self._journal, on_poll)
+        self._progress = Progress(progress, self._client, on_poll)
+        self._poller = Poller(self._client, self._journal, self._progress)
         self._rounds = Rounds(self._orders, self._poller)
         self._times = RoundTimes(self._client.clock, schedule, interval)
         self._placer = Placer(requests, self._client, self._journal)
-        self._expired: list[str] = []
         for request in requests:
             if request.ref is not None:
                 self._journal.check_ref(request, identified(self._client, self._timeout))
@@ -95,18 +97,12 @@ class Run:
             self.add([placed.order_id], placed.sent)
         return 0.0
 
-    def to_the_end(self, source: NextOrder, expected: int, progress: bool | None) -> Journal:
-        with Progress(progress, self._client.clock, total=expected, unit="order", description="orders") as bar:
-
-            def show() -> None:
-                failed = len(self._placer.rejected) + len(self._orders.unavailable) + len(self._expired)
-                counts = {"final": len(self._orders.final), "open": len(self._orders.deadlines), "failed": failed}
-                bar.show(counts["final"] + failed, max(expected, sum(counts.values())), **counts)
-
+    def to_the_end(self, source: NextOrder) -> Journal:
+        with self._progress:
             try:
                 try:
-                    self._wait(source, show)
-                    self._wait(LostSearch(self._placer, self.place_next, self.add, self._timeout).next, show)
+                    self._wait(source)
+                    self._wait(LostSearch(self._placer, self.place_next, self.add, self._timeout).next)
                     with suppress(errors.GiftlibError):
                         self._rounds.compare()
                 finally:
@@ -125,21 +121,25 @@ class Run:
         if failure is not None and failure is not error:
             error.add_note(str(failure))
         error.journal = self._journal  # type: ignore[attr-defined]
-        error.add_note(
-            f"track_orders(error.journal.unfinished(), journal=error.journal) goes on with the "
-            f"{len(self._orders.deadlines)} open orders: {_some(list(self._orders.deadlines))}"
-        )
+        _say_how_to_go_on(error, list(self._orders.deadlines), len(self._placer.queue), self._of_client)
 
-    def _wait(self, source: NextOrder, show: Callable[[], None]) -> None:
+    def _wait(self, source: NextOrder) -> None:
         while True:
             if self._orders.deadlines and self._client.clock.monotonic() >= self._next_round_at() - 1e-9:
                 self._poll()
             more_at = source()
-            show()
+            self._show()
             if not self._orders.deadlines and more_at == inf:
                 return
             wake_at = min(self._next_round_at(), more_at) if self._orders.deadlines else more_at
             self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
+
+    def _show(self) -> None:
+        self._progress.waiting(
+            self._orders.deadlines, self._next_round_at() if self._orders.deadlines else 0.0,
+            len(self._placer.queue) + len(self._placer.lost), rejected=len(self._placer.rejected),
+            cannot_be_polled=len(self._orders.unavailable), timed_out=len(self._orders.expired),
+        )  # fmt: skip
 
     def _next_round_at(self) -> float:
         return self._times.next_at(self._orders, self._poller.response_s)
@@ -149,7 +149,7 @@ class Run:
         self._poller.deadline = max(self._orders.deadlines.values())
         limit = self._client.rate_limit.per_minute or 0
         self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.share_s(began) / 60)
-        self._expired += self._orders.expire(min(self._poller.response_s, 1.0))
+        self._orders.expire(min(self._poller.response_s, 1.0))
         self._times.record(began, self._orders, self._poller.retry_delay_s, self._rounds.unfinished)
 
     def _warnings(self) -> Iterator[str]:
@@ -165,11 +165,20 @@ class Run:
         if self._orders.unavailable:
             reasons = [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]
             yield f"{len(reasons)} orders cannot be polled: {_some(reasons)}"
-        if self._expired:
+        if expired := self._orders.expired:
             yield (
-                f"{len(self._expired)} orders are still being processed after {self._timeout:g} s, not failed: "
-                f"{_some(self._expired)}; track_orders(journal.unfinished(), journal=journal) continues"
+                f"{len(expired)} orders are still being processed after {self._timeout:g} s, not failed: "
+                f"{_some(expired)}; track_orders(journal.unfinished(), journal=journal) continues"
             )
+
+
+def _say_how_to_go_on(error: BaseException, open_ids: list[str], not_placed: int, of_client: str) -> None:
+    call = f"track_orders({{0}}.unfinished(), journal={{0}}{of_client})"
+    left = f"{len(open_ids)} orders are open" + f", {not_placed} not placed" * (not_placed > 0)
+    journal = "import sys; journal = sys.last_value.journal"
+    show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
+    goes_on = f"goes on with the {len(open_ids)} open orders: {_some(open_ids)}"
+    error.add_note(f"{call.format('error.journal')} {goes_on}")
 
 
 def _some(texts: list[str]) -> str:

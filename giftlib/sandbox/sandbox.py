@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from giftlib.clock import Clock, SimulatedClock
+from giftlib.clock import Clock, SimulatedClock, name_of
 
 from .connections import Exchange
 from .emulator import Emulator
@@ -78,7 +78,25 @@ class Sandbox(Emulator):
             opened.pop_all()
 
     def __repr__(self) -> str:
-        return f"<Sandbox {self.url} {'open' if self._listener.is_open else 'closed'}>"
+        return f"Sandbox({self.where}, {'open at' if self._listener.is_open else 'closed,'} {self.url})"
+
+    def _repr_html_(self) -> str:
+        from giftlib.api import as_html
+
+        orders = len(self._service.backend.orders)
+        state = "open" if self._listener.is_open else "closed"
+        return as_html("Sandbox", {"where": self.where, "address": f"{self.url}, {state}", "orders": orders})
+
+    @property
+    def where(self) -> str:
+        """The emulator in words, for people.
+
+        >>> from giftlib.sandbox import Sandbox
+        >>> with Sandbox(seed=7) as sandbox:
+        ...     sandbox.where
+        'emulator, seed 7, simulated clock'
+        """
+        return f"emulator, seed {self._service.backend.seed}, {name_of(self.clock)}"
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -110,7 +128,9 @@ class Sandbox(Emulator):
         """
         from giftlib.api import Client
 
-        return Client(api_key or self.api_key, self.url, clock=self.clock)
+        client = Client(api_key or self.api_key, self.url, clock=self.clock)
+        client.made_for = self.where
+        return client
 
     def refusing(self) -> AbstractContextManager[None]:
         """Refuse connections until the block ends, as if no server ran; open connections are closed.

@@ -67,15 +67,6 @@ def test_throughput(sandbox, client):
     assert not rejected_requests(sandbox)
 
 
-def test_progress_bar(make_sandbox, capfd):
-    """The bar counts final, open and failed orders."""
-    sandbox = make_sandbox(check_stock=True)
-    with pytest.warns(UserWarning, match="were not placed"):
-        items = [ITEM] * 2 + [(PRODUCT, "type_003", 1)]
-        process_orders(items, client=sandbox.client(), progress=True)
-    assert "final=2, open=0, failed=1" in capfd.readouterr().err
-
-
 def test_ids_from_iterator(sandbox, client):
     """An iterator may add orders between the polls."""
     ids = []
@@ -343,7 +334,9 @@ def test_journal_of_exception(make_sandbox, run, raised):
         run(sandbox.client(), ids)
     journal = caught.value.journal
     assert journal.unfinished() == ids
-    assert "track_orders(error.journal.unfinished(), journal=error.journal)" in caught.value.__notes__[-1]
+    assert (
+        "track_orders(error.journal.unfinished(), journal=error.journal, client=client)" in caught.value.__notes__[-1]
+    )
     track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
     assert journal.unfinished() == []
 

@@ -404,12 +404,6 @@ def test_no_bar_in_simulated_time(sandbox, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_progress_bar(sandbox, capfd):
-    """A bar is shown if progress is True."""
-    wait(sandbox, progress=True)
-    assert "order" in capfd.readouterr().err
-
-
 def test_check_order_status(sandbox, client):
     """One status check returns the order as it is."""
     [order_id] = sandbox.add_orders(1)

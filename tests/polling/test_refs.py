@@ -135,9 +135,8 @@ def test_interrupted_list(make_sandbox, journal):
     with pytest.raises(InsufficientBalanceError) as caught:
         process_orders([ITEM] * 8, client=sandbox.client())
     assert len(caught.value.journal.orders()) == len(sandbox.truth()) == 5
-    assert any(
-        "track_orders(error.journal.unfinished(), journal=error.journal)" in note for note in caught.value.__notes__
-    )
+    go_on = "track_orders(error.journal.unfinished(), journal=error.journal, client=client)"
+    assert any(go_on in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("ref", [None, "a"])

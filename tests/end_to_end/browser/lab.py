@@ -21,21 +21,23 @@ from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[3]
 NAMES = [path.name for path in find_notebooks(ROOT / "notebooks")]
-BAR = """
-from giftlib import Sandbox, SystemClock, track_orders
-with Sandbox(clock=SystemClock(), latency_s=0, fulfilment_s=0) as sandbox:
-    track_orders(sandbox.add_orders(5), client=sandbox.client())
+WAITING = """
+from giftlib import Sandbox, SystemClock, process_orders
+sandbox = Sandbox(clock=SystemClock(), latency_s=0.05, fulfilment_s=FULFILMENT)
+full, partial, refund = (("507f1f77bcf86cd799439011", name, 2) for name in ("type_001", "TEST_PARTIAL", "TEST_REFUND"))
+journal = process_orders([full, full, partial, refund] * 3, client=sandbox.client(), interval=1)
 """
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy of the notebooks, and one more in which a person waits."""
+    """A copy of the notebooks, and some more in which a person waits."""
     folder = tmp_path_factory.mktemp("lab") / "notebooks"
     shutil.copytree(ROOT / "notebooks", folder)
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    waiting = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BAR)], metadata=kernel)
-    nbformat.write(waiting, folder / "waiting.ipynb")
+    for name, fulfilment in {"waiting": "4", "waiting_dark": "4", "interrupted": "60"}.items():
+        cell = nbformat.v4.new_code_cell(WAITING.replace("FULFILMENT", fulfilment))
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb")
     return folder
 
 
@@ -48,10 +50,11 @@ def lab(folder):
     token = secrets.token_hex(8)
     options = f"--no-browser --allow-root --ip=127.0.0.1 --port={port} --IdentityProvider.token={token}"
     options += " --LabApp.expose_app_in_browser=True"
+    settings = {"JUPYTERLAB_SETTINGS_DIR": str(folder.parent / "settings")}  # not those of whoever runs this
     hidden = {*ENVIRONMENT, "ONECLICKDZ_API_KEY", "ONECLICKDZ_BASE_URL"}
     process = subprocess.Popen(
         ["make", "lab", f"NOTEBOOKS={folder}", f"LAB_OPTIONS={options}"],
-        cwd=ROOT, env={name: value for name, value in os.environ.items() if name not in hidden},
+        cwd=ROOT, env={name: value for name, value in os.environ.items() if name not in hidden} | settings,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
@@ -122,17 +125,72 @@ def test_run_all_ends_without_an_error_and_the_saved_copy_is_clean(name, folder,
     context.close()
 
 
-def test_who_waits_in_real_time_sees_a_progress_bar(folder, lab, browser, shoot):
-    context = browser.new_context(viewport={"width": 1300, "height": 500})
+def start_waiting(page):
+    """Run all cells; return the panel, each state of which is kept in `window.seen`."""
+    page.evaluate(
+        """() => { window.seen = new Set(); new MutationObserver(() => document.querySelectorAll(
+            '.jp-OutputArea-output img[alt^=timelines]').forEach(image => seen.add(image.parentElement.innerHTML))
+        ).observe(document.body, {subtree: true, childList: true}); }"""
+    )
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    return page.locator(".jp-OutputArea-output", has=page.locator("img[alt^=timelines]"))
+
+
+@pytest.mark.parametrize("name", ["waiting", "waiting_dark"])
+def test_who_waits_in_real_time_sees_a_panel_that_changes(name, folder, lab, browser, shoot):
+    """The panel is in one place, changes at each poll, ends complete, and stays in the saved notebook as a picture."""
+    context = browser.new_context(viewport={"width": 1000, "height": 760})
     page = context.new_page()
     page.set_default_timeout(60_000)
-    open_notebook(page, lab("waiting.ipynb"))
-    run_all(page)
-    bar = page.locator(
-        ".jp-OutputArea .progress, .jp-OutputArea .widget-hprogress, .jp-OutputArea [role=progressbar]"
-    ).first
-    bar.wait_for()
-    shoot(page, "lab-waiting")
+    open_notebook(page, lab(f"{name}.ipynb"))
+    theme = "Dark" if name == "waiting_dark" else "Light"
+    page.evaluate(f"() => jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
+    panel = start_waiting(page)
+    panel.get_by_text("next poll at").wait_for()
+    panel.get_by_text("FULFILLED").first.wait_for()
+    shoot(page, f"lab-{name}-while")
+    panel.get_by_text("Complete").wait_for()
+    assert panel.count() == 1
+    assert page.evaluate("() => window.seen.size") >= 5
+    assert panel.get_by_text("12 of 12 orders final").count() == 1
+    assert panel.locator("img").evaluate("image => image.naturalWidth") > 0
+    shoot(page, f"lab-{name}-end")
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    text = (folder / f"{name}.ipynb").read_text(encoding="utf-8")
+    [output] = json.loads(text)["cells"][0]["outputs"]
+    assert "data:image/svg+xml" in "".join(output["data"]["text/html"])
+    assert "12 of 12 orders final" in "".join(output["data"]["text/plain"])
+    assert "widget" not in text and not re.search(r"SANDBOX-(CARD-)?\d", text)
+    # Opened elsewhere, where it is not trusted, it looks the same.
+    written = json.loads(text)
+    written["cells"][0]["source"] = "# sent by someone else"
+    (folder / f"{name}_sent.ipynb").write_text(json.dumps(written), encoding="utf-8")
+    open_notebook(page, lab(f"{name}_sent.ipynb"))
+    assert page.locator(".jp-OutputArea-output img[alt^=timelines]").evaluate("image => image.naturalWidth") > 0
+    shoot(page, f"lab-{name}-sent")
+    context.close()
+
+
+def test_an_interrupt_is_one_line(folder, lab, browser, shoot):
+    context = browser.new_context(viewport={"width": 1000, "height": 760})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    open_notebook(page, lab("interrupted.ipynb"))
+    panel = start_waiting(page)
+    panel.get_by_text("12 open").wait_for()
+    page.evaluate("() => jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    panel.get_by_text("Interrupted after").wait_for()
+    error = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedText")
+    error = error.filter(has_text="To go on")
+    error.wait_for()
+    shoot(page, "lab-interrupted")
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    *_, failed = json.loads((folder / "interrupted.ipynb").read_text(encoding="utf-8"))["cells"][0]["outputs"]
+    assert failed["ename"] == "KeyboardInterrupt" and len(failed["traceback"]) == 1
+    assert "track_orders(journal.unfinished()" in failed["traceback"][0] and "\n" not in failed["traceback"][0]
     context.close()
 
 
