@@ -101,7 +101,7 @@ def test_a_command_is_one_that_there_is(command, capsys, monkeypatch, tmp_path):
             tests = "".join((ROOT / word).read_text(encoding="utf-8") for word in words if word.endswith(".py"))
             assert all(name in tests for name in re.findall(r"\w+", words[words.index("-k") + 1]) if name != "or")
     else:
-        assert words[0] in ("export", "cd", "git", "python3", "apt-get", ".venv/bin/python"), command
+        assert words[0] in ("export", "cd", "git", "python3", "npx", "apt-get", ".venv/bin/python"), command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -116,7 +116,7 @@ def rebuild_report(
     `Transaction` as its columns; those that a report before recorded are in its journal. `require` is as there. Raises
     JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold.
 
-    >>> from giftlib import Sandbox, place_order
+    >>> from giftlib import Journal, Sandbox, place_order
     >>> from tempfile import TemporaryDirectory
     >>> with Sandbox(seed=1) as sandbox, TemporaryDirectory() as folder:
     ...     with Journal(f"{folder}/orders.sqlite") as journal:
