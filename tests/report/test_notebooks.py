@@ -3,6 +3,7 @@
 import re
 from math import inf
 from pathlib import Path
+from platform import python_version
 from runpy import run_path
 
 import nbformat
@@ -92,8 +93,9 @@ def test_tool(tmp_path, capsys):
     assert tool("--check") == (0, "")
     notebook = nbformat.read(path, as_version=4)
     [cell] = notebook.cells
-    assert (cell.metadata, cell.execution_count, cell.outputs[0].data) == ({"tags": ["kept"]}, 1, {"text/plain": "2"})
-    assert notebook.metadata.language_info == {"name": "python"}
+    assert cell.metadata == {"tags": ["kept"], "slideshow": {"slide_type": "skip"}}
+    assert (cell.execution_count, cell.outputs[0].data) == (1, {"text/plain": "2"})
+    assert "widgets" not in notebook.metadata and notebook.metadata.language_info.version == python_version()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_example(tmp_path, capsys):
     assert "<title>Shop &amp; Sons</title>" in page and "Shop &amp; Sons</h1>" in page
     inlined = [base64.b64decode(data) for data in re.findall(r'src="data:image/svg[+]xml;base64,([^"]+)"', page)]
     assert inlined.count(logo.read_bytes()) == 2  # in the head, and in the notebook's prose
-    assert "process_orders" not in page and "FulfilmentCurve(4 orders" in page
+    assert "process_orders" not in page and "FulfilmentCurve: 4 orders" in page
     [notebook] = manifest_of(out)["notebooks"]
     assert notebook["parameters"]["n_orders"] == 4
 
