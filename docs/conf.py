@@ -19,6 +19,8 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "inherited-members": "dict, Exception, tuple, str"}
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_js_files = [("accessible.js", {"defer": "defer"})]
 html_title = "giftlib"
 html_show_copyright = html_show_sphinx = False
 html_copy_source = html_show_sourcelink = False

@@ -13,6 +13,8 @@ OTHERS = "Not part of the verdict, as they are of another source or have other s
 PLACE = f"""
 # A small batch
 
+This is [a batch](1_batch.ipynb); [another](2_other.ipynb) comes later.
+
 Each bar is an outcome.
 ---
 from giftlib import Journal, connect, process_orders

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -201,6 +201,8 @@ def page_of(
     `compared` says in one line what changed since an earlier report.
     """
     room = files("giftlib.report")
+    names = {section.name for section in sections}
+    sections = [section._replace(body=_linked(section.body, names)) for section in sections]
     template = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
         loader=DictLoader({name: room.joinpath(name).read_text(encoding="utf-8") for name in _PAGE}),
@@ -209,6 +211,15 @@ def page_of(
         sections=sections, journal=journal, heads=heads, explorer=explorer, revision=revision, dinars=dinars,
         table=_evidence, look=look, compared=compared, HtmlFormatter=HtmlFormatter,
     )  # fmt: skip
+
+
+def _linked(body: Markup, names: Collection[str]) -> Markup:
+    """Let links to notebooks lead to their sections; one to a notebook that is not on the page stays as text."""
+
+    def linked(link: re.Match[str]) -> str:
+        return f'<a href="#{link[1]}">{link[2]}</a>' if link[1] in names else link[2]
+
+    return Markup(re.sub(r'<a href="([^":/]+)\.ipynb">(.*?)</a>', linked, body, flags=re.DOTALL))
 
 
 def _evidence(frame: Any) -> Markup:

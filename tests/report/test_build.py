@@ -216,6 +216,11 @@ def test_compared(report, rebuilt):
     assert sha256 == hashlib.sha256((report / "journal.sqlite").read_bytes()).hexdigest()
 
 
+def test_links(report):
+    """A link to a notebook leads to its section; one to a notebook that is not on the page is plain text."""
+    assert '<p>This is <a href="#1_batch">a batch</a>; another comes later.</p>' in page_of(report)
+
+
 def test_frames(report):
     """The frames lie beside the page, with exact amounts."""
     orders, polls = (pd.read_csv(report / name, dtype=str) for name in ("orders.csv", "polls.csv"))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,15 @@ def shoot():
     """Keeps a picture of the page, for a person to look at."""
     SHOTS.mkdir(exist_ok=True)
     return lambda page, name, **options: page.screenshot(path=SHOTS / f"{name}.png", **options)
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The script of axe-core, from npm."""
+    folder = tmp_path_factory.mktemp("npm")
+    if shutil.which("npm") is None:
+        pytest.skip("axe-core comes from npm, and there is none")
+    npm = ["npm", "install", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", str(folder), "axe-core"]
+    if subprocess.run(npm, capture_output=True, timeout=120).returncode:
+        pytest.skip("npm could not fetch axe-core")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

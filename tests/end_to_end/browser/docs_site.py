@@ -66,3 +66,15 @@ def test_pictures(page, shoot):
     page.goto((SITE / "notebooks" / "3_time_to_fulfilment.html").as_uri())
     assert page.locator(".cell_output img, .cell_output svg").count() >= 3
     shoot(page, "site-notebook")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["docs/index", "docs/howto", "docs/facts", "docs/api/giftlib.Journal", "notebooks/3_time_to_fulfilment"]
+)
+def test_axe_finds_no_violation(name, scheme, page, axe):
+    page.emulate_media(color_scheme=scheme)
+    page.goto((SITE / f"{name}.html").as_uri())
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run()")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []

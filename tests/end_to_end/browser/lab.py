@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -123,6 +124,22 @@ def test_run_all_ends_without_an_error_and_the_saved_copy_is_clean(name, folder,
         with Sandbox(seed) as sandbox:
             assert sandbox.api_key not in text
     context.close()
+
+
+def test_opening_a_notebook_does_not_change_it(lab, browser):
+    """It is not marked as unsaved, where this is the Python with which it was run."""
+    name = "0_start_here.ipynb"
+    if (
+        nbformat.read(ROOT / "notebooks" / name, as_version=4).metadata.language_info.version
+        != platform.python_version()
+    ):
+        pytest.skip("JupyterLab writes the version of Python into a notebook that it opens")
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    open_notebook(page, lab(name))
+    page.wait_for_function("() => jupyterapp.shell.currentWidget.context.model.getMetadata('language_info')?.version")
+    assert not page.evaluate("() => jupyterapp.shell.currentWidget.context.model.dirty")
+    page.close()
 
 
 def start_waiting(page):

@@ -4,7 +4,6 @@ The environment variable GIFTLIB_REPORT names the folder of a report; without it
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,18 +29,6 @@ WAYS = {
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
     "without-scripts": {"viewport": {"width": 1200, "height": 900}, "java_script_enabled": False},
 }
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """The script of axe-core, from npm."""
-    folder = tmp_path_factory.mktemp("npm")
-    if shutil.which("npm") is None:
-        pytest.skip("axe-core comes from npm, and there is none")
-    npm = ["npm", "install", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix", str(folder), "axe-core"]
-    if subprocess.run(npm, capture_output=True, timeout=120).returncode:
-        pytest.skip("npm could not fetch axe-core")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=WAYS.values(), ids=WAYS)
