@@ -66,9 +66,9 @@ def _of_orders(measured: Measured) -> Iterator[Check]:
     if measured.open:
         said = f"{count(measured.open, orders, 'orders')} open"
         if totals["in_flight"]:
-            said += f"; up to {dinars(totals['in_flight'])} DA may be with them"
+            said += f"; up to {dinars(totals['in_flight'])} DA are in flight"
         else:
-            said += "; how much money is with them is not known"
+            said += "; how much money is in flight is not known"
     yield Check("Orders final", AMBER if measured.open else GREEN, said, "Amber while one is open.", "orders")
     unclear, found = len(measured.unclear), "the outcome of every order request is known"
     if unclear:
@@ -120,8 +120,8 @@ def _of_polls(measured: Measured) -> Iterator[Check]:
 def _of_percentiles(measured: Measured) -> Check:
     final, found = measured.curve.n_final, ""
     if not isfinite(measured.curve.quantile(0.95).high):
-        found = "the 95th percentile has no upper limit"
-        found = found if final >= ENOUGH else "too few final orders for the 95th percentile"
+        found = "how long the slowest 5 % take has no upper limit"
+        found = found if final >= ENOUGH else "too few final orders to say how long the slowest 5 % take"
     said = found or f"{final:,} final orders are enough for the median and the 95th percentile"
     rule = f"Amber where the 95 % interval has no upper end. It takes {ENOUGH} final orders at the least."
     return Check("Sample size", AMBER if found else GREEN, said, rule, "curve")

@@ -79,8 +79,8 @@ if (kept) {
   tools.addEventListener("input", () => { shown = FIRST; render(); });
   more.addEventListener("click", () => { shown += MORE; render(); });
   tools.hidden = false;
+  render();  // before the table is in the document: to insert all rows and take most out again would double the time
   kept.replaceWith(table);
-  render();
 }
 
 for (const code of document.querySelectorAll(".code .highlight")) {

@@ -45,10 +45,10 @@ def read(path, transactions=None):
     ("orders", "settings", "verdict"),
     [
         (80, {}, "Green: all is well."),
-        (90, {"open_orders": 9}, "Amber: 9 of 90 orders are open; up to 13,230 DA may be with them; "
-                                 "the 95th percentile has no upper limit."),
+        (90, {"open_orders": 9}, "Amber: 9 of 90 orders are open; up to 13,230 DA are in flight; "
+                                 "how long the slowest 5 % take has no upper limit."),
         (20, {"refunds": "missing"}, "Red: 2,940 DA of refunds are missing."),
-        (8, {}, "Amber: too few final orders for the 95th percentile."),
+        (8, {}, "Amber: too few final orders to say how long the slowest 5 % take."),
     ],
     ids=["all well", "open", "refund missing", "too few"],
 )  # fmt: skip
