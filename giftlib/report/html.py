@@ -139,6 +139,10 @@ class _Headings(mistune.HTMLRenderer):
         self._used: Counter[str] = Counter()
         self.below: list[tuple[str, str]] = []
 
+    def table(self, text: str) -> str:
+        label = f"Table of {escape(self.title or self._name)}"
+        return _AROUND["text/html"].format(label, f'<table class="wrapped">\n{text}</table>\n')
+
     def heading(self, text: str, level: int, **_: Any) -> str:
         words = Markup(text).striptags()
         if not self.title:

@@ -142,7 +142,7 @@ def test_an_order_is_found_by_its_id_and_shows_its_polls(opened, report):
     if name == "without-scripts":
         assert page.locator(".orders tbody tr").count() == len(orders)
         return
-    wanted = orders.iloc[-1]["order_id"]
+    wanted = orders.loc[orders["polls"].astype(int) > 1, "order_id"].iloc[-1]
     page.fill("[name=search]", wanted[6:])
     [row] = page.locator(".orders tbody tr").all()
     row.locator("summary").click()
