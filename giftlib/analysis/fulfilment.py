@@ -215,4 +215,4 @@ def _facts(curve: FulfilmentCurve, proportions: list[float]) -> list[tuple[str, 
     """Give in words the proportion with the outcome asked for, or else these quantiles."""
     if curve.outcome is not None:
         return [(f"{curve.n_outcome} {curve.outcome}", "{:.0%}, 95 % {:.0%} to {:.0%}".format(*curve.proportion()))]
-    return [("median" if p == 0.5 else f"{100 * p:g} %", str(curve.quantile(p))) for p in proportions]
+    return [("median" if p == 0.5 else f"{100 * p:g}th percentile", str(curve.quantile(p))) for p in proportions]

@@ -114,12 +114,12 @@ def _report(chosen: argparse.Namespace) -> int:
     if not chosen.journal and not chosen.notebooks.is_dir():
         source = "giftlib's notebooks come with its source, not with the package: run this there"
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
-    from giftlib.report import Look, choose_notebooks, find_notebooks, print_pdf, rebuild_report, unmet, write_report
+    from giftlib.report import Style, choose_notebooks, find_notebooks, print_pdf, rebuild_report, unmet, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
     try:
-        look = Look.of(chosen.title, chosen.logo, code=not chosen.no_code)
-        options = {"require": chosen.require, "look": look, "compare": chosen.compare}
+        style = Style.of(chosen.title, chosen.logo, code=not chosen.no_code)
+        options = {"require": chosen.require, "style": style, "compare": chosen.compare}
         if chosen.journal:
             page = rebuild_report(chosen.journal, chosen.out, transactions=chosen.transactions, **options)
         else:

@@ -16,7 +16,7 @@ from giftlib.api import GiftlibError
 if TYPE_CHECKING:
     from giftlib.report.build import rebuild_report, write_report
     from giftlib.report.changes import as_text, compare_reports
-    from giftlib.report.html import Look
+    from giftlib.report.html import Style
     from giftlib.report.pdf import print_pdf
     from giftlib.report.selection import choose_notebooks, find_notebooks
     from giftlib.report.verifying import unmet, verify_report
@@ -25,12 +25,12 @@ _MODULES = {
     **dict.fromkeys(("choose_notebooks", "find_notebooks"), "selection"),
     **dict.fromkeys(("rebuild_report", "write_report"), "build"),
     **dict.fromkeys(("as_text", "compare_reports"), "changes"),
-    "Look": "html",
+    "Style": "html",
     "print_pdf": "pdf",
     **dict.fromkeys(("unmet", "verify_report"), "verifying"),
 }
 __all__ = [
-    "Look", "as_text", "choose_notebooks", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report",
+    "Style", "as_text", "choose_notebooks", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report",
     "unmet", "verify_report", "write_report",
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from giftlib.report.archive import record
 from giftlib.report.changes import changes_between, in_one_line
 from giftlib.report.compared import UNREADABLE, Compared, compared_of, read_compared
 from giftlib.report.explorer import explorer_of
-from giftlib.report.html import Look, Section, page_of, section_of, section_of_changes
+from giftlib.report.html import Section, Style, page_of, section_of, section_of_changes
 from giftlib.report.keeping import working_folder
 from giftlib.report.notebooks import run_notebook
 from giftlib.report.placing import as_csv, place
@@ -26,7 +26,7 @@ from giftlib.report.requirements import read_requirements
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
-_PLAIN = Look()
+_PLAIN = Style()
 _JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
 
 
@@ -51,7 +51,7 @@ def write_report(
     parameters: Mapping[str, Any] | None = None,
     settings: Path | None = None,
     require: Sequence[str] = (),
-    look: Look = _PLAIN,
+    style: Style = _PLAIN,
     compare: Path | None = None,
 ) -> Path:
     """Run the notebooks, write their report into the folder `out`, and return the page's path.
@@ -93,12 +93,12 @@ def write_report(
         for path in with_progress(notebooks, work / "journals"):
             keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
-            sections.append(section_of(path.stem, notebook, folder=path.parent, code=look.code))
+            sections.append(section_of(path.stem, notebook, folder=path.parent, code=style.code))
             metadata.append(described(path, as_json(parameters)) | json.loads(about.read_text()))
         journal = work / "report.sqlite"
         record(journals, metadata, journal)
         manifest = {"notebooks": brief(metadata), "parameters": as_json(parameters)}
-        return _write(out, work, read_recorded(journal, requirements), sections, manifest, look, earlier)
+        return _write(out, work, read_recorded(journal, requirements), sections, manifest, style, earlier)
 
 
 def rebuild_report(
@@ -107,7 +107,7 @@ def rebuild_report(
     *,
     transactions: Path | None = None,
     require: Sequence[str] = (),
-    look: Look = _PLAIN,
+    style: Style = _PLAIN,
     compare: Path | None = None,
 ) -> Path:
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
@@ -142,9 +142,9 @@ def rebuild_report(
             "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
             "journal": {"sha256": digest, "recorded": brief(recorded.metadata)},
         }
-        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=look.code)
+        section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=style.code)
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
-        return _write(out, work, recorded, [section], manifest, look, earlier, origin)
+        return _write(out, work, recorded, [section], manifest, style, earlier, origin)
 
 
 def _write(
@@ -153,7 +153,7 @@ def _write(
     recorded: Recorded,
     sections: Sequence[Section],
     manifest: Mapping[str, Any],
-    look: Look,
+    style: Style,
     earlier: Compared | None,
     origin: str = "",
 ) -> Path:
@@ -175,7 +175,7 @@ def _write(
         changes = changes_between(earlier.as_on_page(), compared_of(recorded.path, {"source": revision}, files))
         sections, compared = [section_of_changes(changes), *sections], in_one_line(changes)
         manifest = {**manifest, "compared": {"sha256": earlier.files["journal.sqlite"]}}
-    page = page_of(sections, recorded.heads, explorer, revision, origin, look, compared)
+    page = page_of(sections, recorded.heads, explorer, revision, origin, style, compared)
     content["index.html"] = page.encode()
     about = {
         "what": "report of gift-card orders on the OneClickDZ API v3",

@@ -120,7 +120,7 @@ def _of_polls(measured: Measured) -> Iterator[Check]:
 def _of_percentiles(measured: Measured) -> Check:
     final, found = measured.curve.n_final, ""
     if not isfinite(measured.curve.quantile(0.95).high):
-        found = "how long the slowest 5 % take has no upper limit"
+        found = "there is no upper limit for how long the slowest 5 % take"
         found = found if final >= ENOUGH else "too few final orders to say how long the slowest 5 % take"
     said = found or f"{final:,} final orders are enough for the median and the 95th percentile"
     rule = f"Amber where the 95 % interval has no upper end. It takes {ENOUGH} final orders at the least."

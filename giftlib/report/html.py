@@ -48,7 +48,7 @@ class Section(NamedTuple):
     missing: list[str]
 
 
-class Look(NamedTuple):
+class Style(NamedTuple):
     """What a page looks like beside its content; `logo` is an address for `src`."""
 
     title: str = "Gift-card orders"
@@ -56,7 +56,7 @@ class Look(NamedTuple):
     code: bool = True
 
     @classmethod
-    def of(cls, title: str, logo: Path | None, *, code: bool) -> "Look":
+    def of(cls, title: str, logo: Path | None, *, code: bool) -> "Style":
         """Read the logo's file. Raises ValueError if it is no picture."""
         try:
             return cls(title, "" if logo is None else address_of(logo.read_bytes()), code)
@@ -197,7 +197,7 @@ def page_of(
     explorer: Explorer,
     revision: Mapping[str, Any],
     journal: str,
-    look: Look,
+    style: Style,
     compared: str,
 ) -> str:
     """Fill in the page: heads of its sources, its orders, the sections. `journal` says which one it is made of.
@@ -213,7 +213,7 @@ def page_of(
     ).get_template(_PAGE[0])  # fmt: skip
     return template.render(
         sections=sections, journal=journal, heads=heads, explorer=explorer, revision=revision, dinars=dinars,
-        table=_evidence, look=look, compared=compared, HtmlFormatter=HtmlFormatter,
+        table=_evidence, style=style, compared=compared, HtmlFormatter=HtmlFormatter,
     )  # fmt: skip
 
 

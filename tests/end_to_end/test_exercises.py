@@ -1,5 +1,6 @@
 """The exercises of notebook 0, with a solution of each."""
 
+import re
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -60,7 +61,7 @@ def verdicts():
         with redirect_stdout(said):
             for answer in answers or [""]:
                 exec(answer, variables)
-                exec(cell.source, variables)
+                exec(re.sub(r"(?m)^%.*", "", cell.source), variables)
         if answers:
             verdicts.append(said.getvalue().splitlines())
         answers = []

@@ -46,7 +46,7 @@ def read(path, transactions=None):
     [
         (80, {}, "Green: all is well."),
         (90, {"open_orders": 9}, "Amber: 9 of 90 orders are open; up to 13,230 DA are in flight; "
-                                 "how long the slowest 5 % take has no upper limit."),
+                                 "there is no upper limit for how long the slowest 5 % take."),
         (20, {"refunds": "missing"}, "Red: 2,940 DA of refunds are missing."),
         (8, {}, "Amber: too few final orders to say how long the slowest 5 % take."),
     ],

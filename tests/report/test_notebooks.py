@@ -10,12 +10,12 @@ import nbformat
 import pytest
 from reporting import write_notebook
 
-from giftlib.report import find_notebooks
 from giftlib.report.notebooks import NotebookError, parameters_of, run_notebook
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-for_each_notebook = pytest.mark.parametrize("path", find_notebooks(ROOT / "notebooks"), ids=lambda path: path.stem)
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+for_each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 @for_each_notebook
@@ -53,8 +53,9 @@ def test_no_secrets(path):
 
 @for_each_notebook
 def test_short_cells(path):
-    """Code cells are short."""
+    """Code cells are short, but for one that is folded."""
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    code = [cell for cell in code if not cell.metadata.get("jupyter", {}).get("source_hidden")]
     assert max(len(cell.source.splitlines()) for cell in code) <= 12
 
 

@@ -16,12 +16,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from giftlib.report import find_notebooks
 from giftlib.report.notebooks import ENVIRONMENT
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[3]
-NAMES = [path.name for path in find_notebooks(ROOT / "notebooks")]
+NAMES = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 WAITING = """
 from giftlib import Sandbox, SystemClock, process_orders
 sandbox = Sandbox(clock=SystemClock(), latency_s=0.05, fulfilment_s=FULFILMENT)
