@@ -1,6 +1,8 @@
 """No test speaks to the vendor, whatever key the environment holds, but those marked `live` under `-m live`."""
 
+import gc
 import os
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -45,6 +47,37 @@ def make_sandbox():
     """Make sandboxes with any settings, on simulated clocks; they are closed after the test."""
     with ExitStack() as opened:
         yield lambda *args, **settings: opened.enter_context(Sandbox(*args, **settings))
+
+
+class Finalized:
+    """An object in a circle, whose finalizer needs 100 levels of calls."""
+
+    def __init__(self):
+        self.circle = self
+
+    def __del__(self):
+        sum_of(100)
+
+
+def sum_of(levels):
+    return levels and levels + sum_of(levels - 1)
+
+
+@pytest.fixture
+def finalizers(monkeypatch):
+    """Finalizers run all the time, in whatever thread; those that failed."""
+    failed, threshold = [], gc.get_threshold()
+
+    def again(phase, _):
+        if phase == "stop":
+            Finalized()
+
+    monkeypatch.setattr(sys, "unraisablehook", failed.append)
+    gc.callbacks.append(again)
+    gc.set_threshold(20)
+    yield failed
+    gc.set_threshold(*threshold)
+    gc.callbacks.remove(again)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import accumulate
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cards import as_card, as_cards
@@ -30,12 +31,15 @@ _CODE_FOR_STATUS = {
 _MOST_ITEMS = 10_000
 _MOST_VALUES = 500_000
 """More is no response of the API: a card has 3 commas and braces, so 10 MiB hold 140,000 cards before they are more."""
+_MOST_LEVELS = 200
+"""A body read near the limit of recursion would make finalizers fail, which may run at any time."""
 _LONGEST_NUMBER = 300
 """Digits; reading an integer takes time that grows with their square."""
 _LONGEST_HEADER = 200
 _LARGE = 10**9
 """A number as large is neither a balance nor a count; it may be a code."""
 
+_NO_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[^][{}"]++', re.DOTALL)
 _HEADER_NAME = re.compile("(?=.{1,40}$)[A-Za-z]+(-[A-Za-z]+)*")
 
 _WITH_CARDS = ("GET /v3/gift-cards/checkOrder/", "GET /v3/gift-cards/list")
@@ -192,7 +196,7 @@ def _decode(content: bytes, without_key: Callable[[Any], Any], check_time: Calla
             fields["cards"] = "****" if cards is None else cards
         return Fields({without_key(name): without_key(field) for name, field in fields.items()})
 
-    if sum(map(content.count, (b",", b"{", b"["))) > _MOST_VALUES:
+    if sum(map(content.count, (b",", b"{", b"["))) > _MOST_VALUES or _levels(content) > _MOST_LEVELS:
         return {}
     try:
         decoded = json.loads(
@@ -202,9 +206,14 @@ def _decode(content: bytes, without_key: Callable[[Any], Any], check_time: Calla
             parse_constant=partial(_number, None),
             object_hook=hidden,
         )
-    except (ValueError, ArithmeticError, RecursionError):
+    except (ValueError, ArithmeticError):
         return {}
     return as_dict(decoded)
+
+
+def _levels(content: bytes) -> int:
+    brackets = _NO_BRACKETS.sub(b"", content)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
 
 def _number(read: Callable[[str], Any] | None, written: str) -> Any:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .faults import Fault
-from .validators import unknown
+from .validators import LEVELS, load_json, unknown
 
 _MOST_TEXT = 2000
 """Characters of a body that are kept where it is no JSON, or nested too deep."""
@@ -85,12 +85,12 @@ def body_of(content: bytes, keys: Iterable[str]) -> Any:
     if not content:
         return None
     known = [*keys]
-    with suppress(ValueError, RecursionError):
-        return without_secrets(json.loads(content), known)
+    with suppress(ValueError):
+        return without_secrets(load_json(content), known)
     return without_secrets(content.decode("utf-8", "replace"), known)[:_MOST_TEXT]
 
 
-def without_secrets(body: Any, keys: list[str], levels: int = 50) -> Any:
+def without_secrets(body: Any, keys: list[str], levels: int = LEVELS) -> Any:
     """Give a copy in which access keys, and what cards have, are `****`; ValueError if it has more levels."""
     if levels == 0:
         raise ValueError("nested too deep")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from decimal import Context, Decimal
+from itertools import accumulate
 from math import inf, isfinite
 from numbers import Real
 from os import PathLike
@@ -13,6 +14,7 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
+LEVELS = 50
 EXACT = Context(prec=100)
 """Money is computed in this context, whatever precision a program has set for its own numbers."""
 
@@ -119,9 +121,17 @@ def read_json(content: bytes, number: Callable[[str], Any] = float) -> Any:
         raise ValueError("a number is not finite, or has too large an exponent")
 
     try:
-        return json.loads(content, parse_float=finite, parse_constant=finite, object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as error:
+        return load_json(content, parse_float=finite, parse_constant=finite, object_pairs_hook=_distinct)
+    except ValueError as error:
         raise ValueError(f"it must be JSON: {error}") from None
+
+
+def load_json(content: bytes, **how: Any) -> Any:
+    """Read JSON as `json.loads` does, but not near the limit of recursion, where any finalizer that runs would fail."""
+    brackets = re.sub(rb'"(?:[^"\\]++|\\.)*+"|[^][{}"]++', b"", content, flags=re.DOTALL)
+    if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > LEVELS:
+        raise ValueError(f"more than {LEVELS} levels")
+    return json.loads(content, **how)
 
 
 def require_regular(path: str | PathLike[str]) -> None:

@@ -126,6 +126,23 @@ def test_unreadable_response(pieces):
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("depth", [900, 980, 100_000])
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":', b'["\\"",'])
+def test_deep_response(finalizers, opening, depth):
+    """However deep a response is nested, no finalizer that runs meanwhile reaches the limit of recursion."""
+    body = b'{"data": ' + opening * depth
+    with ScriptedServer([reply(body)]) as server:
+        assert type(outcome_of(Client(KEY, server.url).balance)) is NoAnswerError
+    assert finalizers == []
+
+
+def test_brackets_in_texts(finalizers):
+    """Brackets in a text are no levels of a response, nor are many of one level."""
+    with ScriptedServer([success({"balance": 1, "x": "[{" * 500 + '\\"', "y": [[]] * 500})]) as server:
+        assert Client(KEY, server.url).balance() == 1
+    assert finalizers == []
+
+
 @pytest.mark.parametrize("pieces", NOT_A_RESPONSE.values(), ids=NOT_A_RESPONSE)
 def test_unreadable_order_response(pieces):
     """An order request without a readable response is sent once, and its outcome is unknown."""
