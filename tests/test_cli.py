@@ -18,10 +18,12 @@ from giftlib.sandbox import Fault, Sandbox, Settings
 
 
 class SlowClock(SystemClock):
-    """It is an hour behind, so orders placed by it are old, and the first poll comes at once."""
+    """It is an hour behind until it is set right: orders placed by it are old then, and polled at once."""
+
+    behind = timedelta(hours=1)
 
     def now_utc(self):
-        return super().now_utc() - timedelta(hours=1)
+        return super().now_utc() - self.behind
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ def vendor(monkeypatch):
 def test_track(vendor, capsys):
     """Orders are polled from a shell until they are final."""
     [order_id] = vendor.add_orders(1)
+    vendor.clock.behind = timedelta()
     assert main(["track", order_id]) == 0
     assert f"{order_id} emulator FULFILLED" in " ".join(capsys.readouterr().out.split())
 
@@ -45,6 +48,7 @@ def test_track_journal(vendor, tmp_path):
     journal = Journal(path)
     place_order("507f1f77bcf86cd799439011", "type_001", 1, client=vendor.client(), journal=journal)
     journal.close()
+    vendor.clock.behind = timedelta()
     assert main(["track", "--journal", str(path)]) == 0
     reopened = Journal(path)
     assert reopened.unfinished() == []

@@ -149,7 +149,10 @@ def test_go_on(tmp_path, capfd, monkeypatch):
     cells = f"""
 # One order
 ---
-from giftlib import Journal, connect, place_order
+from datetime import timedelta
+from giftlib import Journal, SystemClock, connect, place_order
+now = SystemClock.now_utc
+SystemClock.now_utc = lambda self: now(self) - timedelta(hours=1)  # an old order is polled at once
 place_order("{PRODUCT}", "type_001", 2, client=connect(), journal=Journal())
 1 / 0
 """
