@@ -19,7 +19,7 @@ from giftlib.calibration.session import Finding
 from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings, at_rate
 
-DRAWS = int(os.environ.get("GIFTLIB_CALIBRATION_DRAWS", tries(4, 20)))
+DRAWS = int(os.environ.get("GIFTLIB_CALIBRATION_DRAWS", tries(3, 20)))
 VALIDATORS = {declared.name: declared.metadata["validator"] for declared in fields(Settings)}
 CHOICES = {
     name: VALIDATORS[name].accepted.split(" or ")
@@ -407,7 +407,7 @@ def test_addresses(reported, written, make_sandbox):
     assert "SECRET" not in calibration.table().to_csv()
 
 
-@pytest.mark.parametrize("seed", range(tries(2, 4)))
+@pytest.mark.parametrize("seed", range(tries(1, 4)))
 def test_narrow_distribution(seed, make_sandbox):
     """Orders that take nearly the same time are not reported to take one time."""
     sandbox = make_sandbox(f"q{seed}", fulfilment_median_s=4.262, fulfilment_p95_s=5.771, latency_s=0.0)
