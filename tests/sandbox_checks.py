@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from samples import PRODUCT
 
-from giftlib import PollTimeoutError, place_order, poll_order_until_complete
+from giftlib import PollTimeoutError, SystemClock, place_order, poll_order_until_complete
 
 
 class Wrong:
@@ -20,6 +20,18 @@ class Wrong:
 
     def __getattr__(self, name):
         return getattr(self.clock, name)
+
+
+class SlowClock(SystemClock):
+    """It is an hour behind until it is set right: orders placed by it are old then, and polled at once."""
+
+    behind = timedelta(hours=1)
+
+    def now_utc(self):
+        return super().now_utc() - self.behind
+
+    def set_right(self):
+        self.behind = timedelta()
 
 
 def place_and_wait(sandbox, journal, type_id="type_001", quantity=2, **waiting):

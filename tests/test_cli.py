@@ -6,22 +6,15 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from datetime import timedelta
 
 import pytest
 import requests
+from sandbox_checks import SlowClock
 
 import giftlib
-from giftlib import Client, Journal, OrderOutcomeUnknownError, SystemClock, place_order
+from giftlib import Client, Journal, OrderOutcomeUnknownError, place_order
 from giftlib.cli import main
 from giftlib.sandbox import Fault, Sandbox, Settings
-
-
-class SlowClock(SystemClock):
-    """It is an hour behind, so orders placed by it are old, and the first poll comes at once."""
-
-    def now_utc(self):
-        return super().now_utc() - timedelta(hours=1)
 
 
 @pytest.fixture
@@ -35,6 +28,7 @@ def vendor(monkeypatch):
 def test_track(vendor, capsys):
     """Orders are polled from a shell until they are final."""
     [order_id] = vendor.add_orders(1)
+    vendor.clock.set_right()
     assert main(["track", order_id]) == 0
     assert f"{order_id} emulator FULFILLED" in " ".join(capsys.readouterr().out.split())
 
@@ -45,6 +39,7 @@ def test_track_journal(vendor, tmp_path):
     journal = Journal(path)
     place_order("507f1f77bcf86cd799439011", "type_001", 1, client=vendor.client(), journal=journal)
     journal.close()
+    vendor.clock.set_right()
     assert main(["track", "--journal", str(path)]) == 0
     reopened = Journal(path)
     assert reopened.unfinished() == []

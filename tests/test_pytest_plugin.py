@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thorough import tries
 
 TESTS = """
 import pytest
@@ -32,17 +33,21 @@ def test_parameter(gift_card_sandbox):
 """
 
 
-@pytest.mark.parametrize("workers", [0, 4])
-def test_fixtures(tmp_path, workers):
+OTHERS = ("nbval", "mpl", "hypothesispytest", "schemathesis", "sybil", "cacheprovider")
+PYTEST = [sys.executable, "-m", "pytest", "-q", *(f"-pno:{name}" for name in OTHERS)]
+"""As in a project that has giftlib and xdist: the plugins that are here besides take seconds to load."""
+
+
+@pytest.mark.parametrize(("workers", "tests"), [(0, 5), (tries(2, 4), tries(40, 200))])
+def test_fixtures(tmp_path, workers, tests):
     """Each test has an emulator of its own, with the settings of its markers and parameters, under xdist too."""
-    (tmp_path / "test_shop.py").write_text(TESTS.replace("NUMBER", "200" if workers else "5"))
-    options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--strict-markers", f"--numprocesses={workers}"]
+    (tmp_path / "test_shop.py").write_text(TESTS.replace("NUMBER", str(tests)))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        [*PYTEST, "-W", "error", "--strict-markers", f"--numprocesses={workers}", str(tmp_path)],
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert f"{202 if workers else 7} passed" in done.stdout
+    assert f"{tests + 2} passed" in done.stdout
 
 
 def test_no_load(tmp_path):
@@ -51,10 +56,8 @@ def test_no_load(tmp_path):
         "import sys\ndef test_modules():\n    assert not {'tornado', 'pandas', 'giftlib.sandbox'} & set(sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:nbval", "-p", "no:mpl", "-p", "no:hypothesispytest",
-         "-p", "no:schemathesis", "-p", "no:cacheprovider", str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [*PYTEST, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert Path(tmp_path / "test_other.py").exists()
 
@@ -79,8 +82,9 @@ def test_documented_pytest(tmp_path):
     """The documented test of a shop runs as it stands."""
     [sample] = [block for block in re.findall("```python\n(.*?)```", EMULATOR_PAGE, re.S) if "shop.buy" in block]
     (tmp_path / "test_shop.py").write_text(SHOP + sample)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*PYTEST, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
     assert "1 passed" in done.stdout, done.stdout
 
 

@@ -12,6 +12,6 @@ def tries(usual, thorough):
 
 
 def pairs(ones, others):
-    """Pair each with two of the others, in turn, or with all of them."""
+    """Pair each with one of the others, in turn, or with all of them."""
     every = product(enumerate(ones), enumerate(others))
-    return [(one, other) for (i, one), (j, other) in every if THOROUGH or (j - i) % len(others) < 2]
+    return [(one, other) for (i, one), (j, other) in every if THOROUGH or (j - i) % len(others) == 0]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from poll_times import polls_of
 from scipy.stats import expon, fisk, lognorm, weibull_min
+from thorough import tries
 
 from giftlib.analysis import Z95
 from giftlib.schedules import at_times, best_delay, evaluate, every, exponential, fitted, optimum
@@ -17,7 +18,7 @@ from giftlib.schedules import at_times, best_delay, evaluate, every, exponential
 GUIDE = lognorm(np.log(3) / Z95, scale=10)
 LOG_LOGISTIC = fisk(np.log(19) / np.log(3), scale=10)
 NO_ORDERS = pd.DataFrame({"not_done_by_s": [], "done_by_s": []})
-HISTORIES = int(os.environ.get("GIFTLIB_HISTORIES", "20"))
+HISTORIES = int(os.environ.get("GIFTLIB_HISTORIES", tries(12, 20)))
 
 
 def test_guide():

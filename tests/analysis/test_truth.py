@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import tries
 
 from giftlib import (
     GiftlibError,
@@ -53,7 +54,7 @@ def together(sandbox, client, journal, schedule, timeout):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=int(os.environ.get("GIFTLIB_INTERVAL_CASES", 25)), deadline=None)
+@settings(max_examples=int(os.environ.get("GIFTLIB_INTERVAL_CASES", tries(15, 100))), deadline=None)
 @given(
     wait=st.sampled_from([one_by_one, together]),
     settings_=SETTINGS,

@@ -172,11 +172,13 @@ def test_large_response(status):
         assert error.status == status and peak < 45
 
 
+LARGE_COMPRESSED = gzip.compress(b" " * 60 * 2**20, 1)
+
+
 @pytest.mark.parametrize("status", [200, 302, 500])
 def test_large_compressed_response(status):
     """A response that is more than 10 MiB once decompressed is a NoAnswerError and does not fill the memory."""
-    content = gzip.compress(b" " * 600 * 2**20, 1)
-    with ScriptedServer(reply(content, status=status, Content_Encoding="gzip")) as server:
+    with ScriptedServer(reply(LARGE_COMPRESSED, status=status, Content_Encoding="gzip")) as server:
         error, peak = peak_of(Client(KEY, server.url).balance)
         assert isinstance(error, NoAnswerError) and "more than 10 MiB" in str(error)
         assert error.status == status and peak < 45

@@ -60,7 +60,7 @@ def assert_same(read, frame, suffix):
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("read", WITHOUT_ROWS, ids=lambda read: read.__name__)
 @given(data=st.data())
-@settings(max_examples=tries(25, 500))
+@settings(max_examples=tries(12, 500))
 def test_round_trip(tmp_path_factory, read, suffix, data):
     """What is written is read back: columns, types, values, and what is missing."""
     frame = data.draw(frames(WITHOUT_ROWS[read]))

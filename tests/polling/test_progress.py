@@ -19,11 +19,24 @@ from giftlib.journal import Poll
 from giftlib.polling.panel import Panel
 
 SETUP = """
+import time
+from datetime import datetime, timedelta, timezone
 from giftlib import *
-sandbox = Sandbox(clock=SystemClock(), latency_s=0, fulfilment_s=0.6)
+
+class FastClock(SystemClock):
+    def now_utc(self):
+        return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.monotonic() % 1e7)
+
+    def monotonic(self):
+        return 10 * super().monotonic()
+
+    def sleep(self, seconds):
+        time.sleep(seconds / 10)
+
+sandbox = Sandbox(clock=FastClock(), latency_s=0, fulfilment_s=6)
 FULL, PARTIAL = ("507f1f77bcf86cd799439011", "type_001", 1), ("507f1f77bcf86cd799439011", "TEST_PARTIAL", 4)
 """
-PROCESS = "journal = process_orders([FULL, PARTIAL] * 3, client=client, interval=0.15"
+PROCESS = "journal = process_orders([FULL, PARTIAL] * 3, client=client, interval=1.5"
 
 
 class Notebook:
@@ -98,13 +111,13 @@ def test_no_panel(notebook, how):
 @pytest.mark.parametrize(
     "call",
     [
-        "process_orders([FULL] * 3, client=client, interval=0.1)",
-        "poll_order_until_complete(*sandbox.add_orders(1), client=client, interval=0.1)",
+        "process_orders([FULL] * 3, client=client, interval=1)",
+        "poll_order_until_complete(*sandbox.add_orders(1), client=client, interval=1)",
     ],
 )
 def test_interrupt_in_a_notebook(notebook, call):
     """An interrupt is shown in one line, and what that line says goes on."""
-    sent = notebook.start(f"sandbox.next_order(after_s=2); {call}")
+    sent = notebook.start(f"sandbox.next_order(after_s=20); {call}")
     while notebook.client.get_iopub_msg(timeout=60)["msg_type"] != "update_display_data":
         pass
     notebook.manager.interrupt_kernel()

@@ -11,6 +11,7 @@ from time import monotonic, sleep
 import pytest
 from reporting import PLACE, write_notebook
 from samples import PRODUCT
+from sandbox_checks import SlowClock
 
 from giftlib import Journal
 from giftlib.cli import main
@@ -154,10 +155,11 @@ place_order("{PRODUCT}", "type_001", 2, client=connect(), journal=Journal())
 1 / 0
 """
     write_notebook(tmp_path / "1_order.ipynb", cells, parameters=None)
-    with Sandbox(latency_s=0, fulfilment_s=0) as vendor:
+    with Sandbox(clock=SlowClock(), latency_s=0, fulfilment_s=0) as vendor:
         monkeypatch.setenv("ONECLICKDZ_API_KEY", vendor.api_key)
         monkeypatch.setenv("ONECLICKDZ_BASE_URL", vendor.url)
         assert main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
         path = kept(capfd.readouterr().err)
+        vendor.clock.set_right()
         assert main(["track", "--journal", path]) == 0
     assert "FULFILLED" in capfd.readouterr().out

@@ -14,7 +14,7 @@ import requests
 import test_contract as documented
 from jsonschema import Draft202012Validator, FormatChecker
 from samples import ORDER_ID, PRODUCT
-from thorough import tries
+from thorough import THOROUGH, tries
 
 from giftlib.sandbox import Sandbox, Settings, event_log
 from giftlib.sandbox.pages import describe
@@ -229,7 +229,22 @@ def other_values(declared):
 ALTERNATIVES = [{declared.name: value} for declared in fields(Settings) for value in other_values(declared)]
 
 
-@pytest.mark.parametrize("settings", [{}, *ALTERNATIVES], ids=str)
+ALONE = ("key_type", "key_scope", "order_ref", "check_balance")  # with these much else cannot be asked for
+
+
+def together(alternatives):
+    """Settings of which each holds many of these, no setting twice; for thorough tests each is alone."""
+    groups = []
+    for each in alternatives:
+        free = [group for group in groups if not {*each, *ALONE} & {*group}]
+        if THOROUGH or not free or not {*each}.isdisjoint(ALONE):
+            groups.append({})
+            free = groups[-1:]
+        free[0].update(each)
+    return groups
+
+
+@pytest.mark.parametrize("settings", [{}, *together(ALTERNATIVES)], ids=str)
 def test_every_setting(read, settings):
     """Each response matches the description, with every setting."""
     read(**{"fulfilment_s": 50, "lockout_attempts": 1000} | settings).walk()

@@ -10,7 +10,7 @@ from samples import PRODUCT
 from giftlib.cli import main
 from giftlib.sandbox import Sandbox, Settings
 
-DEEP = 100_000
+DEEP = 20_000
 VALUES = {
     "deep list": "[" * DEEP + "]" * DEEP,
     "deep object": '{"a":' * DEEP + "1" + "}" * DEEP,
@@ -32,7 +32,7 @@ VALUES = {
     "fraction": "1.5",
     "empty": '""',
     "surrogate": '"\\ud800"',
-    "long": json.dumps("x" * 100_000),
+    "long": json.dumps("x" * 10_000),
 }
 CONTENTS = {
     "nothing": b"",
