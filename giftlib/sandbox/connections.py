@@ -4,12 +4,12 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
-from tornado.iostream import StreamClosedError
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
+from tornado.iostream import IOStream, StreamClosedError
 
 from .responses import Request, Response, bare_error, reason
 
@@ -19,27 +19,30 @@ the API shows."""
 _PIECE = 65536
 
 
-class Connections(HTTPServerConnectionDelegate):
-    """Gives Tornado an `Exchange` for each request, which `serve` handles."""
-
-    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]]) -> None:
-        self._serve = serve
-
-    def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
-        return Exchange(self._serve, request_conn)
-
-
 class Exchange(HTTPMessageDelegate):
-    """One request and its response on a connection."""
+    """One request and its response on a connection.
 
-    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]], connection: Any) -> None:
+    `serve` handles it; `tunnel`, of a proxy, takes the connection over if the request is for a tunnel to a host.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[["Exchange"], Awaitable[None]],
+        connection: Any,
+        tunnel: Callable[[IOStream, Any, str], Coroutine[Any, Any, None]] | None,
+    ) -> None:
         self._serve = serve
         self._connection = connection
+        self._tunnel = tunnel
         self._chunks: list[bytes] = []
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
         self._start_line = start_line
         self._headers = headers
+        if start_line.method == "CONNECT" and self._tunnel:
+            host, _, _ = start_line.path.rpartition(":")
+            address = self._connection.context.address
+            self._task = asyncio.create_task(self._tunnel(self._connection.detach(), address, host.strip("[]")))
 
     def data_received(self, chunk: bytes) -> None:
         self._chunks.append(chunk)

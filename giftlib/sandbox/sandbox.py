@@ -62,19 +62,17 @@ class Sandbox(Emulator):
         **changes: Any,
     ) -> None:
         with ExitStack() as opened:
-            self._listener = Listener(host, port)
+            self._listener = Listener(host, port, *([] if proxy_port is None else [proxy_port]))
             opened.callback(self._listener.close)
+            self.proxy = Proxy(self._listener.urls[1]) if proxy_port is not None else None
             log = None if state is None else opened.enter_context(closing(EventLog(state)))
-            self.url = self._listener.url
+            self.url = self._listener.urls[0]
             wanted = (settings or Settings()).but(**changes)
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self._service.backend.first_key.key
             ADDRESSES.check("allow_host", allow_host)
             self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
-            self.proxy = None if proxy_port is None else Proxy(self.url, host, proxy_port)
-            if self.proxy is not None:
-                opened.callback(self.proxy.close)
-            self._listener.start(self._serve)
+            self._listener.start(self._serve, self.proxy and self.proxy.context_for)
             opened.pop_all()
 
     def __repr__(self) -> str:
@@ -111,8 +109,6 @@ class Sandbox(Emulator):
         >>> sandbox = Sandbox()
         >>> sandbox.close()
         """
-        if self.proxy is not None:
-            self.proxy.close()
         self._listener.close()
         if self._log:
             with self._service.lock:
