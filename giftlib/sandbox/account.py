@@ -73,7 +73,7 @@ class Account:
             product=self._share(product or self.catalog.product_of.get(type_id, SAMPLE_PRODUCT)),
             type=self._share(type_id),
             quantity=quantity,
-            price=self._share(self._price(type_id)),
+            price=self._share(self.price(type_id)),
             ms=ms,
             placed=now.monotonic,
             duration=duration if planned.after_s is None else planned.after_s,
@@ -94,13 +94,9 @@ class Account:
         known = self.catalog.types.get(type_id)
         if self._settings.check_stock and known and known.stock < quantity:
             raise OutOfStock(f"{type_id} has {known.stock} cards, the order wants {quantity}")
-        cost, funds = EXACT.multiply(times * quantity, self._price(type_id)), self.ledger.funds(now)
+        cost, funds = EXACT.multiply(times * quantity, self.price(type_id)), self.ledger.funds(now)
         if self._settings.check_balance and cost > funds:
             raise BalanceTooLow(cost, funds)
-
-    def listed_price(self, type_id: str) -> Decimal:
-        """Give the price of a card of the type that checkProduct shows, dinars."""
-        return Decimal(self._settings.prices.get(type_id, self.catalog.types[type_id].price))
 
     def find(self, order_id: str) -> Order | None:
         """Give the order with the id, the documentation's own included."""
@@ -113,33 +109,31 @@ class Account:
         orders = self._all_orders if self._settings.list_mixes_environments else self._own_orders
         return orders.page(asked, self._settings.list_order == "newest first")
 
-    def _price(self, type_id: str) -> Decimal:
-        """What an order pays for a card of the type, dinars."""
-        settings = self._settings
+    def price(self, type_id: str, *, listed: bool = False) -> Decimal:
+        """Give what an order pays for a card of the type, or what checkProduct shows of a listed one, dinars."""
+        settings, known = self._settings, self.catalog.types.get(type_id)
         if type_id in settings.prices:
             return Decimal(settings.prices[type_id])
         if type_id in TEST_TYPES:
             return Decimal(settings.test_type_price)
-        if type_id not in self.catalog.types:
+        if known is None:
             return Decimal(settings.unknown_type_price)
-        known = settings.known_type_price
-        return self.catalog.types[type_id].price if known is None else Decimal(known)
+        return known.price if listed or settings.known_type_price is None else Decimal(settings.known_type_price)
 
     def _result(self, type_id: str, quantity: int, delivered: int | None) -> tuple[int, str]:
         """How many cards such an order delivers, and its final status."""
         settings = self._settings
-        if delivered is not None:
-            if delivered >= quantity:
-                return quantity, "FULFILLED"
-            return delivered, settings.partial_status if delivered else "REFUNDED"
-        if type_id not in TEST_TYPES or not self._simulates_tests:
+        if delivered is None:
+            delivered = quantity
+            if type_id == "TEST_REFUND" and self._simulates_tests:
+                delivered = 0
+            if type_id == "TEST_PARTIAL" and self._simulates_tests:
+                delivered = (quantity + (settings.partial_rounding == "up")) // 2
+                if quantity == 1 and settings.partial_of_one != "as counted":
+                    return delivered, settings.partial_status
+        if delivered >= quantity:
             return quantity, "FULFILLED"
-        if type_id == "TEST_REFUND":
-            return 0, "REFUNDED"
-        delivers = (quantity + (settings.partial_rounding == "up")) // 2
-        if quantity == 1 and settings.partial_of_one == "as counted":
-            return delivers, "FULFILLED" if delivers else "REFUNDED"
-        return delivers, settings.partial_status
+        return delivered, settings.partial_status if delivered else "REFUNDED"
 
     def _share(self, value: Any) -> Any:
         """Give an equal object, the same for all orders: a million of them share few strings and prices."""
@@ -202,7 +196,7 @@ class Ledger:
     def _add(self, type: str, change: Decimal, order_id: str, ms: int) -> None:
         ms = self._transactions.not_before_last(ms)
         self._centimes += _to_centimes(change)
-        row = Transaction(len(self._transactions) + 1, type, _to_centimes(change), self._centimes, order_id, ms)
+        row = Transaction(len(self._transactions.items) + 1, type, _to_centimes(change), self._centimes, order_id, ms)
         self._transactions.add(ms, row)
 
     def _to_json(self, row: Transaction) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -48,7 +48,7 @@ class Authenticator:
     def __init__(self, settings: Settings) -> None:
         self.keys: dict[str, Key] = {}
         self._settings = settings
-        self._wrong: dict[str, int] = {}
+        self._wrong: Counter[str] = Counter()
         self._blocked_until: dict[str, float] = {}
         self._admitted: dict[str, deque[float]] = defaultdict(deque)
 
@@ -84,10 +84,10 @@ class Authenticator:
             raise ErrorResponse(401, "MISSING_ACCESS_TOKEN", "Access token is required")
         key = self.keys.get(given)
         if key is None:
-            wrong = self._wrong.get(address, 0) + 1
-            left = settings.lockout_attempts - wrong
-            self._wrong[address] = wrong if left else 0
+            self._wrong[address] += 1
+            left = settings.lockout_attempts - self._wrong[address]
             if not left:
+                del self._wrong[address]
                 self._blocked_until[address] = now + settings.lockout_s
             message = "The provided access token is invalid"
             if settings.attempts_left_in == "message":

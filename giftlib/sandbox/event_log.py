@@ -5,10 +5,9 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
@@ -29,15 +28,14 @@ _HEAD = f'{{"format": "{_FORMAT}", '.encode()
 _WRONG_CONTENT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-@dataclass(frozen=True)
-class History:
-    """What a file holds: events at monotonic seconds of a clock whose second 0 was at `zero`, the last at `until`."""
+class History(NamedTuple):
+    """What a file holds: events at monotonic seconds of a clock, the last at second `until`, which was at `end`."""
 
     seed: Any
     settings: Settings
-    zero: datetime
     events: list[Event]
     until: float
+    end: datetime
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> "History":
@@ -51,18 +49,12 @@ class History:
             raise ValueError("its time has no offset")
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        zero = since - timedelta(seconds=head["at"])
-        history = cls(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
-        history.end()  # which must be a time that exists
-        return history
-
-    def end(self) -> datetime:
-        """Give the time of the last second."""
-        return self.zero + timedelta(seconds=self.until)
+        end = since + timedelta(seconds=until - head["at"])
+        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end)
 
     def second_of(self, utc: datetime) -> float:
         """Give the second of that clock at a time, at least `until`: the history is never in the future."""
-        return max((utc - self.zero).total_seconds(), self.until)
+        return self.until + max((utc - self.end).total_seconds(), 0.0)
 
     def check_same(self, seed: Any, given: Settings) -> None:
         """Raise a ValueError if a seed or a setting is given that is not the one the file was begun with."""
@@ -159,9 +151,3 @@ class EventLog:
 
     def _no_state(self, error: Exception) -> ValueError:
         return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")
-
-
-def save(path: str | PathLike[str], backend: Backend, now: Timestamp) -> None:
-    """Write the whole history of a backend to a file, over what it held."""
-    with closing(EventLog(path)) as log:
-        log.begin(backend, now)

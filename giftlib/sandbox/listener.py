@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -14,6 +14,7 @@ from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.iostream import IOStream
 
 from .connections import Exchange
+from .proxy import Proxy
 from .validators import whole_number
 
 _PAUSE_S = 0.05
@@ -46,13 +47,9 @@ class Listener(HTTPServerConnectionDelegate):
         """Whether requests are served."""
         return self._thread.is_alive()
 
-    def start(
-        self,
-        serve: Callable[[Exchange], Awaitable[None]],
-        context_for: Callable[[str], ssl.SSLContext] | None = None,
-    ) -> None:
-        """Handle each request from now on with `serve`; with `context_for`, be a proxy to every host as well."""
-        self._serve, self._context_for = serve, context_for
+    def start(self, serve: Callable[[Exchange], Awaitable[None]], proxy: Proxy | None) -> None:
+        """Handle each request from now on with `serve`, and those for tunnels with the proxy."""
+        self._serve, self._proxy = serve, proxy
         self._server, self._end = HTTPServer(self), asyncio.Event()
         with socket.socket(), socket.socket(), socket.socket():
             pass  # the loop needs as many descriptors; without them asyncio would print a traceback of its own
@@ -87,7 +84,7 @@ class Listener(HTTPServerConnectionDelegate):
             self._on_loop(self._listen)
 
     def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
-        return Exchange(self._serve, request_conn, self._tunnel if self._context_for else None)
+        return Exchange(self._serve, request_conn, partial(self._tunnel, self._proxy) if self._proxy else None)
 
     def _on_loop(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `act` in the thread, if that still runs, and wait until it is done."""
@@ -132,11 +129,10 @@ class Listener(HTTPServerConnectionDelegate):
         await asyncio.wait(self._accepting)
         await self._server.close_all_connections()
 
-    async def _tunnel(self, stream: IOStream, address: Any, host: str) -> None:
+    async def _tunnel(self, proxy: Proxy, stream: IOStream, address: Any, host: str) -> None:
         """Speak TLS with a client of the proxy as the host that it asked for."""
         try:
-            assert self._context_for
-            context = self._context_for(host)
+            context = proxy.context_for(host)
             await stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._server.handle_stream(await stream.start_tls(True, context), address)
         except (OSError, ValueError):  # it is gone, or did not wait, or what it sent is no name or no TLS

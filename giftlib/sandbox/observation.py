@@ -52,7 +52,7 @@ class Observation:
         7.0
         """
         with self._service.lock:
-            return {order.id: order.duration for order in self._service.backend.orders}
+            return {order.id: order.duration for order in self._service.backend.orders.items}
 
     def latest_orders(self, most: int = 20) -> list[dict[str, str]]:
         """Give id, type, quantity, status and time of the newest orders of all environments, without their cards.

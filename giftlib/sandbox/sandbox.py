@@ -9,7 +9,7 @@ from giftlib.clock import Clock, SimulatedClock, name_of
 
 from .connections import Exchange
 from .emulator import Emulator
-from .event_log import EventLog, save
+from .event_log import EventLog
 from .faults import Fault
 from .listener import Listener
 from .pages import Admin, Pages
@@ -72,7 +72,7 @@ class Sandbox(Emulator):
             self.api_key = self._service.backend.first_key.key
             ADDRESSES.check("allow_host", allow_host)
             self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
-            self._listener.start(self._serve, self.proxy and self.proxy.context_for)
+            self._listener.start(self._serve, self.proxy)
             opened.pop_all()
 
     def __repr__(self) -> str:
@@ -81,7 +81,7 @@ class Sandbox(Emulator):
     def _repr_html_(self) -> str:
         from giftlib.api import as_html
 
-        orders = len(self._service.backend.orders)
+        orders = len(self._service.backend.orders.items)
         state = "open" if self._listener.is_open else "closed"
         return as_html("Sandbox", {"where": self.where, "address": f"{self.url}, {state}", "orders": orders})
 
@@ -152,8 +152,8 @@ class Sandbox(Emulator):
         ...         list(later.truth()) == order_ids
         True
         """
-        with self._service.lock:
-            save(path, self._service.backend, self._service.now())
+        with self._service.lock, closing(EventLog(path)) as log:
+            log.begin(self._service.backend, self._service.now())
 
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
@@ -171,7 +171,7 @@ def _start(
     history = log.read() if log else None
     if history:
         history.check_same(seed, given)
-        seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end())
+        seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end)
     service = Service(seed, given, clock or SimulatedClock(), faults, api_key)
     if log and history:
         log.resume(history, service.backend)
