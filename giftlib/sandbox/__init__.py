@@ -9,8 +9,7 @@ At import nothing of giftlib is loaded but `giftlib.clock`.
 """
 
 from .faults import MIXED, Fault, at_rate
-from .outcome import Outcome
 from .sandbox import Sandbox
-from .settings import Settings
+from .settings import Outcome, Settings
 
 __all__ = ["MIXED", "Fault", "Outcome", "Sandbox", "Settings", "at_rate"]

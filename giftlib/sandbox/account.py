@@ -10,8 +10,7 @@ from giftlib.clock import Timestamp
 
 from .catalog import SAMPLE_PRODUCT, Catalog, Type
 from .orders import Order, Page, Timeline, draw_seconds, iso, unix_ms
-from .outcome import Outcome
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"

@@ -9,11 +9,11 @@ from typing import Any
 
 from .responses import ErrorResponse, Request
 from .settings import KEY_SCOPES, KEY_TYPES, Settings
-from .validators import ADDRESSES, FLAG, check_fields, checked, one_of
+from .validators import ADDRESSES, FLAG, Checked, checked, one_of
 
 
 @dataclass(frozen=True)
-class Key:
+class Key(Checked):
     """A key and its properties, as validate reports them; `name` is what it is called where it must not be seen.
 
     A bad value is a ValueError that says what is accepted.
@@ -25,9 +25,6 @@ class Key:
     scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
     allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
     enabled: bool = checked(True, FLAG)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     def properties(self) -> dict[str, Any]:
         """Give all but the key itself and its name."""

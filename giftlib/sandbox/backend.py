@@ -13,8 +13,7 @@ from giftlib.clock import Timestamp
 from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline, unix_ms
-from .outcome import Outcome
-from .settings import KEY_TYPES, Settings
+from .settings import KEY_TYPES, Outcome, Settings
 from .validators import ANY_S, INSTANCE, KEY, MONEY, QUANTITY, TEXT, shortened
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from .faults import Fault
 from .observation import Observation
-from .outcome import Outcome
+from .settings import Outcome
 from .validators import MONEY, QUANTITY, whole_number
 
 

@@ -13,7 +13,7 @@ from giftlib.clock import Timestamp
 
 from .backend import Backend, Event, NotRecorded
 from .settings import Settings
-from .validators import SEED, read_json, require_regular
+from .validators import SEED, read_json, require_file
 
 try:
     import fcntl
@@ -49,7 +49,7 @@ class History(NamedTuple):
             raise ValueError("its time has no offset")
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        end = since + timedelta(seconds=until - head["at"])
+        end = since - timedelta(seconds=head["at"]) + timedelta(seconds=until)
         return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end)
 
     def second_of(self, utc: datetime) -> float:
@@ -76,7 +76,7 @@ class EventLog:
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = path
         try:
-            require_regular(path)
+            require_file(path, MOST_BYTES)
         except ValueError as error:
             raise self._no_state(error) from None
         self._size = 0  # without what could not be written whole
@@ -94,14 +94,12 @@ class EventLog:
         An incomplete last line is left out: its writer died before the response was sent.
         """
         try:
-            size = os.fstat(self._file.fileno()).st_size
-            if size > MOST_BYTES:
-                raise ValueError(f"it has more than {MOST_BYTES} bytes")
             self._file.seek(0)
-            *lines, rest = self._file.read().split(b"\n")
+            content = self._file.read()
+            *lines, rest = content.split(b"\n")
             if not lines and _HEAD.startswith(rest[: len(_HEAD)]):
                 return None
-            self._size = size - len(rest)
+            self._size = len(content) - len(rest)
             return History.read(lines)
         except _WRONG_CONTENT as error:
             raise self._no_state(error) from None

@@ -8,8 +8,7 @@ from decimal import Decimal
 from math import log
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .outcome import Outcome
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
