@@ -1,7 +1,9 @@
 """An account: its orders, their prices and outcomes, and its money; no HTTP, no threads."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from heapq import heappop, heappush
 from math import inf, isfinite
 from typing import Any, NamedTuple
@@ -51,11 +53,10 @@ class Account:
         self._all_orders = all_orders
         self._own_orders: Timeline[Order] = Timeline()
         self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
-        self._shared: dict[Any, Any] = {}
+        # Gives an equal object, the same for all orders: a million of them share few strings and prices.
+        self._share: Callable[[Any], Any] = lru_cache(10_000)(lambda value: value)
 
-    def draft(
-        self, product: str | None, type_id: str, quantity: int, now: Timestamp, outcome: Outcome | None = None
-    ) -> Order:
+    def draft(self, product: str | None, type_id: str, quantity: int, now: Timestamp, outcome: Outcome | None) -> Order:
         """Make the next order, which `add` places. Without a product it is the one that has the type.
 
         The outcome given goes before that of the settings, and this before that of the type. Raises OutOfStock or
@@ -133,10 +134,6 @@ class Account:
         if delivered >= quantity:
             return quantity, "FULFILLED"
         return delivered, settings.partial_status if delivered else "REFUNDED"
-
-    def _share(self, value: Any) -> Any:
-        """Give an equal object, the same for all orders: a million of them share few strings and prices."""
-        return self._shared.setdefault(value, value) if len(self._shared) < 10_000 else value
 
 
 class Transaction(NamedTuple):

@@ -42,7 +42,7 @@ class Backend:
     takes effect; NotRecorded from there prevents it. `instance` names this backend: its ids mean nothing to another.
     """
 
-    def __init__(self, seed: Any, settings: Settings, api_key: str | None = None) -> None:
+    def __init__(self, seed: Any, settings: Settings, api_key: str | None) -> None:
         self.seed = seed
         self.settings = settings
         self.instance = uuid4().hex
@@ -60,9 +60,7 @@ class Backend:
             )
             for environment in KEY_TYPES
         }
-        self.first_key = self.add_key(
-            api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=tuple(settings.allowed_ips)
-        )
+        self.add_key(api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=settings.allowed_ips)
 
     def add_key(self, text: str | None = None, **properties: Any) -> Key:
         """Make a further key with the properties of `Key`; the seed determines its text, if none is given."""

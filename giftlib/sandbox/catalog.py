@@ -1,26 +1,23 @@
 """The products that the sandbox sells; catalog.toml lists them, with their sources."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from importlib.resources import files
+from pathlib import Path
 from tomllib import loads
-from typing import Any
+from typing import NamedTuple
 
 SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
 _TEST_PRODUCT = "7e57000000000000000000a1"
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(NamedTuple):
     id: str
     name: str
     price: Decimal
     stock: int
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     category: str
     id: str
     title: str
@@ -28,16 +25,10 @@ class Product:
     region: str | None = None
     enabled: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the object that the catalogue shows."""
-        region = {} if self.region is None else {"region": self.region}
-        return {"id": self.id, "title": self.title, "enabled": self.enabled, **region}
 
-
-_SOURCE = files("giftlib.sandbox").joinpath("catalog.toml").read_text(encoding="utf-8")
 _PRODUCTS = [
     Product(**row | {"types": tuple(Type(**item | {"price": Decimal(item["price"])}) for item in row["types"])})
-    for row in loads(_SOURCE, parse_float=Decimal)["products"]
+    for row in loads(Path(__file__).with_name("catalog.toml").read_text("utf-8"), parse_float=Decimal)["products"]
 ]
 
 
@@ -53,9 +44,6 @@ class Catalog:
         self.products = {product.id: product for product in (*_PRODUCTS[:size], *made_up, *tests)}
         self.types = {item.id: item for product in self.products.values() for item in product.types}
         self.product_of = {item.id: product.id for product in self.products.values() for item in product.types}
-        self.categories: dict[str, list[Product]] = {}
-        for product in self.products.values():
-            self.categories.setdefault(product.category, []).append(product)
 
 
 def _made_up(number: int) -> Product:

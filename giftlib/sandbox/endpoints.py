@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import ceil
@@ -53,12 +54,13 @@ class Endpoints:
         return {"username": "+213600000000", "apiKey": shown}
 
     def catalog(self, call: Call) -> dict[str, Any]:
-        catalog = self._backend.accounts[call.key.type].catalog
-        categories = [
-            {self._settings.category_key: title, "products": [product.to_json() for product in products]}
-            for title, products in catalog.categories.items()
-        ]
-        return {"categories": categories}
+        categories: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for product in self._backend.accounts[call.key.type].catalog.products.values():
+            region = {} if product.region is None else {"region": product.region}
+            shown = {"id": product.id, "title": product.title, "enabled": product.enabled, **region}
+            categories[product.category].append(shown)
+        key = self._settings.category_key
+        return {"categories": [{key: title, "products": products} for title, products in categories.items()]}
 
     def checkProduct(self, call: Call) -> dict[str, Any]:
         settings, account = self._settings, self._backend.accounts[call.key.type]
@@ -78,8 +80,9 @@ class Endpoints:
         if call.key.scope == "READ-ONLY":
             raise ErrorResponse(403, "FORBIDDEN", "This access token is read-only")
         asked = read_order_request(call.request.body, self._settings)
+        item = asked["productId"], asked["typeId"], asked["quantity"]
         try:
-            order = self._backend.place(call.key.type, asked.product, asked.type, asked.quantity, call.now)
+            order = self._backend.place(call.key.type, *item, call.now)
         except OutOfStock:
             raise ErrorResponse(403, "OUT_OF_STOCK", "Product out of stock") from None
         except BalanceTooLow as error:
@@ -89,7 +92,7 @@ class Endpoints:
         except NotRecorded as error:
             _log.error("an order was refused: %s", error)
             raise ErrorResponse(500, "INTERNAL_ERROR", "Internal Server Error") from None
-        return {"orderId": order.id, **({} if asked.ref is None else {"orderRef": asked.ref})}
+        return {"orderId": order.id, **({"orderRef": asked["ref"]} if "ref" in asked else {})}
 
     def checkOrder(self, call: Call) -> dict[str, Any]:
         order = self._backend.accounts[call.key.type].find(call.item_id)
@@ -131,15 +134,6 @@ class Endpoints:
         return ErrorResponse(404, "NOT_FOUND", message)
 
 
-class OrderRequest(NamedTuple):
-    """What placeOrder is asked for; `ref` only where the settings have one."""
-
-    product: str
-    type: str
-    quantity: int
-    ref: str | None
-
-
 class Mistake(NamedTuple):
     """What is wrong with a field of "body", "querystring" or "params", in the words of Joi and, if they differ, Ajv."""
 
@@ -160,8 +154,8 @@ def invalid(settings: Settings, *mistakes: Mistake) -> ErrorResponse:
     return ErrorResponse(400, "ERR_VALIDATION", "Invalid request parameters", details)
 
 
-def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
-    """Read the body of placeOrder."""
+def read_order_request(body: bytes, settings: Settings) -> dict[str, Any]:
+    """Read productId, typeId and quantity from the body of placeOrder, and the ref where the settings have one."""
     try:
         given = read_json(body)
     except ValueError:
@@ -189,7 +183,7 @@ def read_order_request(body: bytes, settings: Settings) -> OrderRequest:
             wrong.append(Mistake("body", name, given[name], "is not allowed", "must NOT have additional properties"))
     if wrong:
         raise invalid(settings, *wrong)
-    return OrderRequest(given["productId"], given["typeId"], quantity, given["ref"] if by_ref else None)
+    return {name: given[name] for name in expected} | {"quantity": quantity}
 
 
 def _as_whole_number(given: Any, settings: Settings) -> Any:

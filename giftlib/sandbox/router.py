@@ -1,5 +1,6 @@
 """The API as HTTP without sockets: a request in, a response out, worded as the settings say."""
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,7 +28,6 @@ _ROUTES = {
     "/v3/account/balance": ("GET", "balance"),
     "/v3/account/transactions": ("GET", "transactions"),
 }
-_HYPHENATED = {"checkProduct": "check-product", "placeOrder": "place-order", "checkOrder": "check-order"}
 _WITHOUT_TIMESTAMP = ("validate", "checkOrder")
 _WITH_REQUEST_ID = ("placeOrder", "checkProduct")
 """Endpoints whose documented samples have no `meta.timestamp`, or have a `requestId`."""
@@ -142,4 +142,4 @@ def routes(settings: Settings) -> dict[str, tuple[str, str]]:
     """Give method and endpoint by path; a path that ends in a slash is followed by an id."""
     if settings.path_style == "camelCase":
         return _ROUTES
-    return {path.replace(name, _HYPHENATED.get(name, name)): (method, name) for path, (method, name) in _ROUTES.items()}
+    return {re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", path): route for path, route in _ROUTES.items()}

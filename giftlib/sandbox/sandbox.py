@@ -69,7 +69,7 @@ class Sandbox(Emulator):
             self.url = self._listener.urls[0]
             wanted = (settings or Settings()).but(**changes)
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
-            self.api_key = self._service.backend.first_key.key
+            self.api_key = self.keys[0].key
             ADDRESSES.check("allow_host", allow_host)
             self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
             self._listener.start(self._serve, self.proxy)

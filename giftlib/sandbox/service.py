@@ -27,7 +27,7 @@ class Service:
     """
 
     def __init__(
-        self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault], api_key: str | None = None
+        self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault], api_key: str | None
     ) -> None:
         self.clock = clock
         self.lock = threading.Lock()
@@ -70,7 +70,7 @@ class Service:
         sent = response if in_time and fault.cut not in ("before", "after") else None
         with self.lock:
             keys = self.backend.authenticator.keys
-            path, query = (without_secrets(text, [*keys]) for text in (request.path, request.query))
+            path, query = (without_secrets(text, keys) for text in (request.path, request.query))
             key = keys.get(request.headers.get("X-Access-Token", ""))
             self.records.append(RequestRecord(
                 arrived, request.method, path, query, body_of(request.body, keys), key.name if key else None,
