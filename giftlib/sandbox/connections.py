@@ -27,12 +27,12 @@ class Exchange(HTTPMessageDelegate):
 
     def __init__(
         self,
-        serve: Callable[["Exchange"], Awaitable[None]],
         connection: Any,
+        serve: Callable[["Exchange"], Awaitable[None]],
         tunnel: Callable[[IOStream, Any, str], Coroutine[Any, Any, None]] | None,
     ) -> None:
-        self._serve = serve
         self._connection = connection
+        self._serve = serve
         self._tunnel = tunnel
         self._chunks: list[bytes] = []
 
@@ -40,9 +40,8 @@ class Exchange(HTTPMessageDelegate):
         self._start_line = start_line
         self._headers = headers
         if start_line.method == "CONNECT" and self._tunnel:
-            host, _, _ = start_line.path.rpartition(":")
             address = self._connection.context.address
-            self._task = asyncio.create_task(self._tunnel(self._connection.detach(), address, host.strip("[]")))
+            self._task = asyncio.create_task(self._tunnel(self._connection.detach(), address, start_line.path))
 
     def data_received(self, chunk: bytes) -> None:
         self._chunks.append(chunk)

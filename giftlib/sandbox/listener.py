@@ -84,7 +84,8 @@ class Listener(HTTPServerConnectionDelegate):
             self._on_loop(self._listen)
 
     def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
-        return Exchange(self._serve, request_conn, partial(self._tunnel, self._proxy) if self._proxy else None)
+        tunnel = partial(self._proxy.tunnel, self._server.handle_stream) if self._proxy else None
+        return Exchange(request_conn, self._serve, tunnel)
 
     def _on_loop(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `act` in the thread, if that still runs, and wait until it is done."""
@@ -128,15 +129,6 @@ class Listener(HTTPServerConnectionDelegate):
             task.cancel()
         await asyncio.wait(self._accepting)
         await self._server.close_all_connections()
-
-    async def _tunnel(self, proxy: Proxy, stream: IOStream, address: Any, host: str) -> None:
-        """Speak TLS with a client of the proxy as the host that it asked for."""
-        try:
-            context = proxy.context_for(host)
-            await stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            self._server.handle_stream(await stream.start_tls(True, context), address)
-        except (OSError, ValueError):  # it is gone, or did not wait, or what it sent is no name or no TLS
-            stream.close()
 
 
 def _hold(address: tuple[Any, ...]) -> socket.socket:

@@ -4,7 +4,11 @@ A program needs two things: the proxy (`HTTPS_PROXY`), and the certificate of th
 """
 
 import ssl
+from collections.abc import Callable
 from functools import cache
+from typing import Any
+
+from tornado.iostream import IOStream
 
 
 class Proxy:
@@ -20,8 +24,17 @@ class Proxy:
             raise ValueError(f'a proxy needs {error.name}: pip install "giftlib[proxy]"') from None
         self.url = url
         self._authority = trustme.CA(organization_name="giftlib sandbox")
+        self._context_for = cache(self._new_context)
         self.certificate: bytes = self._authority.cert_pem.bytes()
-        self.context_for = cache(self._new_context)
+
+    async def tunnel(self, serve: Callable[[IOStream, Any], None], stream: IOStream, address: Any, target: str) -> None:
+        """Speak TLS with the client of a stream as the host and port that it asked for, and let them be served."""
+        try:
+            context = self._context_for(target.rpartition(":")[0].strip("[]"))
+            await stream.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            serve(await stream.start_tls(True, context), address)
+        except (OSError, ValueError):  # it is gone, or did not wait, or what it sent is no name or no TLS
+            stream.close()
 
     def _new_context(self, host: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -42,21 +42,14 @@ class Outcome(v.Checked):
     after_s: float | None = v.checked(None, v.ANY_S.or_none())
 
 
-def _read_outcomes(given: Any) -> Any:
-    if not isinstance(given, dict) or not all(isinstance(outcome, dict) for outcome in given.values()):
-        return given
-    read = {type_id: {name: v.ANY_S.read(value) for name, value in each.items()} for type_id, each in given.items()}
+def _read_outcome(given: Any) -> Any:
     try:
-        return {type_id: Outcome(**each) for type_id, each in read.items()}
-    except TypeError as error:
-        raise ValueError(f"outcomes: {error}") from None
+        return Outcome(**{name: v.ANY_S.read(value) for name, value in given.items()})
+    except (AttributeError, TypeError):
+        return given
 
 
-_OUTCOMES = v.Validator(
-    "an Outcome by type id",
-    lambda value: isinstance(value, Mapping) and all(isinstance(outcome, Outcome) for outcome in value.values()),
-    _read_outcomes,
-)
+_OUTCOME = v.Validator("an Outcome", lambda value: isinstance(value, Outcome), _read_outcome)
 
 
 @dataclass(frozen=True)
@@ -94,13 +87,13 @@ class Settings(v.Checked):
     partial_of_one: str = v.checked("as counted", v.one_of("as counted", "PARTIALLY_FILLED"))
     partial_status: str = v.checked("PARTIALLY_FILLED", v.one_of("PARTIALLY_FILLED", "FULFILLED"))
     production_test_types: str = v.checked("simulated", v.one_of("simulated", "ordinary"))
-    outcomes: Mapping[str, Outcome] = v.checked({}, _OUTCOMES)
+    outcomes: Mapping[str, Outcome] = v.checked({}, v.by_type_id(_OUTCOME))
     max_quantity: int = v.checked(10_000, v.QUANTITY)
     text_quantity: str = v.checked("read", v.one_of("refused", "read"))
     unknown_body_keys: str = v.checked("ignored", v.one_of("ignored", "refused"))
     order_ref: str = v.checked("ignored", v.one_of("ignored", "required"))
     card_serials: str = v.checked("numbered", v.one_of("numbered", "empty", "missing"))
-    prices: Mapping[str, Decimal] = v.checked({}, v.PRICES)
+    prices: Mapping[str, Decimal] = v.checked({}, v.by_type_id(v.MONEY))
     known_type_price: Decimal | None = v.checked(None, v.MONEY.or_none())
     test_type_price: Decimal = v.checked(Decimal(490), v.MONEY)
     unknown_type_price: Decimal = v.checked(Decimal(0), v.MONEY)

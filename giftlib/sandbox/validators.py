@@ -91,6 +91,18 @@ def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
     )
 
 
+def by_type_id(item: Validator) -> Validator:
+    """Accept a mapping of type ids to what `item` accepts."""
+    return Validator(
+        f"type ids with {item.accepted}",
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(isinstance(key, str) and item.accepts(each) for key, each in value.items())
+        ),
+        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, dict) else value,
+    )
+
+
 def _text(accepted: str, pattern: str) -> Validator:
     """Accept a string of which all matches the pattern."""
     return Validator(accepted, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL)))
@@ -168,13 +180,6 @@ INSTANCE = _text("32 hexadecimal digits", "[0-9a-f]{32}")
 KEY = _text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
 SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
-PRICES = Validator(
-    f"type ids with {MONEY.accepted}",
-    lambda value: (
-        isinstance(value, Mapping) and all(isinstance(key, str) and _is_money(price) for key, price in value.items())
-    ),
-    lambda value: {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value,
-)
 ADDRESSES = Validator(
     "a tuple of addresses",
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
