@@ -26,10 +26,6 @@ class Key(Checked):
     allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
     enabled: bool = checked(True, FLAG)
 
-    def properties(self) -> dict[str, Any]:
-        """Give all but the key itself and its name."""
-        return {name: value for name, value in vars(self).items() if name not in ("key", "name")}
-
 
 def draw_key(seed: Any, number: int, key_type: str, style: str) -> str:
     """Give the text of the `number`-th key of the seed, from 0."""

@@ -72,7 +72,7 @@ class Backend:
         KEY.check("api_key", text)
         key = Key(text, name, **properties)
         if keys:
-            self._record(Event("key", what=key.properties()))
+            self._record(Event("key", what=properties))
         keys[key.key] = key
         return key
 

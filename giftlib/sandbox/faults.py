@@ -3,7 +3,6 @@
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -110,24 +109,10 @@ class Fault(v.Checked):
             if wrong:
                 raise ValueError(message)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the fields that are not as by default, as JSON has them."""
-        changed = {name: value for name, value in vars(self).items() if value != getattr(NO_FAULT, name)}
-        return {
-            name: value if isinstance(value, str | int | float | dict) else str(value)
-            for name, value in changed.items()
-        }
-
-    def aims_at(self, endpoint: str, order: str | None, key: str, body: bytes) -> bool:
+    def aims_at(self, endpoint: str, order: str | None, key: str, sent: Any) -> bool:
         """Whether a request to this endpoint, for this order, with the key of that name, is one to count and affect."""
-        if self.endpoint not in ("*", endpoint) or self.order not in (None, order) or self.key not in (None, key):
-            return False
-        if not self.sent:
-            return True
-        with suppress(ValueError):
-            found = v.load_json(body)
-            return isinstance(found, dict) and all(found.get(name) == value for name, value in self.sent.items())
-        return False
+        wanted = self.endpoint in ("*", endpoint) and self.order in (None, order) and self.key in (None, key)
+        return wanted and (not self.sent or v.fits(sent, self.sent))
 
     @classmethod
     def commit_then_drop(cls, call: int = 1) -> "Fault":
@@ -209,10 +194,10 @@ class FaultPlan:
         """Plan none any more."""
         self._counted, self._random = [], []
 
-    def next_fault(self, endpoint: str, order: str | None, key: str, body: bytes) -> Fault:
+    def next_fault(self, endpoint: str, order: str | None, key: str, sent: Any) -> Fault:
         """Count a request and give its fault or NO_FAULT; of several by count the one injected first."""
         self._requests += 1
-        aimed = [counted for counted in self._counted if counted[0].aims_at(endpoint, order, key, body)]
+        aimed = [counted for counted in self._counted if counted[0].aims_at(endpoint, order, key, sent)]
         for counted in aimed:
             counted[1] += 1
         due: list[Fault] = [fault for fault, calls in aimed if fault.call <= calls < fault.call + fault.times]
@@ -220,7 +205,7 @@ class FaultPlan:
             return due[0]
         drawn = random.Random(f"{self._seed}:fault:{self._requests}").random() if self._random else 1.0
         for fault in self._random:
-            if fault.aims_at(endpoint, order, key, body):
+            if fault.aims_at(endpoint, order, key, sent):
                 drawn -= fault.rate or 0.0
                 if drawn < 0:
                     return fault

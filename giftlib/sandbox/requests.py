@@ -2,17 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, NamedTuple
 
 from .faults import Fault
-from .validators import load_json, unknown
+from .validators import fits, unknown
 
-_MOST_TEXT = 2000
-"""Characters of a body that are kept where it is no JSON, or nested too deep."""
 _SECRET = ("value", "serial", "cards")
 
 
@@ -64,7 +61,7 @@ class Requests(list[RequestRecord]):
             if name not in RequestRecord._fields:
                 raise ValueError(unknown("field", name, RequestRecord._fields))
         path = wanted.pop("path", "*")
-        return Requests(each for each in self if fnmatchcase(each.path, path) and _fits(each._asdict(), wanted))
+        return Requests(each for each in self if fnmatchcase(each.path, path) and fits(each._asdict(), wanted))
 
     def check(self, times: int | None, wanted: Mapping[str, Any]) -> None:
         """Raise AssertionError unless there were `times` such requests (at least one if None)."""
@@ -75,15 +72,6 @@ class Requests(list[RequestRecord]):
         fields = ", ".join(f"{name}={value!r}" for name, value in wanted.items())
         asked = "".join(f"\n  {record}" for record in self[-50:]) or " none"
         raise AssertionError(f"expected {expected} with {fields}, got {found}; requests:{asked}")
-
-
-def body_of(content: bytes, keys: Collection[str]) -> Any:
-    """Give what a request's body says, without access keys and cards."""
-    if not content:
-        return None
-    with suppress(ValueError):
-        return without_secrets(load_json(content), keys)
-    return without_secrets(content.decode("utf-8", "replace"), keys)[:_MOST_TEXT]
 
 
 def without_secrets(body: Any, keys: Collection[str]) -> Any:
@@ -97,9 +85,3 @@ def without_secrets(body: Any, keys: Collection[str]) -> Any:
         for key in keys:
             body = body.replace(key, "****")
     return body
-
-
-def _fits(found: Any, wanted: Any) -> bool:
-    if isinstance(found, dict) and isinstance(wanted, Mapping):
-        return all(key in found and _fits(found[key], value) for key, value in wanted.items())
-    return bool(found == wanted)

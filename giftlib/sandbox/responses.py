@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from http.client import responses
 from types import MappingProxyType
 from typing import Any
 
 from .faults import Fault
-from .validators import EXACT
+from .validators import EXACT, load_json
 
 _write_plain = json.JSONEncoder().encode
 
@@ -25,6 +27,13 @@ class Request:
     query: str
     headers: Mapping[str, str]
     body: bytes
+
+    @cached_property
+    def content(self) -> Any:
+        """What the body says as JSON, or as text if it is none or nested too deep; None if there is none."""
+        with suppress(ValueError):
+            return load_json(self.body)
+        return self.body.decode("utf-8", "replace") or None
 
 
 @dataclass

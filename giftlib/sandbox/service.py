@@ -14,10 +14,13 @@ from .backend import Backend
 from .connections import Exchange
 from .faults import NO_FAULT, Fault, FaultPlan
 from .orders import draw_seconds
-from .requests import RequestRecord, Requests, body_of, without_secrets
+from .requests import RequestRecord, Requests, without_secrets
 from .responses import Request, Response, apply_fault
 from .router import Router
 from .settings import Settings
+
+_MOST_TEXT = 2000
+"""Characters of a body that are kept where it is no JSON, or nested too deep."""
 
 
 class Service:
@@ -40,7 +43,7 @@ class Service:
         first, *others = old.authenticator.keys.values()
         self._begin(old.seed, old.settings, (), first.key)
         for key in others:
-            self.backend.add_key(**key.properties())
+            self.backend.add_key(**key.changes())
 
     def now(self) -> Timestamp:
         """Read the clock; monotonic seconds are the backend's."""
@@ -70,10 +73,11 @@ class Service:
         sent = response if in_time and fault.cut not in ("before", "after") else None
         with self.lock:
             keys = self.backend.authenticator.keys
-            path, query = (without_secrets(text, keys) for text in (request.path, request.query))
+            path, query, body = (without_secrets(each, keys) for each in (request.path, request.query, request.content))
+            body = body[:_MOST_TEXT] if isinstance(body, str) else body
             key = keys.get(request.headers.get("X-Access-Token", ""))
             self.records.append(RequestRecord(
-                arrived, request.method, path, query, body_of(request.body, keys), key.name if key else None,
+                arrived, request.method, path, query, body, key.name if key else None,
                 sent.status if sent else None, None if fault is NO_FAULT else fault, order_id,
             ))  # fmt: skip
         reusable = False
@@ -105,7 +109,7 @@ class Service:
                 self.stamp(call, now.utc, request)
                 return call, NO_FAULT, None
             asked_for = call.item_id if call.endpoint == "checkOrder" else None
-            fault = self.faults.next_fault(call.endpoint, asked_for, call.key.name, request.body)
+            fault = self.faults.next_fault(call.endpoint, asked_for, call.key.name, request.content)
             if fault.cut == "before":
                 return None, fault, asked_for
             response = self._router.carry_out(call, fault)

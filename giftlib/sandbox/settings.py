@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from html import escape
-from math import inf
 from os import PathLike
 from pathlib import Path
 from textwrap import wrap
@@ -156,11 +155,6 @@ class Settings(v.Checked):
                 raise TypeError(v.unknown("setting", name, MEANINGS))
         return replace(self, **changes)
 
-    def changes(self) -> dict[str, Any]:
-        """Give the settings that differ from their defaults, by name."""
-        defaults = vars(type(self)())
-        return {name: value for name, value in vars(self).items() if value != defaults[name]}
-
     @classmethod
     def from_json(cls, given: Any) -> "Settings":
         """Read settings from a JSON object: amounts as strings, `math.inf` as "inf". ValueError says what is wrong."""
@@ -171,10 +165,6 @@ class Settings(v.Checked):
             return cls.of(**{name: read[name](value) if name in read else value for name, value in given.items()})
         except TypeError as error:
             raise ValueError(f"settings: {error}") from None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give `changes()` as the JSON object that `from_json` reads."""
-        return {name: _plain(value) for name, value in self.changes().items()}
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> "Settings":
@@ -209,17 +199,6 @@ def _rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
     changed = settings.changes()
     for name, meaning in MEANINGS.items():
         yield "*" if name in changed else "", name, str(getattr(settings, name)), meaning
-
-
-def _plain(value: Any) -> Any:
-    """Give a setting's value as JSON has it."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Outcome):
-        return {name: _plain(item) for name, item in vars(value).items() if item is not None}
-    if isinstance(value, tuple):
-        return list(value)
-    return "inf" if value == inf else str(value) if isinstance(value, Decimal) else value
 
 
 Settings.__doc__ = f"{Settings.__doc__}\n{Settings()}\n"

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from decimal import Context, Decimal
 from itertools import accumulate
 from math import inf, isfinite
@@ -60,13 +60,43 @@ def checked(default: Any, validator: Validator) -> Any:
     return field(**given, metadata={"validator": validator})
 
 
+@dataclass(frozen=True)
 class Checked:
     """A dataclass that raises a ValueError for the first field whose value its validator does not accept."""
 
     def __post_init__(self) -> None:
-        for declared in fields(self):  # type: ignore[arg-type]
-            if "validator" in declared.metadata:
-                declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+        for declared in self._declared():
+            declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+
+    def changes(self) -> dict[str, Any]:
+        """Give what differs from the defaults, by name."""
+        defaults = {each.name: {} if each.default is MISSING else each.default for each in self._declared()}
+        return {name: value for name, default in defaults.items() if (value := getattr(self, name)) != default}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give `changes()` as a JSON object: amounts as strings, `math.inf` as "inf"."""
+        return {name: _plain(value) for name, value in self.changes().items()}
+
+    @classmethod
+    def _declared(cls) -> list[Field[Any]]:
+        return [declared for declared in fields(cls) if "validator" in declared.metadata]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Checked):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return value if value is None or (isinstance(value, str | int | float) and value != inf) else str(value)
+
+
+def fits(found: Any, wanted: Any) -> bool:
+    """Whether something is what is wanted; an object may have more fields."""
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        return all(key in found and fits(found[key], value) for key, value in wanted.items())
+    return bool(found == wanted)
 
 
 def one_of(*choices: str) -> Validator:
