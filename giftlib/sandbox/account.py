@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
-from .catalog import SAMPLE_PRODUCT, Catalog, Type
+from .catalog import SAMPLE_PRODUCT, TEST_TYPES, Catalog
 from .orders import Order, Page, Timeline, draw_seconds, iso, unix_ms
 from .settings import Outcome, Settings
 from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 _SAMPLE = Order(SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, Decimal(490), 1761699600000, -inf, 0.0, 2, "FULFILLED")
-TEST_TYPES = ("TEST_REFUND", "TEST_PARTIAL")
 _LATE_REFUND_S = 60.0
 _REFUND_COUNT = {"missing": 0, "doubled": 2}
 
@@ -41,18 +40,15 @@ class Account:
     `all_orders` has the orders of all environments together.
     """
 
-    def __init__(self, seed: Any, settings: Settings, *, environment: str, all_orders: Timeline[Order]) -> None:
-        listed = TEST_TYPES if settings.catalog_test_types else ()
-        self.catalog = Catalog(
-            settings.catalog_products, [Type(name, name, Decimal(settings.test_type_price), 1000) for name in listed]
-        )
+    def __init__(self, seed: Any, settings: Settings, environment: str, all_orders: Timeline[Order]) -> None:
+        self.catalog = Catalog(settings)
         self.orders: dict[str, Order] = {}
         self._settings = settings
-        self._seed = seed
+        self._seed = seed if environment == settings.key_type else f"{seed}:{environment}"
         self._simulates_tests = environment == "SANDBOX" or settings.production_test_types == "simulated"
         self._all_orders = all_orders
         self._own_orders: Timeline[Order] = Timeline()
-        self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
+        self.ledger = Ledger(settings, random.Random(f"{self._seed}:ids").randbytes(5).hex())
         # Gives an equal object, the same for all orders: a million of them share few strings and prices.
         self._share: Callable[[Any], Any] = lru_cache(10_000)(lambda value: value)
 
@@ -169,7 +165,6 @@ class Ledger:
         return self.funds(now) if self._settings.balance_moves else Decimal(self._settings.opening_balance)
 
     def deposit(self, amount: Decimal, now: Timestamp) -> None:
-        """Credit dinars."""
         self.funds(now.monotonic)
         self._add("DEPOSIT", amount, "", unix_ms(now.utc))
 

@@ -51,15 +51,7 @@ class Backend:
         self.next_outcomes: deque[Outcome] = deque()
         self.on_event: Callable[[Event], None] = lambda _: None
         self._log: list[Event | Order] = []  # an order is kept as it is: it costs no further memory
-        self.accounts = {
-            environment: Account(
-                seed if environment == settings.key_type else f"{seed}:{environment}",
-                settings,
-                environment=environment,
-                all_orders=self.orders,
-            )
-            for environment in KEY_TYPES
-        }
+        self.accounts = {name: Account(seed, settings, name, self.orders) for name in KEY_TYPES}
         self.add_key(api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=settings.allowed_ips)
 
     def add_key(self, text: str | None = None, **properties: Any) -> Key:
@@ -88,7 +80,6 @@ class Backend:
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
-        """Credit dinars to an account."""
         self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), amount))
         self.accounts[environment].ledger.deposit(amount, now)
 

@@ -191,7 +191,6 @@ class FaultPlan:
         return [fault for fault, calls in self._counted if calls < fault.call + fault.times - 1] + self._random
 
     def clear(self) -> None:
-        """Plan none any more."""
         self._counted, self._random = [], []
 
     def next_fault(self, endpoint: str, order: str | None, key: str, sent: Any) -> Fault:

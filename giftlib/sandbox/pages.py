@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from .account import SAMPLE_ORDER
 from .backend import NotRecorded
-from .catalog import SAMPLE_PRODUCT, Catalog
+from .catalog import PRODUCTS, SAMPLE_PRODUCT
 from .emulator import Emulator
 from .endpoints import LARGEST_PAGE
 from .faults import Fault
@@ -31,17 +31,19 @@ _FAULT_FIELDS = sorted({declared.name for declared in fields(Fault)} - {"alter"}
 _PAGE, _DESCRIPTION = "index.html.jinja", "openapi.json.jinja"
 
 
-class Admin:
-    """Responds to GET of truth, settings, requests and faults, and to POST with a JSON object: of reset, unblock and
-    clear_faults {}, advance {"seconds"}, faults (the fields of `Fault` but `alter`), orders {"n", "type_id",
-    "quantity"}, next_order {"delivered", "after_s"}, deposit {"amount"}.
+class Pages:
+    """Responds to what is no request of the API, if the emulator has such a page.
 
-    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address, as localhost or by one
-    of `names`.
+    Under `/_sandbox/`, if there are `names` of hosts that may use it: to GET of truth, settings, requests and faults,
+    and to POST with a JSON object: of reset, unblock and clear_faults {}, advance {"seconds"}, faults (the fields of
+    `Fault` but `alter`), orders {"n", "type_id", "quantity"}, next_order {"delivered", "after_s"}, deposit {"amount"}.
+    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address, as localhost or by a
+    name.
     """
 
-    def __init__(self, emulator: Emulator, names: Collection[str]) -> None:
+    def __init__(self, emulator: Emulator, url: str, names: Collection[str] | None) -> None:
         self._emulator = emulator
+        self._url = url
         self._names = names
         self._calls: dict[str, dict[str, Callable[..., Any]]] = {
             "GET": {
@@ -62,18 +64,40 @@ class Admin:
             },
         }
 
-    def respond(self, request: Request) -> Response:
-        """Respond to a request under `/_sandbox/`."""
+    def respond(self, request: Request) -> Response | None:
+        """Respond to a request that is not one of the API; None to any other."""
+        if self._names is not None and request.path.startswith(PREFIX):
+            return self._control(request, self._names)
+        if request.method not in ("GET", "HEAD"):
+            return None
+        if request.path == "/":
+            host = own_host(request)
+            page = _template(_PAGE).render(
+                url=f"http://{host}" if host else self._url,
+                emulator=self._emulator,
+                settings=self._emulator.settings,
+                has_admin=self._names is not None,
+            )
+            headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy()}
+        elif request.path == "/openapi.json":
+            page = json.dumps(describe(self._emulator.settings))
+            # It holds no key, and a viewer of descriptions comes from another site.
+            headers = {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}
+        else:
+            return None
+        return Response(200, page.encode(errors="replace"), {"Cache-Control": "no-store", **headers})
+
+    def _control(self, request: Request, names: Collection[str]) -> Response:
         try:
-            content, status = self._done(request), 200
+            content, status = self._done(request, names), 200
         except ErrorResponse as error:
             content, status = {"error": error.message}, error.status
         except (ValueError, TypeError, OSError) as error:
             content, status = {"error": str(error)}, 500 if isinstance(error, NotRecorded) else 400
         return json_response(status, {} if content is None else content, {"Cache-Control": "no-store"})
 
-    def _done(self, request: Request) -> Any:
-        if own_host(request, self._names) is None:
+    def _done(self, request: Request, names: Collection[str]) -> Any:
+        if own_host(request, names) is None:
             raise ErrorResponse(403, "", "the host must be a numeric address, localhost or an allowed name")
         name = request.path.removeprefix(PREFIX)
         act = self._calls.get(request.method, {}).get(name)
@@ -113,38 +137,6 @@ class Admin:
 
     def _deposit(self, amount: Any) -> None:
         self._emulator.deposit(MONEY.read(amount))
-
-
-class Pages:
-    """The pages of one sandbox, and its control address if it has one."""
-
-    def __init__(self, emulator: Emulator, url: str, admin: Admin | None) -> None:
-        self._emulator = emulator
-        self._url = url
-        self._admin = admin
-
-    def respond(self, request: Request) -> Response | None:
-        """Respond to a request that is not one of the API; None to any other."""
-        if self._admin and request.path.startswith(PREFIX):
-            return self._admin.respond(request)
-        if request.method not in ("GET", "HEAD"):
-            return None
-        if request.path == "/":
-            host = own_host(request)
-            page = _template(_PAGE).render(
-                url=f"http://{host}" if host else self._url,
-                emulator=self._emulator,
-                settings=self._emulator.settings,
-                has_admin=self._admin is not None,
-            )
-            headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy()}
-        elif request.path == "/openapi.json":
-            page = json.dumps(describe(self._emulator.settings))
-            # It holds no key, and a viewer of descriptions comes from another site.
-            headers = {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}
-        else:
-            return None
-        return Response(200, page.encode(errors="replace"), {"Cache-Control": "no-store", **headers})
 
 
 def own_host(request: Request, names: Collection[str] = ()) -> str | None:
@@ -198,7 +190,7 @@ def _template(name: str) -> Any:
         undefined=StrictUndefined,
     )  # fmt: skip
     environment.globals.update(
-        curl=_curl, first_product=next(iter(Catalog(1).products)), infinity=inf, json=json.dumps,
+        curl=_curl, first_product=PRODUCTS[0].id, infinity=inf, json=json.dumps,
         largest_page=LARGEST_PAGE, meanings=MEANINGS, routes=routes, sample_order=SAMPLE_ORDER,
         sample_product=SAMPLE_PRODUCT, up_to=_up_to,
     )  # fmt: skip

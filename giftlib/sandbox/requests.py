@@ -32,7 +32,6 @@ class RequestRecord(NamedTuple):
     order_id: str | None
 
     def to_json(self) -> dict[str, Any]:
-        """Give the record as JSON has it."""
         fault = self.fault and self.fault.to_json()
         return self._asdict() | {"when_utc": self.when_utc.isoformat(), "fault": fault}
 

@@ -47,7 +47,6 @@ class Response:
 
     @property
     def size(self) -> int:
-        """Bytes in the body."""
         return self.body if isinstance(self.body, int) else len(self.body)
 
 
@@ -74,7 +73,6 @@ def write_json(value: Any) -> str:
 
 
 def json_response(status: int, content: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """Make a response with a JSON body."""
     headers = {"Content-Type": "application/json; charset=utf-8", **headers}
     return Response(status, write_json(content).encode(), headers)
 
@@ -85,7 +83,6 @@ def bare_error(status: int, message: str, **more: str) -> Response:
 
 
 def reason(status: int) -> str:
-    """Give the phrase that belongs to a status."""
     return responses.get(status, "Unknown")
 
 

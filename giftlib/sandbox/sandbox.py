@@ -12,7 +12,7 @@ from .emulator import Emulator
 from .event_log import EventLog
 from .faults import Fault
 from .listener import Listener
-from .pages import Admin, Pages
+from .pages import Pages
 from .proxy import Proxy
 from .service import Service
 from .settings import Settings
@@ -71,7 +71,7 @@ class Sandbox(Emulator):
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self.keys[0].key
             ADDRESSES.check("allow_host", allow_host)
-            self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
+            self._pages = Pages(self, self.url, {name.lower() for name in allow_host} if control else None)
             self._listener.start(self._serve, self.proxy)
             opened.pop_all()
 

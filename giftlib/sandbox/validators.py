@@ -44,7 +44,6 @@ class Validator:
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """Give the message about a name that is not known."""
     return f"unknown {what} {shortened(name)}; accepted are {', '.join(known)}{_hint(name, known)}"
 
 
