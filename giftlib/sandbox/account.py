@@ -17,6 +17,7 @@ from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 _SAMPLE = Order(SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, Decimal(490), 1761699600000, -inf, 0.0, 2, "FULFILLED")
+_AS_USUAL = Outcome()
 _LATE_REFUND_S = 60.0
 _REFUND_COUNT = {"missing": 0, "doubled": 2}
 
@@ -62,7 +63,7 @@ class Account:
         self.require(type_id, quantity, now.monotonic)
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
         duration = draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}"))
-        planned = outcome or self._settings.outcomes.get(type_id) or Outcome()
+        planned = outcome or self._settings.outcomes.get(type_id, _AS_USUAL)
         delivers, status = self._result(type_id, quantity, planned.delivered)
         return Order(
             id=f"{ms // 1000:08x}{self.ledger.id_bytes}{number + 1:06x}",
