@@ -158,8 +158,7 @@ class Sandbox(Emulator):
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
             self._service.stamp(page, self.clock.now_utc())
-            await exchange.send(page)
-            exchange.end()
+            await exchange.respond(page)
         else:
             await self._service.serve(exchange)
 

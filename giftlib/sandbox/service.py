@@ -80,14 +80,7 @@ class Service:
                 arrived, request.method, path, query, body, key.name if key else None,
                 sent.status if sent else None, None if fault is NO_FAULT else fault, order_id,
             ))  # fmt: skip
-        reusable = False
-        if sent:
-            half = fault.cut == "within"
-            reusable = await exchange.send(sent, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
-        if reusable and fault.cut is None:
-            exchange.end()
-        else:
-            exchange.drop(reset=fault.reset or fault.cut == "before")
+        await exchange.respond(sent, fault, self._pass_time)
 
     async def _pass_time(self, seconds: float) -> bool:
         """Let time pass on the clock; False if the client has given up meanwhile."""
