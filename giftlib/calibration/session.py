@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
@@ -16,8 +16,7 @@ from giftlib.polling import place_order
 from giftlib.sandbox import Settings
 
 UNCLEAR, NOT_SEARCHED = "unclear", "not searched"
-DEFAULTS = {declared.name: getattr(Settings(), declared.name) for declared in fields(Settings)}
-
+DEFAULTS = vars(Settings())
 _ACCEPTS = {declared.name: declared.metadata["validator"].accepts for declared in fields(Settings)}
 _Item = TypeVar("_Item")
 _TRIES = 4
@@ -32,8 +31,7 @@ class UnclearError(errors.GiftlibError):
     """Report that no response shows what was asked."""
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """Hold a value with the responses or orders that prove it, or why there is none; times with their interval."""
 
     value: Any
@@ -149,7 +147,7 @@ class CalibrationSession:
         """Return the items on the first page that `read(page, page_size)` gives and on the last; one has the newest."""
 
         def read_page(number: int) -> Page[_Item]:
-            send = partial(self._timed, lambda: read(number, LARGEST_PAGE), at_once=at_once)
+            send = partial(self._timed, partial(read, number, LARGEST_PAGE), at_once=at_once)
             return retry_read(send, self.client.clock, _TRIES)
 
         first = read_page(1)

@@ -1,22 +1,23 @@
 """An account: its orders, their prices and outcomes, and its money; no HTTP, no threads."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from heapq import heappop, heappush
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
-from .catalog import SAMPLE_PRODUCT, Catalog, Type
+from .catalog import SAMPLE_PRODUCT, TEST_TYPES, Catalog
 from .orders import Order, Page, Timeline, draw_seconds, iso, unix_ms
-from .outcome import Outcome
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 SAMPLE_ORDER = "6901616fe9e88196b4eb64b3"
 _SAMPLE = Order(SAMPLE_ORDER, SAMPLE_PRODUCT, "type_001", 2, Decimal(490), 1761699600000, -inf, 0.0, 2, "FULFILLED")
-TEST_TYPES = ("TEST_REFUND", "TEST_PARTIAL")
+_AS_USUAL = Outcome()
 _LATE_REFUND_S = 60.0
 _REFUND_COUNT = {"missing": 0, "doubled": 2}
 
@@ -40,23 +41,19 @@ class Account:
     `all_orders` has the orders of all environments together.
     """
 
-    def __init__(self, seed: Any, settings: Settings, *, environment: str, all_orders: Timeline[Order]) -> None:
-        listed = TEST_TYPES if settings.catalog_test_types else ()
-        self.catalog = Catalog(
-            settings.catalog_products, [Type(name, name, Decimal(settings.test_type_price), 1000) for name in listed]
-        )
+    def __init__(self, seed: Any, settings: Settings, environment: str, all_orders: Timeline[Order]) -> None:
+        self.catalog = Catalog(settings)
         self.orders: dict[str, Order] = {}
         self._settings = settings
-        self._seed = seed
+        self._seed = seed if environment == settings.key_type else f"{seed}:{environment}"
         self._simulates_tests = environment == "SANDBOX" or settings.production_test_types == "simulated"
         self._all_orders = all_orders
         self._own_orders: Timeline[Order] = Timeline()
-        self.ledger = Ledger(settings, random.Random(f"{seed}:ids").randbytes(5).hex())
-        self._shared: dict[Any, Any] = {}
+        self.ledger = Ledger(settings, random.Random(f"{self._seed}:ids").randbytes(5).hex())
+        # Gives an equal object, the same for all orders: a million of them share few strings and prices.
+        self._share: Callable[[Any], Any] = lru_cache(10_000)(lambda value: value)
 
-    def draft(
-        self, product: str | None, type_id: str, quantity: int, now: Timestamp, outcome: Outcome | None = None
-    ) -> Order:
+    def draft(self, product: str | None, type_id: str, quantity: int, now: Timestamp, outcome: Outcome | None) -> Order:
         """Make the next order, which `add` places. Without a product it is the one that has the type.
 
         The outcome given goes before that of the settings, and this before that of the type. Raises OutOfStock or
@@ -66,14 +63,14 @@ class Account:
         self.require(type_id, quantity, now.monotonic)
         ms = self._all_orders.not_before_last(unix_ms(now.utc))
         duration = draw_seconds("fulfilment", self._settings, random.Random(f"{self._seed}:order:{number}"))
-        planned = outcome or self._settings.outcomes.get(type_id) or Outcome()
+        planned = outcome or self._settings.outcomes.get(type_id, _AS_USUAL)
         delivers, status = self._result(type_id, quantity, planned.delivered)
         return Order(
             id=f"{ms // 1000:08x}{self.ledger.id_bytes}{number + 1:06x}",
             product=self._share(product or self.catalog.product_of.get(type_id, SAMPLE_PRODUCT)),
             type=self._share(type_id),
             quantity=quantity,
-            price=self._share(self._price(type_id)),
+            price=self._share(self.price(type_id)),
             ms=ms,
             placed=now.monotonic,
             duration=duration if planned.after_s is None else planned.after_s,
@@ -94,13 +91,9 @@ class Account:
         known = self.catalog.types.get(type_id)
         if self._settings.check_stock and known and known.stock < quantity:
             raise OutOfStock(f"{type_id} has {known.stock} cards, the order wants {quantity}")
-        cost, funds = EXACT.multiply(times * quantity, self._price(type_id)), self.ledger.funds(now)
+        cost, funds = EXACT.multiply(times * quantity, self.price(type_id)), self.ledger.funds(now)
         if self._settings.check_balance and cost > funds:
             raise BalanceTooLow(cost, funds)
-
-    def listed_price(self, type_id: str) -> Decimal:
-        """Give the price of a card of the type that checkProduct shows, dinars."""
-        return Decimal(self._settings.prices.get(type_id, self.catalog.types[type_id].price))
 
     def find(self, order_id: str) -> Order | None:
         """Give the order with the id, the documentation's own included."""
@@ -113,37 +106,31 @@ class Account:
         orders = self._all_orders if self._settings.list_mixes_environments else self._own_orders
         return orders.page(asked, self._settings.list_order == "newest first")
 
-    def _price(self, type_id: str) -> Decimal:
-        """What an order pays for a card of the type, dinars."""
-        settings = self._settings
+    def price(self, type_id: str, *, listed: bool = False) -> Decimal:
+        """Give what an order pays for a card of the type, or what checkProduct shows of a listed one, dinars."""
+        settings, known = self._settings, self.catalog.types.get(type_id)
         if type_id in settings.prices:
             return Decimal(settings.prices[type_id])
         if type_id in TEST_TYPES:
             return Decimal(settings.test_type_price)
-        if type_id not in self.catalog.types:
+        if known is None:
             return Decimal(settings.unknown_type_price)
-        known = settings.known_type_price
-        return self.catalog.types[type_id].price if known is None else Decimal(known)
+        return known.price if listed or settings.known_type_price is None else Decimal(settings.known_type_price)
 
     def _result(self, type_id: str, quantity: int, delivered: int | None) -> tuple[int, str]:
         """How many cards such an order delivers, and its final status."""
         settings = self._settings
-        if delivered is not None:
-            if delivered >= quantity:
-                return quantity, "FULFILLED"
-            return delivered, settings.partial_status if delivered else "REFUNDED"
-        if type_id not in TEST_TYPES or not self._simulates_tests:
+        if delivered is None:
+            delivered = quantity
+            if type_id == "TEST_REFUND" and self._simulates_tests:
+                delivered = 0
+            if type_id == "TEST_PARTIAL" and self._simulates_tests:
+                delivered = (quantity + (settings.partial_rounding == "up")) // 2
+                if quantity == 1 and settings.partial_of_one != "as counted":
+                    return delivered, settings.partial_status
+        if delivered >= quantity:
             return quantity, "FULFILLED"
-        if type_id == "TEST_REFUND":
-            return 0, "REFUNDED"
-        delivers = (quantity + (settings.partial_rounding == "up")) // 2
-        if quantity == 1 and settings.partial_of_one == "as counted":
-            return delivers, "FULFILLED" if delivers else "REFUNDED"
-        return delivers, settings.partial_status
-
-    def _share(self, value: Any) -> Any:
-        """Give an equal object, the same for all orders: a million of them share few strings and prices."""
-        return self._shared.setdefault(value, value) if len(self._shared) < 10_000 else value
+        return delivered, settings.partial_status if delivered else "REFUNDED"
 
 
 class Transaction(NamedTuple):
@@ -179,7 +166,6 @@ class Ledger:
         return self.funds(now) if self._settings.balance_moves else Decimal(self._settings.opening_balance)
 
     def deposit(self, amount: Decimal, now: Timestamp) -> None:
-        """Credit dinars."""
         self.funds(now.monotonic)
         self._add("DEPOSIT", amount, "", unix_ms(now.utc))
 
@@ -202,7 +188,7 @@ class Ledger:
     def _add(self, type: str, change: Decimal, order_id: str, ms: int) -> None:
         ms = self._transactions.not_before_last(ms)
         self._centimes += _to_centimes(change)
-        row = Transaction(len(self._transactions) + 1, type, _to_centimes(change), self._centimes, order_id, ms)
+        row = Transaction(len(self._transactions.items) + 1, type, _to_centimes(change), self._centimes, order_id, ms)
         self._transactions.add(ms, row)
 
     def _to_json(self, row: Transaction) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 import random
 import uuid
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
 from .responses import ErrorResponse, Request
 from .settings import KEY_SCOPES, KEY_TYPES, Settings
-from .validators import ADDRESSES, FLAG, check_fields, checked, one_of
+from .validators import ADDRESSES, FLAG, Checked, checked, one_of
 
 
 @dataclass(frozen=True)
-class Key:
+class Key(Checked):
     """A key and its properties, as validate reports them; `name` is what it is called where it must not be seen.
 
     A bad value is a ValueError that says what is accepted.
@@ -25,13 +25,6 @@ class Key:
     scope: str = checked("READ-WRITE", one_of(*KEY_SCOPES))
     allowed_ips: tuple[str, ...] = checked((), ADDRESSES)
     enabled: bool = checked(True, FLAG)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def properties(self) -> dict[str, Any]:
-        """Give all but the key itself and its name."""
-        return {name: value for name, value in vars(self).items() if name not in ("key", "name")}
 
 
 def draw_key(seed: Any, number: int, key_type: str, style: str) -> str:
@@ -48,7 +41,7 @@ class Authenticator:
     def __init__(self, settings: Settings) -> None:
         self.keys: dict[str, Key] = {}
         self._settings = settings
-        self._wrong: dict[str, int] = {}
+        self._wrong: Counter[str] = Counter()
         self._blocked_until: dict[str, float] = {}
         self._admitted: dict[str, deque[float]] = defaultdict(deque)
 
@@ -84,10 +77,10 @@ class Authenticator:
             raise ErrorResponse(401, "MISSING_ACCESS_TOKEN", "Access token is required")
         key = self.keys.get(given)
         if key is None:
-            wrong = self._wrong.get(address, 0) + 1
-            left = settings.lockout_attempts - wrong
-            self._wrong[address] = wrong if left else 0
+            self._wrong[address] += 1
+            left = settings.lockout_attempts - self._wrong[address]
             if not left:
+                del self._wrong[address]
                 self._blocked_until[address] = now + settings.lockout_s
             message = "The provided access token is invalid"
             if settings.attempts_left_in == "message":

@@ -13,8 +13,7 @@ from giftlib.clock import Timestamp
 from .account import Account
 from .auth import Authenticator, Key, draw_key
 from .orders import EPOCH, Order, Timeline, unix_ms
-from .outcome import Outcome
-from .settings import KEY_TYPES, Settings
+from .settings import KEY_TYPES, Outcome, Settings
 from .validators import ANY_S, INSTANCE, KEY, MONEY, QUANTITY, TEXT, shortened
 
 
@@ -43,7 +42,7 @@ class Backend:
     takes effect; NotRecorded from there prevents it. `instance` names this backend: its ids mean nothing to another.
     """
 
-    def __init__(self, seed: Any, settings: Settings, api_key: str | None = None) -> None:
+    def __init__(self, seed: Any, settings: Settings, api_key: str | None) -> None:
         self.seed = seed
         self.settings = settings
         self.instance = uuid4().hex
@@ -52,18 +51,8 @@ class Backend:
         self.next_outcomes: deque[Outcome] = deque()
         self.on_event: Callable[[Event], None] = lambda _: None
         self._log: list[Event | Order] = []  # an order is kept as it is: it costs no further memory
-        self.accounts = {
-            environment: Account(
-                seed if environment == settings.key_type else f"{seed}:{environment}",
-                settings,
-                environment=environment,
-                all_orders=self.orders,
-            )
-            for environment in KEY_TYPES
-        }
-        self.first_key = self.add_key(
-            api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=tuple(settings.allowed_ips)
-        )
+        self.accounts = {name: Account(seed, settings, name, self.orders) for name in KEY_TYPES}
+        self.add_key(api_key, type=settings.key_type, scope=settings.key_scope, allowed_ips=settings.allowed_ips)
 
     def add_key(self, text: str | None = None, **properties: Any) -> Key:
         """Make a further key with the properties of `Key`; the seed determines its text, if none is given."""
@@ -75,7 +64,7 @@ class Backend:
         KEY.check("api_key", text)
         key = Key(text, name, **properties)
         if keys:
-            self._record(Event("key", what=key.properties()))
+            self._record(Event("key", what=properties))
         keys[key.key] = key
         return key
 
@@ -91,7 +80,6 @@ class Backend:
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
-        """Credit dinars to an account."""
         self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), amount))
         self.accounts[environment].ledger.deposit(amount, now)
 

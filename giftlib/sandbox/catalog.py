@@ -1,26 +1,25 @@
 """The products that the sandbox sells; catalog.toml lists them, with their sources."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
-from importlib.resources import files
+from pathlib import Path
 from tomllib import loads
-from typing import Any
+from typing import NamedTuple
+
+from .settings import Settings
 
 SAMPLE_PRODUCT = "507f1f77bcf86cd799439011"
+TEST_TYPES = ("TEST_REFUND", "TEST_PARTIAL")
 _TEST_PRODUCT = "7e57000000000000000000a1"
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(NamedTuple):
     id: str
     name: str
     price: Decimal
     stock: int
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     category: str
     id: str
     title: str
@@ -28,34 +27,29 @@ class Product:
     region: str | None = None
     enabled: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the object that the catalogue shows."""
-        region = {} if self.region is None else {"region": self.region}
-        return {"id": self.id, "title": self.title, "enabled": self.enabled, **region}
 
-
-_SOURCE = files("giftlib.sandbox").joinpath("catalog.toml").read_text(encoding="utf-8")
-_PRODUCTS = [
+PRODUCTS = [
     Product(**row | {"types": tuple(Type(**item | {"price": Decimal(item["price"])}) for item in row["types"])})
-    for row in loads(_SOURCE, parse_float=Decimal)["products"]
+    for row in loads(Path(__file__).with_name("catalog.toml").read_text("utf-8"), parse_float=Decimal)["products"]
 ]
 
 
 class Catalog:
-    """The first `size` products; those after the listed ones are made up.
+    """As many products as the settings say; those after the listed ones are made up.
 
     `products` and `types` are by id, `product_of` gives a type's product.
     """
 
-    def __init__(self, size: int, test_types: Iterable[Type] = ()) -> None:
-        made_up = map(_made_up, range(1, size - len(_PRODUCTS) + 1))
-        tests = [Product("Sandbox", _TEST_PRODUCT, "Test outcomes", tuple(test_types))] if test_types else []
-        self.products = {product.id: product for product in (*_PRODUCTS[:size], *made_up, *tests)}
+    def __init__(self, settings: Settings) -> None:
+        size, price = settings.catalog_products, Decimal(settings.test_type_price)
+        made_up = map(_made_up, range(1, size - len(PRODUCTS) + 1))
+        tests = Product(
+            "Sandbox", _TEST_PRODUCT, "Test outcomes", tuple(Type(id, id, price, 1000) for id in TEST_TYPES)
+        )
+        listed = [tests] if settings.catalog_test_types else []
+        self.products = {product.id: product for product in (*PRODUCTS[:size], *made_up, *listed)}
         self.types = {item.id: item for product in self.products.values() for item in product.types}
         self.product_of = {item.id: product.id for product in self.products.values() for item in product.types}
-        self.categories: dict[str, list[Product]] = {}
-        for product in self.products.values():
-            self.categories.setdefault(product.category, []).append(product)
 
 
 def _made_up(number: int) -> Product:

@@ -4,42 +4,46 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerConnectionDelegate, ResponseStartLine
-from tornado.iostream import StreamClosedError
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
+from tornado.iostream import IOStream, StreamClosedError
 
+from .faults import NO_FAULT, Fault
 from .responses import Request, Response, bare_error, reason
 
 IDLE_S = 72.0
 """Seconds after which a connection that waits for more is closed. Chosen: the default of Fastify, whose error bodies
 the API shows."""
 _PIECE = 65536
-
-
-class Connections(HTTPServerConnectionDelegate):
-    """Gives Tornado an `Exchange` for each request, which `serve` handles."""
-
-    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]]) -> None:
-        self._serve = serve
-
-    def start_request(self, _: object, request_conn: Any) -> HTTPMessageDelegate:
-        return Exchange(self._serve, request_conn)
+_PassTime = Callable[[float], Awaitable[Any]]
 
 
 class Exchange(HTTPMessageDelegate):
-    """One request and its response on a connection."""
+    """One request and its response on a connection.
 
-    def __init__(self, serve: Callable[["Exchange"], Awaitable[None]], connection: Any) -> None:
-        self._serve = serve
+    `serve` handles it; `tunnel`, of a proxy, takes the connection over if the request is for a tunnel to a host.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        serve: Callable[["Exchange"], Awaitable[None]],
+        tunnel: Callable[[IOStream, Any, str], Coroutine[Any, Any, None]] | None,
+    ) -> None:
         self._connection = connection
+        self._serve = serve
+        self._tunnel = tunnel
         self._chunks: list[bytes] = []
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> None:
         self._start_line = start_line
         self._headers = headers
+        if start_line.method == "CONNECT" and self._tunnel:
+            address = self._connection.context.address
+            self._task = asyncio.create_task(self._tunnel(self._connection.detach(), address, start_line.path))
 
     def data_received(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -55,18 +59,25 @@ class Exchange(HTTPMessageDelegate):
         address = self._connection.context.remote_ip
         return Request(request_id, address, self._start_line.method, path, query, self._headers, body)
 
-    async def send(
-        self,
-        response: Response,
-        *,
-        half: bool = False,
-        drip_s: float = 0.0,
-        pass_time: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-    ) -> bool:
-        """Send the response, or its head and half of its body; whether the connection can be used again.
+    async def respond(
+        self, response: Response | None, fault: Fault = NO_FAULT, pass_time: _PassTime = asyncio.sleep
+    ) -> None:
+        """Send the response, if there is one, as the fault lets it; then wait for the next request or close.
 
         Raises StreamClosedError if the client goes away meanwhile.
         """
+        complete = response is not None and await self._send(response, fault, pass_time)
+        if complete and fault.cut is None:
+            self._connection.finish()
+            return
+        stream = self._connection.stream
+        if (fault.reset or fault.cut == "before") and not stream.closed():
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed with RST
+        self._connection.close()
+
+    async def _send(self, response: Response, fault: Fault, pass_time: _PassTime) -> bool:
+        """Send the response, or its head and half of its body; whether it was as long as it says."""
+        half, drip_s = fault.cut == "within", fault.drip_s
         headers = HTTPHeaders({"Content-Length": str(response.size), **response.headers})
         if unsized := response.status in (204, 304):
             del headers["Content-Length"]
@@ -91,28 +102,17 @@ class Exchange(HTTPMessageDelegate):
         await stream.write(b"")
         if length > size and not half:
             await pass_time(IDLE_S)
-        return length == size and not half
-
-    def end(self) -> None:
-        """Keep the connection for the next request, if the client wants to."""
-        self._connection.finish()
-
-    def drop(self, *, reset: bool) -> None:
-        """Close the connection, with RST if `reset`."""
-        stream = self._connection.stream
-        if reset and not stream.closed():
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._connection.close()
+        return length == size
 
     async def _handle(self) -> None:
         with suppress(StreamClosedError):
             try:
                 if self._start_line.version == "HTTP/1.1" and len(self._headers.get_list("Host")) != 1:
-                    await self.send(bare_error(400, "one Host header is required"))
-                    return self.end()
-                await self._serve(self)
+                    await self.respond(bare_error(400, "one Host header is required"))
+                else:
+                    await self._serve(self)
             except BaseException:
-                self.drop(reset=False)
+                self._connection.close()
                 raise
 
 

@@ -5,16 +5,15 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from giftlib.clock import Timestamp
 
 from .backend import Backend, Event, NotRecorded
 from .settings import Settings
-from .validators import SEED, read_json, require_regular
+from .validators import SEED, read_json, require_file
 
 try:
     import fcntl
@@ -29,15 +28,14 @@ _HEAD = f'{{"format": "{_FORMAT}", '.encode()
 _WRONG_CONTENT = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 
-@dataclass(frozen=True)
-class History:
-    """What a file holds: events at monotonic seconds of a clock whose second 0 was at `zero`, the last at `until`."""
+class History(NamedTuple):
+    """What a file holds: events at monotonic seconds of a clock, the last at second `until`, which was at `end`."""
 
     seed: Any
     settings: Settings
-    zero: datetime
     events: list[Event]
     until: float
+    end: datetime
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> "History":
@@ -51,18 +49,12 @@ class History:
             raise ValueError("its time has no offset")
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
-        zero = since - timedelta(seconds=head["at"])
-        history = cls(head["seed"], Settings.from_json(head["settings"]), zero, events, until)
-        history.end()  # which must be a time that exists
-        return history
-
-    def end(self) -> datetime:
-        """Give the time of the last second."""
-        return self.zero + timedelta(seconds=self.until)
+        end = since - timedelta(seconds=head["at"]) + timedelta(seconds=until)
+        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end)
 
     def second_of(self, utc: datetime) -> float:
         """Give the second of that clock at a time, at least `until`: the history is never in the future."""
-        return max((utc - self.zero).total_seconds(), self.until)
+        return self.until + max((utc - self.end).total_seconds(), 0.0)
 
     def check_same(self, seed: Any, given: Settings) -> None:
         """Raise a ValueError if a seed or a setting is given that is not the one the file was begun with."""
@@ -84,7 +76,7 @@ class EventLog:
     def __init__(self, path: str | PathLike[str]) -> None:
         self._path = path
         try:
-            require_regular(path)
+            require_file(path, MOST_BYTES)
         except ValueError as error:
             raise self._no_state(error) from None
         self._size = 0  # without what could not be written whole
@@ -102,14 +94,12 @@ class EventLog:
         An incomplete last line is left out: its writer died before the response was sent.
         """
         try:
-            size = os.fstat(self._file.fileno()).st_size
-            if size > MOST_BYTES:
-                raise ValueError(f"it has more than {MOST_BYTES} bytes")
             self._file.seek(0)
-            *lines, rest = self._file.read().split(b"\n")
+            content = self._file.read()
+            *lines, rest = content.split(b"\n")
             if not lines and _HEAD.startswith(rest[: len(_HEAD)]):
                 return None
-            self._size = size - len(rest)
+            self._size = len(content) - len(rest)
             return History.read(lines)
         except _WRONG_CONTENT as error:
             raise self._no_state(error) from None
@@ -159,9 +149,3 @@ class EventLog:
 
     def _no_state(self, error: Exception) -> ValueError:
         return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")
-
-
-def save(path: str | PathLike[str], backend: Backend, now: Timestamp) -> None:
-    """Write the whole history of a backend to a file, over what it held."""
-    with closing(EventLog(path)) as log:
-        log.begin(backend, now)

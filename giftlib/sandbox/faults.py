@@ -3,22 +3,10 @@
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .validators import (
-    COUNT,
-    FINITE_S,
-    FLAG,
-    PROBABILITY,
-    Validator,
-    check_fields,
-    checked,
-    load_json,
-    one_of,
-    whole_number,
-)
+from . import validators as v
 
 ENDPOINTS = (
     "ping", "validate", "catalog", "checkProduct", "placeOrder", "checkOrder", "list", "balance", "transactions"
@@ -29,28 +17,28 @@ CUTS = ("before", "within", "after", "end")
 
 
 def _are_headers(value: Any) -> bool:
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
-        return False
-    return all(
-        re.fullmatch(r"[\x20-\x7e\xa0-\xff]*", name)
-        and re.fullmatch("[0-9]{1,18}" if name.lower() == "content-length" else r"[\x20-\x7e\xa0-\xff]*", text)
+    line, length = r"[\x20-\x7e\xa0-\xff]*", "[0-9]{1,18}"
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(text, str)
+        and re.fullmatch(line, name)
+        and re.fullmatch(length if name.lower() == "content-length" else line, text)
         for name, text in value.items()
     )
 
 
-_BODY = Validator(
+_BODY = v.Validator(
     f"bytes, a number of bytes, or one of {', '.join(BODIES)}",
-    lambda value: isinstance(value, bytes) or whole_number(0).accepts(value) or value in BODIES,
+    lambda value: isinstance(value, bytes) or v.whole_number(0).accepts(value) or value in BODIES,
     choices=BODIES,
 )
-_HEADERS = Validator("strings by name, of one line, in Latin-1, a Content-Length of up to 18 digits", _are_headers)
-_STRING = Validator("a string", lambda value: isinstance(value, str))
-_FIELDS = Validator("fields by name", lambda value: isinstance(value, Mapping))
-_FUNCTION = Validator("a function of the data", callable)
+_HEADERS = v.Validator("strings by name, of one line, in Latin-1, a Content-Length of up to 18 digits", _are_headers)
+_FIELDS = v.Validator("fields by name", lambda value: isinstance(value, Mapping))
+_FUNCTION = v.Validator("a function of the data", callable)
 
 
 @dataclass(frozen=True)
-class Fault:
+class Fault(v.Checked):
     """Describe what goes wrong with a request to `endpoint`; "*" is any. All that is not given works as it should.
 
     It affects `times` requests in a row, from the `call`-th after it was injected, or each request with the
@@ -64,46 +52,46 @@ class Fault:
     <Response [503]>
     """
 
-    endpoint: str = checked("*", one_of("*", *ENDPOINTS))
-    call: int = checked(1, COUNT)
-    times: int = checked(1, COUNT)
-    status: int | None = checked(None, whole_number(200, 599).or_none())
+    endpoint: str = v.checked("*", v.one_of("*", *ENDPOINTS))
+    call: int = v.checked(1, v.COUNT)
+    times: int = v.checked(1, v.COUNT)
+    status: int | None = v.checked(None, v.whole_number(200, 599).or_none())
     """The client sees this HTTP status, and nothing was carried out. A redirect is a 3xx with the header `Location`."""
-    body: str | bytes | int = checked("envelope", _BODY)
+    body: str | bytes | int = v.checked("envelope", _BODY)
     """What the client reads. "envelope": JSON, the endpoint's own or with a status the API's error. "truncated": the
     first half of that, with a matching Content-Length. "garbled": that, with a byte in every string that is not UTF-8.
     Only with a status: the "router"'s bare error, a proxy's "html" page, "empty". Bytes: these. A number: so many
     bytes "x", made while they are sent."""
-    code: str | None = checked(None, _STRING.or_none())
+    code: str | None = v.checked(None, v.STRING.or_none())
     """Only with a status: the error's code, by default the one that fits the status."""
-    headers: Mapping[str, str] = checked({}, _HEADERS)
+    headers: Mapping[str, str] = v.checked({}, _HEADERS)
     """The client sees these headers too. A `Content-Length` replaces the true one: with one too large the client waits
     for the rest until the connection is closed after `connections.IDLE_S`, with one too small it misses the end; then
     the connection is closed."""
-    cut: str | None = checked(None, one_of(*CUTS).or_none())
+    cut: str | None = v.checked(None, v.one_of(*CUTS).or_none())
     """"before": the connection is reset, nothing was carried out. "within": the response stops half way through its
     body. "after": the connection is closed without a response to what was carried out. "end": the whole response comes,
     and the connection is closed after it although the client meant to keep it."""
-    reset: bool = checked(False, FLAG)
+    reset: bool = v.checked(False, v.FLAG)
     """Only with a cut: the client sees the connection reset (RST) rather than closed (FIN)."""
-    delay_s: float = checked(0.0, FINITE_S)
+    delay_s: float = v.checked(0.0, v.FINITE_S)
     """The client waits so many seconds longer for the response."""
-    drip_s: float = checked(0.0, FINITE_S)
+    drip_s: float = v.checked(0.0, v.FINITE_S)
     """The head comes immediately, the body byte by byte, each so many seconds after the one before."""
-    alter: Callable[[dict[str, Any]], Any] | None = checked(None, _FUNCTION.or_none())
+    alter: Callable[[dict[str, Any]], Any] | None = v.checked(None, _FUNCTION.or_none())
     """The client reads what this function returns for the response's `data`, or for its `error`. It runs in the
     sandbox's thread; an exception in it is logged and the connection closed."""
-    rate: float | None = checked(None, PROBABILITY.or_none())
+    rate: float | None = v.checked(None, v.PROBABILITY.or_none())
     """Probability from 0 to 1, instead of `call` and `times`. A fault by count goes before one at random."""
-    order: str | None = checked(None, _STRING.or_none())
+    order: str | None = v.checked(None, v.STRING.or_none())
     """Only polls (checkOrder) of this order are counted and affected."""
-    key: str | None = checked(None, _STRING.or_none())
+    key: str | None = v.checked(None, v.STRING.or_none())
     """Only requests with the key of this name are, such as "SANDBOX 2"."""
-    sent: Mapping[str, Any] = checked({}, _FIELDS)
+    sent: Mapping[str, Any] = v.checked({}, _FIELDS)
     """Only requests are whose JSON body has these fields."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         text = self.body if isinstance(self.body, str) else ""
         changed = text != "envelope" or self.alter or self.headers
         without_status = self.status is None and (text in ERROR_BODIES or self.code)
@@ -121,24 +109,10 @@ class Fault:
             if wrong:
                 raise ValueError(message)
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the fields that are not as by default, as JSON has them."""
-        changed = {name: value for name, value in vars(self).items() if value != getattr(NO_FAULT, name)}
-        return {
-            name: value if isinstance(value, str | int | float | dict) else str(value)
-            for name, value in changed.items()
-        }
-
-    def aims_at(self, endpoint: str, order: str | None, key: str, body: bytes) -> bool:
+    def aims_at(self, endpoint: str, order: str | None, key: str, sent: Any) -> bool:
         """Whether a request to this endpoint, for this order, with the key of that name, is one to count and affect."""
-        if self.endpoint not in ("*", endpoint) or self.order not in (None, order) or self.key not in (None, key):
-            return False
-        if not self.sent:
-            return True
-        with suppress(ValueError):
-            found = load_json(body)
-            return isinstance(found, dict) and all(found.get(name) == value for name, value in self.sent.items())
-        return False
+        wanted = self.endpoint in ("*", endpoint) and self.order in (None, order) and self.key in (None, key)
+        return wanted and (not self.sent or v.fits(sent, self.sent))
 
     @classmethod
     def commit_then_drop(cls, call: int = 1) -> "Fault":
@@ -184,7 +158,7 @@ def at_rate(rate: float, faults: Iterable[Fault] = MIXED, endpoint: str = "*") -
     faults = tuple(faults)
     if not faults:
         raise ValueError("faults must be at least one Fault, got none")
-    PROBABILITY.check("rate", rate)
+    v.PROBABILITY.check("rate", rate)
     return tuple(replace(fault, endpoint=endpoint, rate=rate / len(faults)) for fault in faults)
 
 
@@ -217,28 +191,21 @@ class FaultPlan:
         return [fault for fault, calls in self._counted if calls < fault.call + fault.times - 1] + self._random
 
     def clear(self) -> None:
-        """Plan none any more."""
         self._counted, self._random = [], []
 
-    def next_fault(self, endpoint: str, order: str | None, key: str, body: bytes) -> Fault:
+    def next_fault(self, endpoint: str, order: str | None, key: str, sent: Any) -> Fault:
         """Count a request and give its fault or NO_FAULT; of several by count the one injected first."""
         self._requests += 1
-        chosen = None
-        for counted in self._counted:
-            fault, calls = counted
-            if fault.aims_at(endpoint, order, key, body):
-                counted[1] += 1
-                if chosen is None and fault.call <= calls + 1 < fault.call + fault.times:
-                    chosen = fault
-        return chosen or self._draw(endpoint, order, key, body)
-
-    def _draw(self, *request: Any) -> Fault:
-        """Give the fault in whose part of 0 to 1 a number drawn for this request falls."""
-        if self._random:
-            drawn = random.Random(f"{self._seed}:fault:{self._requests}").random()
-            for fault in self._random:
-                if fault.aims_at(*request):
-                    drawn -= fault.rate or 0.0
-                    if drawn < 0:
-                        return fault
+        aimed = [counted for counted in self._counted if counted[0].aims_at(endpoint, order, key, sent)]
+        for counted in aimed:
+            counted[1] += 1
+        due: list[Fault] = [fault for fault, calls in aimed if fault.call <= calls < fault.call + fault.times]
+        if due:
+            return due[0]
+        drawn = random.Random(f"{self._seed}:fault:{self._requests}").random() if self._random else 1.0
+        for fault in self._random:
+            if fault.aims_at(endpoint, order, key, sent):
+                drawn -= fault.rate or 0.0
+                if drawn < 0:
+                    return fault
         return NO_FAULT

@@ -2,15 +2,13 @@
 
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import log
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from .outcome import Outcome
-from .settings import Settings
+from .settings import Outcome, Settings
 from .validators import EXACT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,14 +56,9 @@ class Order:
     outcome: str
     planned: Outcome | None = None
 
-    @property
-    def due(self) -> float:
-        """The monotonic second from which it is final."""
-        return self.placed + self.duration
-
     def status(self, now: float) -> str:
         """Give its status at monotonic second `now`."""
-        return self.outcome if now >= self.due else "HANDLING"
+        return self.outcome if now >= self.placed + self.duration else "HANDLING"
 
     def paid_for(self, cards: int) -> Decimal:
         """Give the dinars that so many of its cards cost."""
@@ -73,15 +66,15 @@ class Order:
 
     def to_json(self, now: float, settings: Settings, *, in_list: bool) -> dict[str, Any]:
         """Give the object that the API shows at monotonic second `now`; its fields depend on the status."""
-        final = now >= self.due
-        content: dict[str, Any] = {"_id": self.id, "status": self.status(now), "quantity": self.quantity}
-        if final:
-            content["fulfilled_quantity"] = self.delivers
-            content["fulfilled_amount"] = self.paid_for(self.delivers)
+        status = self.status(now)
+        final = status != "HANDLING"
+        content: dict[str, Any] = {"_id": self.id, "status": status, "quantity": self.quantity}
+        if final or (in_list and settings.open_list_rows == "with zeros"):
+            delivered = self.delivers if final else 0
+            content["fulfilled_quantity"] = delivered
+            content["fulfilled_amount"] = self.paid_for(delivered)
             content["price_per_card"] = self.price
-            content["cards"] = [_card(n, settings.card_serials) for n in range(1, self.delivers + 1)]
-        elif in_list and settings.open_list_rows == "with zeros":
-            content |= {"fulfilled_quantity": 0, "fulfilled_amount": 0, "price_per_card": self.price, "cards": []}
+            content["cards"] = [_card(n, settings.card_serials) for n in range(1, delivered + 1)]
         if in_list or not final or settings.final_order_has_type:
             content |= {"product": self.product, "type": self.type}
         return content | {"time": iso(self.ms)}
@@ -106,18 +99,12 @@ class Timeline(Generic[Item]):
     """Items in the order of their times, looked up by page and by period."""
 
     def __init__(self) -> None:
-        self._items: list[Item] = []
+        self.items: list[Item] = []
         self._times: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
 
     def add(self, ms: int, item: Item) -> None:
         """Append an item; its time must not be before the last one's."""
-        self._items.append(item)
+        self.items.append(item)
         self._times.append(ms)
 
     def not_before_last(self, ms: int) -> int:
@@ -128,9 +115,6 @@ class Timeline(Generic[Item]):
         """Give a page of the items in the period, and how many there are in all."""
         first = 0 if asked.start_ms is None else bisect_left(self._times, asked.start_ms)
         last = max(first, len(self._times) if asked.end_ms is None else bisect_right(self._times, asked.end_ms))
+        places = range(first, last)[:: -1 if newest_first else 1]
         skipped = (asked.number - 1) * asked.size
-        if newest_first:
-            newest = last - skipped
-            return self._items[max(first, newest - asked.size) : max(first, newest)][::-1], last - first
-        oldest = first + skipped
-        return self._items[oldest : min(oldest + asked.size, last)], last - first
+        return [self.items[place] for place in places[skipped : skipped + asked.size]], len(places)

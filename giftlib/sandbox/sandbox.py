@@ -9,10 +9,10 @@ from giftlib.clock import Clock, SimulatedClock, name_of
 
 from .connections import Exchange
 from .emulator import Emulator
-from .event_log import EventLog, save
+from .event_log import EventLog
 from .faults import Fault
 from .listener import Listener
-from .pages import Admin, Pages
+from .pages import Pages
 from .proxy import Proxy
 from .service import Service
 from .settings import Settings
@@ -62,19 +62,17 @@ class Sandbox(Emulator):
         **changes: Any,
     ) -> None:
         with ExitStack() as opened:
-            self._listener = Listener(host, port)
+            self._listener = Listener(host, port, *([] if proxy_port is None else [proxy_port]))
             opened.callback(self._listener.close)
+            self.proxy = Proxy(self._listener.urls[1]) if proxy_port is not None else None
             log = None if state is None else opened.enter_context(closing(EventLog(state)))
-            self.url = self._listener.url
+            self.url = self._listener.urls[0]
             wanted = (settings or Settings()).but(**changes)
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
-            self.api_key = self._service.backend.first_key.key
+            self.api_key = self.keys[0].key
             ADDRESSES.check("allow_host", allow_host)
-            self._pages = Pages(self, self.url, Admin(self, {name.lower() for name in allow_host}) if control else None)
-            self.proxy = None if proxy_port is None else Proxy(self.url, host, proxy_port)
-            if self.proxy is not None:
-                opened.callback(self.proxy.close)
-            self._listener.start(self._serve)
+            self._pages = Pages(self, self.url, {name.lower() for name in allow_host} if control else None)
+            self._listener.start(self._serve, self.proxy)
             opened.pop_all()
 
     def __repr__(self) -> str:
@@ -83,7 +81,7 @@ class Sandbox(Emulator):
     def _repr_html_(self) -> str:
         from giftlib.api import as_html
 
-        orders = len(self._service.backend.orders)
+        orders = len(self._service.backend.orders.items)
         state = "open" if self._listener.is_open else "closed"
         return as_html("Sandbox", {"where": self.where, "address": f"{self.url}, {state}", "orders": orders})
 
@@ -111,8 +109,6 @@ class Sandbox(Emulator):
         >>> sandbox = Sandbox()
         >>> sandbox.close()
         """
-        if self.proxy is not None:
-            self.proxy.close()
         self._listener.close()
         if self._log:
             with self._service.lock:
@@ -156,14 +152,13 @@ class Sandbox(Emulator):
         ...         list(later.truth()) == order_ids
         True
         """
-        with self._service.lock:
-            save(path, self._service.backend, self._service.now())
+        with self._service.lock, closing(EventLog(path)) as log:
+            log.begin(self._service.backend, self._service.now())
 
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
             self._service.stamp(page, self.clock.now_utc())
-            await exchange.send(page)
-            exchange.end()
+            await exchange.respond(page)
         else:
             await self._service.serve(exchange)
 
@@ -175,7 +170,7 @@ def _start(
     history = log.read() if log else None
     if history:
         history.check_same(seed, given)
-        seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end())
+        seed, given, clock = history.seed, history.settings, clock or SimulatedClock(history.end)
     service = Service(seed, given, clock or SimulatedClock(), faults, api_key)
     if log and history:
         log.resume(history, service.backend)

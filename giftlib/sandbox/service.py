@@ -14,10 +14,13 @@ from .backend import Backend
 from .connections import Exchange
 from .faults import NO_FAULT, Fault, FaultPlan
 from .orders import draw_seconds
-from .requests import RequestRecord, Requests, body_of, without_secrets
-from .responses import Request, Response, apply_fault, request_id
+from .requests import RequestRecord, Requests, without_secrets
+from .responses import Request, Response, apply_fault
 from .router import Router
 from .settings import Settings
+
+_MOST_TEXT = 2000
+"""Characters of a body that are kept where it is no JSON, or nested too deep."""
 
 
 class Service:
@@ -27,7 +30,7 @@ class Service:
     """
 
     def __init__(
-        self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault], api_key: str | None = None
+        self, seed: Any, settings: Settings, clock: Clock, faults: Iterable[Fault], api_key: str | None
     ) -> None:
         self.clock = clock
         self.lock = threading.Lock()
@@ -37,9 +40,10 @@ class Service:
     def reset(self) -> None:
         """Begin anew, with the same seed, settings and keys."""
         old = self.backend
-        self._begin(old.seed, old.settings, (), old.first_key.key)
-        for key in list(old.authenticator.keys.values())[1:]:
-            self.backend.add_key(**key.properties())
+        first, *others = old.authenticator.keys.values()
+        self._begin(old.seed, old.settings, (), first.key)
+        for key in others:
+            self.backend.add_key(**key.changes())
 
     def now(self) -> Timestamp:
         """Read the clock; monotonic seconds are the backend's."""
@@ -51,9 +55,8 @@ class Service:
 
         A page of any origin may read responses of the API.
         """
-        date = format_datetime(utc.astimezone(UTC), usegmt=True)
         own = {} if request is None else {"Access-Control-Allow-Origin": "*", "X-Request-Id": request.id}
-        own |= {"Date": date, "X-Emulator-Instance": self.backend.instance}
+        own |= {"Date": format_datetime(utc.astimezone(UTC), usegmt=True), "X-Emulator-Instance": self.backend.instance}
         response.headers = own | response.headers
 
     async def serve(self, exchange: Exchange) -> None:
@@ -62,23 +65,22 @@ class Service:
         self.request_count += 1
         settings = self.backend.settings
         latency = draw_seconds("latency", settings, self._latencies)
-        request = exchange.request(request_id(self.request_count, arrived, settings.request_id_style))
+        request = exchange.request(_request_id(self.request_count, arrived, settings.request_id_style))
         in_time = await self._pass_time(latency / 2)
-        response, fault, asked_for = self._respond(request)
+        response, fault, order_id = self._respond(request)
         if response:
             in_time = await self._pass_time(latency / 2 + fault.delay_s) and in_time
         sent = response if in_time and fault.cut not in ("before", "after") else None
-        order_id = response.order_id if response and response.order_id else asked_for
         with self.lock:
-            self.records.append(self._recorded(arrived, request, sent, fault, order_id))
-        reusable = False
-        if sent:
-            half = fault.cut == "within"
-            reusable = await exchange.send(sent, half=half, drip_s=fault.drip_s, pass_time=self._pass_time)
-        if reusable and fault.cut is None:
-            exchange.end()
-        else:
-            exchange.drop(reset=fault.reset or fault.cut == "before")
+            keys = self.backend.authenticator.keys
+            path, query, body = (without_secrets(each, keys) for each in (request.path, request.query, request.content))
+            body = body[:_MOST_TEXT] if isinstance(body, str) else body
+            key = keys.get(request.headers.get("X-Access-Token", ""))
+            self.records.append(RequestRecord(
+                arrived, request.method, path, query, body, key.name if key else None,
+                sent.status if sent else None, None if fault is NO_FAULT else fault, order_id,
+            ))  # fmt: skip
+        await exchange.respond(sent, fault, self._pass_time)
 
     async def _pass_time(self, seconds: float) -> bool:
         """Let time pass on the clock; False if the client has given up meanwhile."""
@@ -88,21 +90,10 @@ class Service:
         await asyncio.sleep(seconds)
         return True
 
-    def _recorded(
-        self, arrived: datetime, request: Request, sent: Response | None, fault: Fault, order_id: str | None
-    ) -> RequestRecord:
-        keys = self.backend.authenticator.keys
-        path, query = (without_secrets(text, [*keys]) for text in (request.path, request.query))
-        key = keys.get(request.headers.get("X-Access-Token", ""))
-        return RequestRecord(
-            arrived, request.method, path, query, body_of(request.body, keys), key.name if key else None,
-            sent.status if sent else None, None if fault is NO_FAULT else fault, order_id,
-        )  # fmt: skip
-
     def _respond(self, request: Request) -> tuple[Response | None, Fault, str | None]:
         """Carry a request out unless a fault prevents it; no response means a reset connection.
 
-        Gives the order that was asked for, too.
+        Gives the order that was placed or asked for, too.
         """
         with self.lock:
             now = self.now()
@@ -111,13 +102,13 @@ class Service:
                 self.stamp(call, now.utc, request)
                 return call, NO_FAULT, None
             asked_for = call.item_id if call.endpoint == "checkOrder" else None
-            fault = self.faults.next_fault(call.endpoint, asked_for, call.key.name, request.body)
+            fault = self.faults.next_fault(call.endpoint, asked_for, call.key.name, request.content)
             if fault.cut == "before":
                 return None, fault, asked_for
-            response = self._router.envelope.of_fault(fault, request) or self._router.carry_out(call)
+            response = self._router.carry_out(call, fault)
             self.stamp(response, now.utc, request)
         apply_fault(response, fault)
-        return response, fault, asked_for
+        return response, fault, response.order_id or asked_for
 
     def _begin(self, seed: Any, settings: Settings, faults: Iterable[Fault], api_key: str | None) -> None:
         self.backend = Backend(seed, settings, api_key)
@@ -126,3 +117,14 @@ class Service:
         self.request_count = 0
         self._router = Router(self.backend)
         self._latencies = random.Random(f"{seed}:latency")
+
+
+def _request_id(number: int, now: datetime, style: str) -> str:
+    """The id of the `number`-th request, in one of the two styles seen."""
+    if style == "req_time_number":
+        return f"req_{int(now.timestamp())}_{number:06x}"
+    letters = ""
+    while number:
+        number, digit = divmod(number, 36)
+        letters = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + letters
+    return f"req-{letters}"

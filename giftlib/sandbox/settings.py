@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from html import escape
-from importlib.resources import files
-from math import inf
 from os import PathLike
 from pathlib import Path
 from textwrap import wrap
@@ -14,19 +12,47 @@ from tomllib import loads
 from typing import Any
 
 from . import validators as v
-from .outcome import OUTCOMES, Outcome
 
 KEY_TYPES = ("SANDBOX", "PRODUCTION")
 KEY_SCOPES = ("READ-WRITE", "READ-ONLY")
 _MOST_BYTES = 2**20
 MEANINGS: dict[str, str] = {
     name: " ".join(meaning.split())
-    for name, meaning in loads(files("giftlib.sandbox").joinpath("settings.toml").read_text(encoding="utf-8")).items()
+    for name, meaning in loads(Path(__file__).with_name("settings.toml").read_text("utf-8")).items()
 }
 
 
 @dataclass(frozen=True)
-class Settings:
+class Outcome(v.Checked):
+    """Describe what becomes of an order: how many cards are delivered, and after how many seconds.
+
+    None leaves either as it is without. More cards than were ordered are as many as were ordered; `after_s` may be
+    `math.inf`: never final. Raise ValueError for what is neither.
+
+    >>> from giftlib.sandbox import Outcome, Sandbox
+    >>> with Sandbox(outcomes={"type_001": Outcome(delivered=1, after_s=4)}) as sandbox:
+    ...     order_id = sandbox.client().place_order("507f1f77bcf86cd799439011", "type_001", 3)
+    ...     sandbox.clock.sleep(5)
+    ...     sandbox.latest_orders()[0]["status"]
+    'PARTIALLY_FILLED'
+    """
+
+    delivered: int | None = v.checked(None, v.whole_number(0, 10**6).or_none())
+    after_s: float | None = v.checked(None, v.ANY_S.or_none())
+
+
+def _read_outcome(given: Any) -> Any:
+    try:
+        return Outcome(**{name: v.ANY_S.read(value) for name, value in given.items()})
+    except (AttributeError, TypeError):
+        return given
+
+
+_OUTCOME = v.Validator("an Outcome", lambda value: isinstance(value, Outcome), _read_outcome)
+
+
+@dataclass(frozen=True)
+class Settings(v.Checked):
     """Describe the service that a sandbox stands for. A bad value is a ValueError that says what is accepted.
 
     The table below, which printing them gives too, has each setting's value, meaning, unit and the source of its
@@ -60,13 +86,13 @@ class Settings:
     partial_of_one: str = v.checked("as counted", v.one_of("as counted", "PARTIALLY_FILLED"))
     partial_status: str = v.checked("PARTIALLY_FILLED", v.one_of("PARTIALLY_FILLED", "FULFILLED"))
     production_test_types: str = v.checked("simulated", v.one_of("simulated", "ordinary"))
-    outcomes: Mapping[str, Outcome] = v.checked({}, OUTCOMES)
+    outcomes: Mapping[str, Outcome] = v.checked({}, v.by_type_id(_OUTCOME))
     max_quantity: int = v.checked(10_000, v.QUANTITY)
     text_quantity: str = v.checked("read", v.one_of("refused", "read"))
     unknown_body_keys: str = v.checked("ignored", v.one_of("ignored", "refused"))
     order_ref: str = v.checked("ignored", v.one_of("ignored", "required"))
     card_serials: str = v.checked("numbered", v.one_of("numbered", "empty", "missing"))
-    prices: Mapping[str, Decimal] = v.checked({}, v.PRICES)
+    prices: Mapping[str, Decimal] = v.checked({}, v.by_type_id(v.MONEY))
     known_type_price: Decimal | None = v.checked(None, v.MONEY.or_none())
     test_type_price: Decimal = v.checked(Decimal(490), v.MONEY)
     unknown_type_price: Decimal = v.checked(Decimal(0), v.MONEY)
@@ -109,12 +135,9 @@ class Settings:
     request_id_style: str = v.checked("req_time_number", v.one_of("req_time_number", "req-number"))
 
     def __post_init__(self) -> None:
-        if isinstance(self.allowed_ips, list):
-            object.__setattr__(self, "allowed_ips", tuple(self.allowed_ips))
-        for name in ("prices", "outcomes"):
-            if isinstance(getattr(self, name), Mapping):
-                object.__setattr__(self, name, dict(getattr(self, name)))
-        v.check_fields(self)
+        super().__post_init__()
+        for name, kind in (("allowed_ips", tuple), ("prices", dict), ("outcomes", dict)):
+            object.__setattr__(self, name, kind(getattr(self, name)))  # nobody else's, who could change it
         for name in ("fulfilment", "latency"):
             median, p95 = (getattr(self, f"{name}_{quantile}_s") for quantile in ("median", "p95"))
             if p95 < median:
@@ -127,16 +150,10 @@ class Settings:
 
     def but(self, **changes: Any) -> "Settings":
         """Give these settings with some changed; an unknown name is a TypeError that lists the known ones."""
-        known = [declared.name for declared in fields(self)]
         for name in changes:
-            if name not in known:
-                raise TypeError(v.unknown("setting", name, known))
-        return type(self)(**{name: getattr(self, name) for name in known} | changes)
-
-    def changes(self) -> dict[str, Any]:
-        """Give the settings that differ from their defaults, by name."""
-        defaults = vars(type(self)())
-        return {name: value for name, value in vars(self).items() if value != defaults[name]}
+            if name not in MEANINGS:
+                raise TypeError(v.unknown("setting", name, MEANINGS))
+        return replace(self, **changes)
 
     @classmethod
     def from_json(cls, given: Any) -> "Settings":
@@ -149,20 +166,12 @@ class Settings:
         except TypeError as error:
             raise ValueError(f"settings: {error}") from None
 
-    def to_json(self) -> dict[str, Any]:
-        """Give `changes()` as the JSON object that `from_json` reads."""
-        return {name: _plain(value) for name, value in self.changes().items()}
-
     @classmethod
     def read(cls, path: str | PathLike[str]) -> "Settings":
         """Read a settings file, made by `write` or by hand; a ValueError says what is wrong with it."""
         try:
-            v.require_regular(path)
-            with open(path, "rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-            if len(content) > _MOST_BYTES:
-                raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-            return cls.from_json(v.read_json(content, Decimal))
+            v.require_file(path, _MOST_BYTES)
+            return cls.from_json(v.read_json(Path(path).read_bytes(), Decimal))
         except ValueError as error:
             raise ValueError(f"{path} is no settings file: {error}") from None
 
@@ -171,37 +180,18 @@ class Settings:
         Path(path).write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
 
     def __str__(self) -> str:
-        return _as_text(self)
+        lines = [f"  {'setting':33}{'value':24}meaning (* the value differs from the default)"]
+        for mark, name, value, meaning in _rows(self):
+            first, *more = wrap(meaning, 61)
+            short = value if len(value) < 24 else f"{value[:22]}…"
+            lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return _as_html(self)
-
-
-def _as_text(settings: Settings) -> str:
-    lines = [f"  {'setting':33}{'value':24}meaning (* the value differs from the default)"]
-    for mark, name, value, meaning in _rows(settings):
-        first, *more = wrap(meaning, 61)
-        short = value if len(value) < 24 else f"{value[:22]}…"
-        lines += [f"{mark or ' '} {name:33}{short:24}{first}", *(f"{'':59}{line}" for line in more)]
-    return "\n".join(lines)
-
-
-def _as_html(settings: Settings) -> str:
-    rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
-    for row in _rows(settings):
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _plain(value: Any) -> Any:
-    """Give a setting's value as JSON has it."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Outcome):
-        return {name: _plain(item) for name, item in vars(value).items() if item is not None}
-    if isinstance(value, tuple):
-        return list(value)
-    return "inf" if value == inf else str(value) if isinstance(value, Decimal) else value
+        rows = ["<tr><th></th><th>setting</th><th>value</th><th>meaning</th></tr>"]
+        for row in _rows(self):
+            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
+        return f"<table>{''.join(rows)}</table>"
 
 
 def _rows(settings: Settings) -> Iterator[tuple[str, str, str, str]]:

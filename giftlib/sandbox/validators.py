@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from decimal import Context, Decimal
 from itertools import accumulate
 from math import inf, isfinite
@@ -44,7 +44,6 @@ class Validator:
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    """Give the message about a name that is not known."""
     return f"unknown {what} {shortened(name)}; accepted are {', '.join(known)}{_hint(name, known)}"
 
 
@@ -60,11 +59,43 @@ def checked(default: Any, validator: Validator) -> Any:
     return field(**given, metadata={"validator": validator})
 
 
-def check_fields(instance: Any) -> None:
-    """Raise a ValueError for the first field of a dataclass whose value its validator does not accept."""
-    for declared in fields(instance):
-        if "validator" in declared.metadata:
-            declared.metadata["validator"].check(declared.name, getattr(instance, declared.name))
+@dataclass(frozen=True)
+class Checked:
+    """A dataclass that raises a ValueError for the first field whose value its validator does not accept."""
+
+    def __post_init__(self) -> None:
+        for declared in self._declared():
+            declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+
+    def changes(self) -> dict[str, Any]:
+        """Give what differs from the defaults, by name."""
+        defaults = {each.name: {} if each.default is MISSING else each.default for each in self._declared()}
+        return {name: value for name, default in defaults.items() if (value := getattr(self, name)) != default}
+
+    def to_json(self) -> dict[str, Any]:
+        """Give `changes()` as a JSON object: amounts as strings, `math.inf` as "inf"."""
+        return {name: _plain(value) for name, value in self.changes().items()}
+
+    @classmethod
+    def _declared(cls) -> list[Field[Any]]:
+        return [declared for declared in fields(cls) if "validator" in declared.metadata]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Checked):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return list(value)
+    return value if value is None or (isinstance(value, str | int | float) and value != inf) else str(value)
+
+
+def fits(found: Any, wanted: Any) -> bool:
+    """Whether something is what is wanted; an object may have more fields."""
+    if isinstance(found, dict) and isinstance(wanted, Mapping):
+        return all(key in found and fits(found[key], value) for key, value in wanted.items())
+    return bool(found == wanted)
 
 
 def one_of(*choices: str) -> Validator:
@@ -78,8 +109,32 @@ def whole_number(least: int, most: float = inf) -> Validator:
     return Validator(accepted, lambda value: type(value) is int and least <= value <= most)
 
 
-def _in_range(value: Any, least: Any, most: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(least <= value <= most)
+def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
+    """Accept a number in this range, or one of the others."""
+    return Validator(
+        accepted,
+        lambda value: (
+            isinstance(value, Real) and not isinstance(value, bool) and (least <= value <= most or value in others)
+        ),
+        lambda value: inf if value == "inf" else float(value) if isinstance(value, Decimal) else value,
+    )
+
+
+def by_type_id(item: Validator) -> Validator:
+    """Accept a mapping of type ids to what `item` accepts."""
+    return Validator(
+        f"type ids with {item.accepted}",
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(isinstance(key, str) and item.accepts(each) for key, each in value.items())
+        ),
+        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, dict) else value,
+    )
+
+
+def _text(accepted: str, pattern: str) -> Validator:
+    """Accept a string of which all matches the pattern."""
+    return Validator(accepted, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL)))
 
 
 def _is_money(value: Any) -> bool:
@@ -96,16 +151,8 @@ def _is_seed(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, float) and isfinite(value))
 
 
-def _read_seconds(value: Any) -> Any:
-    return inf if value == "inf" else float(value) if isinstance(value, Decimal) else value
-
-
 def _read_money(value: Any) -> Any:
     return Decimal(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,30}(\.[0-9]{1,2})?", value) else value
-
-
-def _read_prices(value: Any) -> Any:
-    return {key: _read_money(price) for key, price in value.items()} if isinstance(value, dict) else value
 
 
 def read_json(content: bytes, number: Callable[[str], Any] = float) -> Any:
@@ -120,8 +167,14 @@ def read_json(content: bytes, number: Callable[[str], Any] = float) -> Any:
                 return number(text)
         raise ValueError("a number is not finite, or has too large an exponent")
 
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            raise ValueError("a name stands twice in an object")
+        return content
+
     try:
-        return load_json(content, parse_float=finite, parse_constant=finite, object_pairs_hook=_distinct)
+        return load_json(content, parse_float=finite, parse_constant=finite, object_pairs_hook=distinct)
     except ValueError as error:
         raise ValueError(f"it must be JSON: {error}") from None
 
@@ -134,50 +187,29 @@ def load_json(content: bytes, **how: Any) -> Any:
     return json.loads(content, **how)
 
 
-def require_regular(path: str | PathLike[str]) -> None:
-    """Raise a ValueError if something else than a file is there: reading a pipe or a device may never end."""
+def require_file(path: str | PathLike[str], most_bytes: int) -> None:
+    """Raise a ValueError if something else is there than a file of this size: a pipe or a device may never end."""
     if Path(path).exists() and not Path(path).is_file():
         raise ValueError("it must be a regular file")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("a name stands twice in an object")
-    return content
+    if Path(path).exists() and Path(path).stat().st_size > most_bytes:
+        raise ValueError(f"it has more than {most_bytes} bytes")
 
 
 FLAG = Validator("True or False", lambda value: isinstance(value, bool))
 COUNT = whole_number(1)
 QUANTITY = whole_number(1, 10**6)
 """Of cards in an order, of orders in one call, of products: all are shown or kept in memory together."""
-PROBABILITY = Validator("a probability from 0 to 1", lambda value: _in_range(value, 0, 1))
-ABOVE_ZERO_S = Validator("seconds from 1e-9 to 1e9", lambda value: _in_range(value, 1e-9, 1e9), _read_seconds)
-FINITE_S = Validator("seconds from 0 to 1e9", lambda value: _in_range(value, 0, 1e9), _read_seconds)
-ANY_S = Validator(
-    "seconds from 0 to 1e9 or math.inf",
-    lambda value: FINITE_S.accepts(value) or _in_range(value, inf, inf),
-    _read_seconds,
-)
-INSTANCE = Validator(
-    "32 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{32}", value))
-)
+PROBABILITY = _real("a probability from 0 to 1", 0, 1)
+ABOVE_ZERO_S = _real("seconds from 1e-9 to 1e9", 1e-9, 1e9)
+FINITE_S = _real("seconds from 0 to 1e9", 0, 1e9)
+ANY_S = _real("seconds from 0 to 1e9 or math.inf", 0, 1e9, inf)
+STRING = _text("a string", ".*")
+TEXT = _text("a string that is not empty", ".+")
+INSTANCE = _text("32 hexadecimal digits", "[0-9a-f]{32}")
+KEY = _text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
 SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
-KEY = Validator(
-    "a text of 8 to 200 printable ASCII characters without spaces",
-    lambda value: isinstance(value, str) and bool(re.fullmatch(r"[!-~]{8,200}", value)),
-)
-TEXT = Validator("a string that is not empty", lambda value: isinstance(value, str) and value != "")
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
-PRICES = Validator(
-    f"type ids with {MONEY.accepted}",
-    lambda value: (
-        isinstance(value, Mapping) and all(isinstance(key, str) and _is_money(price) for key, price in value.items())
-    ),
-    _read_prices,
-)
 ADDRESSES = Validator(
     "a tuple of addresses",
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
-    lambda value: tuple(value) if isinstance(value, list) else value,
 )

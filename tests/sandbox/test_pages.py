@@ -254,3 +254,13 @@ def test_addresses():
             page = requests.get(f"{url}/", timeout=5).text
             assert f"curl {url}/v3/ping" in page and "0.0.0.0" not in page
             assert requests.get(f"{url}/_sandbox/truth", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[::1", "localhost:0", "user@localhost", "gift cards"])
+def test_odd_host(host):
+    """A host that is none reaches the page, with the sandbox's own address, and not the control address."""
+    with quiet_sandbox(control=True) as sandbox:
+        page, truth = (
+            requests.get(sandbox.url + path, headers={"Host": host}, timeout=5) for path in ("/", "/_sandbox/truth")
+        )
+        assert f"curl {sandbox.url}/v3/ping" in page.text and truth.status_code == 403

@@ -42,6 +42,21 @@ def test_any_host(proxied, url):
             assert session.get(url, timeout=5).json()["data"]["api"] == "ok"
 
 
+def test_refusing(proxied):
+    """While the sandbox refuses connections, so does its proxy; then both are there again."""
+    sandbox, _ = proxied
+    host, _, port = sandbox.proxy.url.removeprefix("http://").rpartition(":")
+    with sandbox.refusing(), pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
+    test_any_host(proxied, "https://api.oneclickdz.com/v3/ping")
+
+
+def test_no_proxy():
+    """Without a proxy a sandbox opens no tunnel."""
+    with Sandbox(latency_s=0) as sandbox:
+        assert requests.request("CONNECT", f"{sandbox.url}/x", timeout=5).status_code == 404
+
+
 def test_untrusted(proxied):
     """Without the certificate no program takes the emulator for the vendor."""
     sandbox, _ = proxied
