@@ -12,9 +12,9 @@ from samples import ORDER_ID, PRODUCT
 from giftlib import Journal, OrderOutcomeUnknownError, place_order, poll_order_until_complete, process_orders
 from giftlib.api import Transaction
 from giftlib.cli import main
-from giftlib.report.checks import checks_of, verdict_of
-from giftlib.report.measured import Measured, transactions_of
-from giftlib.report.requirements import Requirement
+from giftlib.report.checks import Requirement, checks_of, verdict_of
+from giftlib.report.measured import Measured
+from giftlib.report.recorded import read_recorded, transactions_of
 from giftlib.sandbox import Fault, Sandbox
 
 NONE = pd.DataFrame({"state": []})
@@ -36,9 +36,8 @@ def place(path, orders, *, open_orders=0, **settings):
 
 
 def read(path, transactions=None):
-    with Journal(path) as journal:
-        orders, polls, intents = journal.orders(), journal.polls(), journal.intents()
-    return Measured(orders, polls, intents, transactions_of([], orders, transactions))
+    recorded = read_recorded(path)
+    return Measured(recorded.orders, recorded.polls, recorded.intents, transactions_of(recorded, transactions))
 
 
 @pytest.mark.parametrize(
@@ -196,9 +195,7 @@ def test_faults(tmp_path, faults, name, outcome, sentence):
 def test_tolerated(few):
     """One failed poll in a hundred is tolerated, two are not."""
     for failed, outcome in ((1, "green"), (2, "amber")):
-        polls = pd.DataFrame(
-            {"outcome": ["no response"] * failed + ["HANDLING"] * (100 - failed), "http_status": pd.NA}
-        )
+        polls = pd.DataFrame({"failed": [True] * failed + [False] * (100 - failed), "http_status": pd.NA})
         [check] = [check for check in checks_of(Measured(few.orders, polls, NONE, {})) if check.name == "Failed polls"]
         assert check.outcome == outcome
 

@@ -14,7 +14,7 @@ from reporting import manifest_of, page_of, write_journal
 from giftlib import Journal
 from giftlib.cli import main
 from giftlib.report import print_pdf
-from giftlib.report.progress import with_progress
+from giftlib.report.notebooks import with_progress
 
 OWN = Path(__file__).parents[2] / "docs" / "own"
 
