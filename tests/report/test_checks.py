@@ -192,6 +192,21 @@ def test_faults(tmp_path, faults, name, outcome, sentence):
     assert sentence in check.sentence
 
 
+def test_undocumented_status(tmp_path):
+    """A poll that showed an undocumented status has not failed."""
+    on_hold = Fault("checkOrder", call=2, alter=lambda data: data | {"status": "ON_HOLD"})
+    path = tmp_path / "own.sqlite"
+    with Sandbox(1, latency_s=0, fulfilment_s=12, faults=[on_hold]) as sandbox, Journal(path) as journal:
+        order_id = place_order(PRODUCT, "type_001", 1, client=sandbox.client(), journal=journal)
+        with pytest.warns(UserWarning, match="ON_HOLD"):
+            poll_order_until_complete(order_id, client=sandbox.client(), journal=journal)
+        assert "ON_HOLD" in set(journal.polls()["outcome"])
+    measured = read(path)
+    [check] = [check for check in checks_of(measured) if check.name == "Failed polls"]
+    assert (check.outcome, check.sentence) == ("green", "no poll failed")
+    assert Requirement.read("failed_polls=0").judge(measured).met
+
+
 def test_tolerated(few):
     """One failed poll in a hundred is tolerated, two are not."""
     for failed, outcome in ((1, "green"), (2, "amber")):

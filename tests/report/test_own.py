@@ -79,6 +79,16 @@ def test_no_pdf(page, tmp_path, capsys, monkeypatch, script):
     assert not list(tmp_path.glob("**/*.pdf"))
 
 
+def test_no_pdf_of_an_unmet_report(tmp_path, capsys, monkeypatch):
+    """A threshold that is not met is exit code 3, and named, also where no browser prints."""
+    journal, out = write_journal(tmp_path / "own.sqlite", types=["type_001"]), tmp_path / "out"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["report", "--journal", str(journal), "--out", str(out), "--require", "orders>=3", "--pdf"]) == 3
+    missed, printed = capsys.readouterr().err.splitlines()
+    assert missed == "giftlib: required orders >= 3, found 1"
+    assert printed.startswith("giftlib: no Chromium, Chrome or Edge is found for --pdf; ")
+
+
 class Terminal(StringIO):
     def isatty(self):
         return True
