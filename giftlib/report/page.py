@@ -5,8 +5,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from math import floor, inf, log10
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -15,6 +13,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
 from pygments.formatters import HtmlFormatter
 
 from giftlib.analysis import FulfilmentCurve, dinars, refund_totals
@@ -29,9 +28,7 @@ from giftlib.report.tables import duration, moment, readable, short
 MOST = 10_000
 """So many orders are in the page: it opens within 2 s."""
 _MOST_ROWS = 50
-_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 440, 44, 420, 12, 196  # of the figures at the head
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-_PARTS = {"charged": "charged", "refunded": "refunded", "in_flight": "in flight"}
 
 
 class Style(NamedTuple):
@@ -64,7 +61,7 @@ def page_of(
 
     `changes` are those since an earlier report, and `changed` the same in one line.
     """
-    names = {section.name for section in sections}
+    names, measured = {section.name for section in sections}, heads[0].measured
 
     def linked(link: re.Match[str]) -> str:
         return f'<a href="#{link[1]}">{link[2]}</a>' if link[1] in names else link[2]
@@ -82,8 +79,8 @@ def page_of(
         sections=[section._replace(body=Markup(body)) for section, body in zip(sections, bodies, strict=True)],
         heads=heads, revision=revision, origin=origin, style=style, changes=changes, changed=changed, FINAL=FINAL,
         all_orders=len(recorded.orders), orders=_orders_shown(recorded.orders), polls=_polls_of(recorded.polls),
-        curve=_curve(heads[0].measured.curve), money=_money(heads[0].measured.orders),
-        evidence=_evidence(heads[0].measured), HtmlFormatter=HtmlFormatter,
+        drawn=_read_off(measured.curve), by_status=refund_totals(measured.orders, by="status"),
+        evidence=_evidence(measured), HtmlFormatter=HtmlFormatter,
     )  # fmt: skip
 
 
@@ -135,63 +132,16 @@ def _table(frame: pd.DataFrame) -> Markup:
     return Markup(readable(frame.iloc[:_MOST_ROWS].to_html(index=False, na_rep="NaN")))
 
 
-def _curve(curve: FulfilmentCurve) -> dict[str, Any]:
-    """Lay out the proportion of orders that are final, with its confidence band, median and 95th percentile."""
+def _read_off(curve: FulfilmentCurve) -> dict[str, Any]:
+    """Read the proportion of final orders, with its band's ends, off the curve: at even steps of a round axis."""
     band = curve.band()
-    final = np.asarray(band["seconds"])[np.isfinite(band["seconds"])]
-    longest = max(final.max(initial=0), 1.0)
-    base = 10 ** floor(log10(longest / 6))
-    step = next(base * factor for factor in (1, 2, 5, 10) if base * factor * 6.5 >= longest)  # about six on the axis
-    right = float(step * (floor(longest / step - 1e-9) + 1))
-
-    def x(seconds: float) -> float:
-        return round(_LEFT + (_RIGHT - _LEFT) * min(seconds / right, 1.0), 1)
-
-    def y(proportion: float) -> float:
-        return round(_BOTTOM - (_BOTTOM - _TOP) * proportion, 1)
-
-    at = np.linspace(0, right, 161)
-    at = at[at <= final.max(initial=0)]
-    low, estimate, high = (np.interp(at, band["seconds"], band[name]) for name in ("low", "estimate", "high"))
+    last = max(band["seconds"][np.isfinite(band["seconds"])], default=0.0)
+    ticks = MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(0, max(last, 1.0))
+    at = np.linspace(0, ticks[-1], 161)
+    at = at[at <= last]
+    estimate, low, high = (np.interp(at, band["seconds"], band[name]) for name in ("estimate", "low", "high"))
     low[0] = estimate[0] = 0.0
-    above, below, line = (
-        [f"{x(seconds)},{y(part)}" for seconds, part in zip(at, each, strict=True)] for each in (high, low, estimate)
-    )
-    dots = [*zip(at, estimate, low, high, strict=True)][8::8]
-    half, most = curve.quantile(0.5), curve.quantile(0.95)
-    return {
-        "said": f"{curve.n_final:,} of {curve.n:,} orders became final: half by {half}, 95 % by {most}.",
-        "across": [(f"{100 * part:g} %", y(part)) for part in (0, 0.25, 0.5, 0.75, 1)],
-        "up": [(f"{seconds:g}", x(seconds)) for seconds in np.arange(0, right + step / 2, step)],
-        "band": " ".join([*above, *reversed(below)]),
-        "line": " ".join(line),
-        "dots": [(x(at), y(part[0]), _words(at), [100 * each for each in part]) for at, *part in dots],
-        "marks": [
-            (name, time, x(time.estimate), y(p), place)
-            for name, p, time, place in (("half", 0.5, half, 188), ("95 %", 0.95, most, 170))
-            if time.estimate < inf
-        ],
-    }
-
-
-def _words(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds < 120 else duration(seconds)
-
-
-def _money(orders: pd.DataFrame) -> list[tuple[Any, list[tuple[str, str, Decimal, Decimal]]]]:
-    """Lay out what was charged, refunded and is in flight, by status: bars with their left ends and widths."""
-    totals = refund_totals(orders, by="status")
-    most = max([*totals[list(_PARTS)].sum(axis=1), Decimal(1)])
-    rows = []
-    for status, of in totals.iterrows():
-        left, bars = Decimal(2), []
-        for name, words in _PARTS.items():
-            if of[name]:
-                wide = (_WIDTH - 4) * of[name] / most
-                bars.append((words, dinars(of[name]), round(left, 1), round(wide, 1)))
-                left += wide
-        rows.append((status, bars))
-    return rows
+    return {"ticks": ticks, "points": list(zip(at, estimate, low, high, strict=True))}
 
 
 def print_pdf(page: Path) -> Path:
