@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
 _PLAIN = Style()
-_JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
+_JOURNAL_NOTEBOOK = Path(__file__).with_name("journal.ipynb")
 
 
 # Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
@@ -130,9 +129,9 @@ def rebuild_report(
         except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
-        if there.exists() and there.samefile(journal) and journal.read_bytes() != copy.read_bytes():
+        if there.exists() and there.samefile(journal) and journal.read_bytes() != report.journal:
             raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
-        digest = sha256(copy.read_bytes())
+        digest = sha256(report.journal)
         manifest = {
             "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
             "journal": {"sha256": digest, "recorded": _brief(report.recorded.metadata)},
@@ -150,6 +149,7 @@ def _brief(metadata: Any) -> Any:
 class _Report:
     """A report on its way into the folder `out`: first what could be wrong is read, then its journal."""
 
+    journal: bytes
     recorded: Recorded
 
     def __init__(self, out: Path, require: Sequence[str], style: Style, compare: Path | None) -> None:
@@ -159,7 +159,7 @@ class _Report:
 
     def read(self, journal: Path, account: pd.DataFrame | None = None) -> None:
         """Read the journal; raises GiftlibError for one without orders, and `UNREADABLE` for a damaged one."""
-        self._journal = journal
+        self._work, self.journal = journal.parent, journal.read_bytes()
         self.recorded = read_recorded(journal)
         if self.recorded.orders.empty:
             raise GiftlibError("there are no orders to report")
@@ -174,7 +174,7 @@ class _Report:
         content = {
             "orders.csv": as_csv(recorded.orders.drop(columns="identity")),
             "polls.csv": as_csv(recorded.polls.drop(columns="failed")),
-            "journal.sqlite": self._journal.read_bytes(),
+            "journal.sqlite": self.journal,
             **({"transactions.csv": as_csv(pd.concat(accounts))} if accounts else {}),
             **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
         }
@@ -198,5 +198,5 @@ class _Report:
             "provenance": provenance(),
         }
         content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
-        place(content, self._journal.parent / "new", self._out)
+        place(content, self._work / "new", self._out)
         return self._out / "index.html"

@@ -8,7 +8,6 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from importlib.resources import files
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NoReturn
@@ -28,7 +27,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "MATPLOTLIBRC": str(files("giftlib.report") / "matplotlibrc"),
+    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
     "OPENBLAS_CORETYPE": "Haswell",
     "PYTHONDEVMODE": "",
     "PYTHONHASHSEED": "0",

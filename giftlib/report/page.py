@@ -122,14 +122,13 @@ def _evidence(measured: Measured) -> dict[str, tuple[str, Markup]]:
         "unclear": ("Order requests of unknown outcome", unclear),
     }
     return {
-        place: (name if len(rows) <= _MOST_ROWS else f"{name}: the first {_MOST_ROWS} of {len(rows):,}", _table(rows))
+        place: (
+            name if len(rows) <= _MOST_ROWS else f"{name}: the first {_MOST_ROWS} of {len(rows):,}",
+            Markup(readable(rows.iloc[:_MOST_ROWS].to_html(index=False, na_rep="NaN"))),
+        )
         for place, (name, rows) in found.items()
         if rows is not None and len(rows)
     }
-
-
-def _table(frame: pd.DataFrame) -> Markup:
-    return Markup(readable(frame.iloc[:_MOST_ROWS].to_html(index=False, na_rep="NaN")))
 
 
 def _read_off(curve: FulfilmentCurve) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ def section_of(name: str, notebook: NotebookNode, *, folder: Path = Path(), code
     page of paper with its figure and the words before it. Headings go down by one level, below the page's own. Pictures
     in prose are read from `folder`. What the page cannot show is named in its place. Without `code`, it is left out.
     """
-    outputs = _Outputs(name, folder)
+    writer = _Writer(name, folder)
     parts: list[Markup] = []
     missing: list[str] = []
     before = Markup("")
@@ -51,30 +52,33 @@ def section_of(name: str, notebook: NotebookNode, *, folder: Path = Path(), code
         new = Markup("")
         if cell.cell_type == "markdown":
             parts.append(before)
-            before = new = outputs.prose(cell.source, cell.get("attachments", {}))
+            before = new = writer.prose(cell.source, cell.get("attachments", {}))
         elif cell.cell_type == "code":
-            drawn = len(outputs.figures)
-            new = Markup("\n").join(map(outputs.shown, cell.outputs))
+            drawn = len(writer.figures)
+            new = Markup("\n").join(map(writer.output, cell.outputs))
             whole = Markup("\n").join([before, *([_code(cell.source)] if code else []), new])
-            if len(outputs.figures) > drawn:
+            if len(writer.figures) > drawn:
                 whole = Markup('<div class="whole">{}</div>').format(whole)
             parts.append(whole)
             before = Markup("")
         missing += [f"{name}.ipynb, cell {cell_number(notebook, index)}: {problem}" for problem in problems_in(new)]
     body = Markup("\n").join([*parts, before])
-    headings = outputs.headings
-    return Section(name, headings.title or name, headings.below, body, outputs.figures, missing)
+    return Section(name, writer.title or name, writer.headings, body, writer.figures, missing)
 
 
-class _Headings(mistune.HTMLRenderer):
-    """Prose as HTML; the headings are kept for the table of contents."""
+class _Writer(mistune.HTMLRenderer):
+    """Prose and outputs of one notebook as HTML, in their order; its headings and figures are kept."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         super().__init__(escape=False, allow_harmful_protocols=["attachment:"])  # the cell has them
-        self._name = name
+        self._markdown = mistune.create_markdown(renderer=self, plugins=["table"])
+        self._name, self._folder = name, folder
         self.title = ""
+        self.headings: list[tuple[str, str]] = []
+        self.figures: list[Figure] = []
         self._used: Counter[str] = Counter()
-        self.below: list[tuple[str, str]] = []
+        self._last_paragraph = name
+        self._tables = 0
 
     def table(self, text: str) -> str:
         table = Markup('<table class="wrapped">\n{}</table>\n').format(Markup(text))
@@ -88,39 +92,17 @@ class _Headings(mistune.HTMLRenderer):
         place = "-".join([self._name, *(re.findall(r"\w+", words.lower()) or ["part"])])
         self._used[place] += 1
         place += f"-{self._used[place]}" if self._used[place] > 1 else ""
-        self.below.append((place, words))
+        self.headings.append((place, words))
         tag = f"h{min(level + 1, 6)}"
         return f'<{tag} id="{escape(place)}">{text} {_link(place, words)}</{tag}>\n'
 
-
-def _link(place: str, words: str) -> str:
-    return f'<a class="link" href="#{escape(place)}" aria-label="Link to: {escape(words)}">#</a>'
-
-
-def _code(source: str) -> Markup:
-    lines = source.count("\n") + 1
-    shown = highlight(source, PythonLexer(), HtmlFormatter()).replace("<pre>", '<pre tabindex="0">')
-    return _CODE.format(lines, "s"[: lines > 1], Markup(shown))
-
-
-class _Outputs:
-    """The prose and the outputs of one notebook as HTML, in their order; the figures are kept."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self._name, self._folder = name, folder
-        self.headings = _Headings(name)
-        self._markdown = mistune.create_markdown(renderer=self.headings, plugins=["table"])
-        self.figures: list[Figure] = []
-        self._words = name  # the last paragraph
-        self._tables = 0
-
-    def prose(self, source: str, attached: dict[str, dict[str, str]]) -> Markup:
+    def prose(self, source: str, attached: Mapping[str, Mapping[str, str]]) -> Markup:
         html = with_pictures(str(self._markdown(source)), self._folder, attached)
         if paragraphs := re.findall("<p>.*?</p>", html, re.DOTALL):
-            self._words = Markup(paragraphs[-1]).striptags()
+            self._last_paragraph = Markup(paragraphs[-1]).striptags()
         return html
 
-    def shown(self, output: NotebookNode) -> Markup:
+    def output(self, output: NotebookNode) -> Markup:
         try:
             return self._best(output)
         except Exception as error:  # whatever there is in what a kernel sent
@@ -136,12 +118,12 @@ class _Outputs:
         for mime, suffix in PICTURES.items():
             if mime in data:
                 name = f"{self._name}-{len(self.figures) + 1}.{suffix}"
-                self.figures.append(Figure.of(name, data[mime], self._words))
+                self.figures.append(Figure.of(name, data[mime], self._last_paragraph))
                 return self.figures[-1].embedded()
         if "text/html" in data:
             self._tables += 1
             table = re.sub(r"<style scoped>.*?</style>\s*", "", data["text/html"], flags=re.DOTALL)
-            label = f"Table {self._tables} of {self.headings.title or self._name}"
+            label = f"Table {self._tables} of {self.title or self._name}"
             return _SCROLLING.format(label, self._complete(readable(table)))
         if "text/markdown" in data:
             return self._complete(str(self._markdown(data["text/markdown"])))
@@ -154,6 +136,16 @@ class _Outputs:
         lost = sorted({*re.findall(r"<(script|iframe|object|embed|video|audio)\b", html, re.IGNORECASE)})
         named = Markup("").join(not_shown(f"a part of this output may not be seen: {part}") for part in lost)
         return with_pictures(html, self._folder, {}) + named
+
+
+def _link(place: str, words: str) -> str:
+    return f'<a class="link" href="#{escape(place)}" aria-label="Link to: {escape(words)}">#</a>'
+
+
+def _code(source: str) -> Markup:
+    lines = source.count("\n") + 1
+    shown = highlight(source, PythonLexer(), HtmlFormatter()).replace("<pre>", '<pre tabindex="0">')
+    return _CODE.format(lines, "s"[: lines > 1], Markup(shown))
 
 
 def _printable(text: str) -> str:

@@ -41,7 +41,7 @@ def short(order_id: str) -> str:
 
 
 def readable(html: str) -> str:
-    """Rewrite the tables of pandas in HTML; all else stays as it is, also a table with HTML in its cells.
+    """Rewrite the tables of pandas in HTML; all else stays as it is.
 
     Numbers stand right, with thousands; a missing value is a dash, infinity its sign. A time is told to the second, a
     long id by its end; both are whole where the mouse is over them.
@@ -54,12 +54,15 @@ def readable(html: str) -> str:
 
 
 def _readable(found: re.Match[str]) -> str:
-    html = re.sub(r' (border|valign|halign|style)="[^"]*"', "", found[0])
+    closed = re.sub(r"<((?:br|hr|img)\b[^>]*?)/?>", r"<\1/>", found[0])
     try:
-        table = ElementTree.fromstring(html)
+        table = ElementTree.fromstring(closed)
         head, body = table
-    except (ElementTree.ParseError, ValueError):  # HTML in its cells, or no head
-        return html
+    except (ElementTree.ParseError, ValueError):  # HTML in its cells that is no XML, or no head
+        return found[0].replace(' border="1"', "")
+    for element in table.iter():
+        for attribute in ("border", "halign", "style", "valign"):
+            element.attrib.pop(attribute, None)
     _join_rows(head)
     names = list(head[-1])
     for row in body:  # from the right: rows of a table with several index columns may lack the first cells
