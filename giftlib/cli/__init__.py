@@ -114,7 +114,7 @@ def _report(chosen: argparse.Namespace) -> int:
     if not chosen.journal and not chosen.notebooks.is_dir():
         source = "giftlib's notebooks come with its source, not with the package: run this there"
         chosen.reject(f"no folder {chosen.notebooks}; {source}, or give --notebooks DIR or --journal FILE")
-    from giftlib.report import Style, choose_notebooks, find_notebooks, print_pdf, rebuild_report, unmet, write_report
+    from giftlib.report import Style, find_notebooks, print_pdf, rebuild_report, unmet, write_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the kernels, keeps the orders
     try:
@@ -123,16 +123,20 @@ def _report(chosen: argparse.Namespace) -> int:
         if chosen.journal:
             page = rebuild_report(chosen.journal, chosen.out, transactions=chosen.transactions, **options)
         else:
-            notebooks = find_notebooks(chosen.notebooks)
-            notebooks = notebooks if chosen.only is None else choose_notebooks(notebooks, chosen.only)
+            notebooks = find_notebooks(chosen.notebooks, chosen.only)
             page = write_report(notebooks, chosen.out, parameters=parameters, settings=chosen.settings, **options)
     except ValueError as error:
         chosen.reject(str(error))
     print(page)
-    if chosen.pdf:
-        print(print_pdf(page))
     missed = unmet(page.parent)
-    print(*(f"giftlib: {each}" for each in missed), sep="\n", end="\n" * bool(missed), file=sys.stderr)
+    for each in missed:
+        print(f"giftlib: {each}", file=sys.stderr)
+    try:
+        if chosen.pdf:
+            print(print_pdf(page))
+    except giftlib.GiftlibError as error:
+        print(f"giftlib: {error}", file=sys.stderr)
+        return 3 if missed else 1
     return 3 if missed else 0
 
 

@@ -1,11 +1,10 @@
 """Notebooks or a recorded journal in, one page out with its data.
 
 Read `build` first: it writes the report. It uses `selection` (which notebooks and parameters), `notebooks` (run one the
-same way on every machine), `progress` (how far they are), `html` (a run notebook as a section; the page), `inlining`
-(pictures of prose), `head` (the verdict, which `checks` computes from what was `measured`), `explorer` (every order),
-`archive` (all journals in one file) and `provenance` (where the orders come from, what the report was made with).
-`changes` compares two reports or journals, which `compared` reads; `verifying` compares a report with its manifest;
-`pdf` prints the page. Each name loads when first used.
+same way on every machine), `section` (a run notebook as HTML, with its `figures` and `tables`), `recorded` (all
+journals in one file, and what is read from it), `checks` (the verdict on what was `measured`), `page` (all on one
+page), `manifest` (what the report was made with; whether its files are as written) and `folder` (whole or not at all).
+`changes` compares two reports or journals, which `compared` reads. Each name loads when first used.
 """
 
 from importlib import import_module
@@ -16,30 +15,29 @@ from giftlib.api import GiftlibError
 if TYPE_CHECKING:
     from giftlib.report.build import rebuild_report, write_report
     from giftlib.report.changes import as_text, compare_reports
-    from giftlib.report.html import Style
-    from giftlib.report.pdf import print_pdf
-    from giftlib.report.selection import choose_notebooks, find_notebooks
-    from giftlib.report.verifying import unmet, verify_report
+    from giftlib.report.manifest import unmet, verify_report
+    from giftlib.report.page import Style, print_pdf
+    from giftlib.report.selection import find_notebooks
 
 _MODULES = {
-    **dict.fromkeys(("choose_notebooks", "find_notebooks"), "selection"),
-    **dict.fromkeys(("rebuild_report", "write_report"), "build"),
-    **dict.fromkeys(("as_text", "compare_reports"), "changes"),
-    "Style": "html",
-    "print_pdf": "pdf",
-    **dict.fromkeys(("unmet", "verify_report"), "verifying"),
+    "build": ("rebuild_report", "write_report"),
+    "changes": ("as_text", "compare_reports"),
+    "manifest": ("unmet", "verify_report"),
+    "page": ("Style", "print_pdf"),
+    "selection": ("find_notebooks",),
 }
 __all__ = [
-    "Style", "as_text", "choose_notebooks", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report",
-    "unmet", "verify_report", "write_report",
+    "Style", "as_text", "compare_reports", "find_notebooks", "print_pdf", "rebuild_report", "unmet", "verify_report",
+    "write_report",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Load a name; raises GiftlibError with the line that installs what is missing for it."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    except ModuleNotFoundError as error:
-        raise GiftlibError(f'the report needs {error.name}: pip install "giftlib[notebooks]"') from error
+    for module, names in _MODULES.items():
+        if name in names:
+            try:
+                return getattr(import_module(f"{__name__}.{module}"), name)
+            except ModuleNotFoundError as error:
+                raise GiftlibError(f'the report needs {error.name}: pip install "giftlib[notebooks]"') from error
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,31 +3,27 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from giftlib.api import JournalError
+from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import copy_journal
-from giftlib.report.archive import record
 from giftlib.report.changes import changes_between, in_one_line
-from giftlib.report.compared import UNREADABLE, Compared, compared_of, read_compared
-from giftlib.report.explorer import explorer_of
-from giftlib.report.html import Section, Style, page_of, section_of, section_of_changes
-from giftlib.report.keeping import working_folder
-from giftlib.report.notebooks import run_notebook
-from giftlib.report.placing import as_csv, place
-from giftlib.report.progress import with_progress
-from giftlib.report.provenance import provenance, sha256, source_revision
-from giftlib.report.recorded import Recorded, brief, read_account, read_recorded
-from giftlib.report.requirements import read_requirements
+from giftlib.report.checks import Requirement, heads_of
+from giftlib.report.compared import compared_of, read_compared
+from giftlib.report.folder import as_csv, place, working_folder
+from giftlib.report.manifest import provenance, sha256, source_revision
+from giftlib.report.notebooks import run_notebook, with_progress
+from giftlib.report.page import Style, page_of
+from giftlib.report.recorded import UNREADABLE, Recorded, read_account, read_recorded, record, transactions_of
+from giftlib.report.section import Section, section_of
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
 
 _PLAIN = Style()
-_JOURNAL_NOTEBOOK = Path(str(files("giftlib.report") / "journal.ipynb"))
+_JOURNAL_NOTEBOOK = Path(__file__).with_name("journal.ipynb")
 
 
 # Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
@@ -78,27 +74,26 @@ def write_report(
     Traceback (most recent call last):
     ValueError: no parameter n_orders in 1_one.ipynb: no cell is tagged 'parameters'
     """
-    parameters, requirements = dict(parameters or {}), read_requirements(require)
+    parameters = dict(parameters or {})
     require_parameters(notebooks, parameters)
     environment = {}
     if settings is not None:
         Settings.read(settings)
         environment["GIFTLIB_SANDBOX_SETTINGS"] = str(settings.resolve())
-    earlier = None if compare is None else read_compared(compare)
+    report = _Report(out, require, style, compare)
     with working_folder(out) as work:
         environment["GIFTLIB_JOURNAL_DIR"] = str(work / "journals")
-        journals = {path.stem: work / f"{path.stem}.sqlite" for path in notebooks}
-        about = work / "about.json"
-        sections, metadata = [], []
+        about, sections, metadata = work / "about.json", [], []
+        journals: list[Path] = []
         for path in with_progress(notebooks, work / "journals"):
-            keep = _KEEP.format(journal=str(journals[path.stem]), about=str(about))
+            journals.append(work / f"{len(journals)}.sqlite")
+            keep = _KEEP.format(journal=str(journals[-1]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
             sections.append(section_of(path.stem, notebook, folder=path.parent, code=style.code))
-            metadata.append(described(path, as_json(parameters)) | json.loads(about.read_text()))
-        journal = work / "report.sqlite"
-        record(journals, metadata, journal)
-        manifest = {"notebooks": brief(metadata), "parameters": as_json(parameters)}
-        return _write(out, work, read_recorded(journal, requirements), sections, manifest, style, earlier)
+            metadata.append(described(path, parameters) | json.loads(about.read_text()))
+        record(journals, metadata, work / "journal.sqlite")
+        report.read(work / "journal.sqlite")
+        return report.write(sections, {"notebooks": _brief(metadata), "parameters": as_json(parameters)})
 
 
 def rebuild_report(
@@ -124,70 +119,84 @@ def rebuild_report(
     ...     rebuild_report(Path(folder, "orders.sqlite"), Path(folder, "report")).name
     'index.html'
     """
-    requirements = read_requirements(require)
     account = None if transactions is None else read_account(transactions)
-    earlier = None if compare is None else read_compared(compare)
+    report = _Report(out, require, style, compare)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
         try:
-            recorded = read_recorded(copy, requirements, account)
+            report.read(copy, account)
         except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
-        if there.exists() and there.samefile(journal) and journal.read_bytes() != recorded.journal:
+        if there.exists() and there.samefile(journal) and journal.read_bytes() != report.journal:
             raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
-        digest = sha256(recorded.journal)
+        digest = sha256(report.journal)
         manifest = {
             "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
-            "journal": {"sha256": digest, "recorded": brief(recorded.metadata)},
+            "journal": {"sha256": digest, "recorded": _brief(report.recorded.metadata)},
         }
         section = section_of(_JOURNAL_NOTEBOOK.stem, run_notebook(_JOURNAL_NOTEBOOK, folder=work), code=style.code)
         origin = f"Journal: rebuilt from orders and polls recorded before (SHA-256 {digest[:12]}…)."
-        return _write(out, work, recorded, [section], manifest, style, earlier, origin)
+        return report.write([section], manifest, origin)
 
 
-def _write(
-    out: Path,
-    work: Path,
-    recorded: Recorded,
-    sections: Sequence[Section],
-    manifest: Mapping[str, Any],
-    style: Style,
-    earlier: Compared | None,
-    origin: str = "",
-) -> Path:
-    for problem in (problem for section in sections for problem in section.missing):
-        print(f"giftlib: {problem}", file=sys.stderr)
-    revision, explorer = source_revision(), explorer_of(recorded.orders, recorded.polls)
-    accounts = [frame.assign(source=name) for name, frame in recorded.transactions.items()]
-    first = recorded.heads[0]
-    content = {
-        "orders.csv": as_csv(recorded.orders),
-        "polls.csv": as_csv(recorded.polls),
-        "journal.sqlite": recorded.journal,
-        **({"transactions.csv": as_csv(pd.concat(accounts))} if accounts else {}),
-        **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
-    }
-    compared = ""
-    if earlier is not None:
-        files = {name: sha256(written) for name, written in content.items()}
-        changes = changes_between(earlier.as_on_page(), compared_of(recorded.path, {"source": revision}, files))
-        sections, compared = [section_of_changes(changes), *sections], in_one_line(changes)
-        manifest = {**manifest, "compared": {"sha256": earlier.files["journal.sqlite"]}}
-    page = page_of(sections, recorded.heads, explorer, revision, origin, style, compared)
-    content["index.html"] = page.encode()
-    about = {
-        "what": "report of gift-card orders on the OneClickDZ API v3",
-        "environment": " ".join(filter(None, [origin, *(head["description"] for head in recorded.heads)])),
-        "verdict": str(first["verdict"]),
-        "checks": [check._asdict() for check in first["checks"]],
-        "required": [result._asdict() for result in first["required"]],
-        **manifest,
-        "source": revision,
-        "files": {name: sha256(written) for name, written in content.items()},
-        "provenance": provenance(),
-    }
-    content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
-    place(content, work / "new", out)
-    return out / "index.html"
+def _brief(metadata: Any) -> Any:
+    """Leave out the transactions, which have a file of their own."""
+    return metadata and [{name: of[name] for name in of if name != "transactions"} for of in metadata]
+
+
+class _Report:
+    """A report on its way into the folder `out`: first what could be wrong is read, then its journal."""
+
+    journal: bytes
+    recorded: Recorded
+
+    def __init__(self, out: Path, require: Sequence[str], style: Style, compare: Path | None) -> None:
+        self._out, self._style = out, style
+        self._requirements = [Requirement.read(text) for text in require]
+        self._earlier = None if compare is None else read_compared(compare, for_page=True)
+
+    def read(self, journal: Path, account: pd.DataFrame | None = None) -> None:
+        """Read the journal; raises GiftlibError for one without orders, and `UNREADABLE` for a damaged one."""
+        self._work, self.journal = journal.parent, journal.read_bytes()
+        self.recorded = read_recorded(journal)
+        if self.recorded.orders.empty:
+            raise GiftlibError("there are no orders to report")
+        self._transactions = transactions_of(self.recorded, account)
+        self._heads = heads_of(self.recorded, self._transactions, self._requirements)
+
+    def write(self, sections: Sequence[Section], manifest: Mapping[str, Any], origin: str = "") -> Path:
+        for problem in (problem for section in sections for problem in section.missing):
+            print(f"giftlib: {problem}", file=sys.stderr)
+        recorded, heads, revision = self.recorded, self._heads, source_revision()
+        accounts = [frame.assign(source=name) for name, frame in self._transactions.items()]
+        content = {
+            "orders.csv": as_csv(recorded.orders.drop(columns="identity")),
+            "polls.csv": as_csv(recorded.polls.drop(columns="failed")),
+            "journal.sqlite": self.journal,
+            **({"transactions.csv": as_csv(pd.concat(accounts))} if accounts else {}),
+            **{f"figures/{figure.name}": figure.content for section in sections for figure in section.figures},
+        }
+        changes, changed = None, ""
+        if self._earlier is not None:
+            hashes = {name: sha256(written) for name, written in content.items()}
+            changes = changes_between(self._earlier, compared_of(recorded, {"source": revision}, {}, hashes))
+            changed = in_one_line(changes)
+            manifest = {**manifest, "compared": {"sha256": self._earlier.files["journal.sqlite"]}}
+        page = page_of(sections, heads, recorded, revision, origin, self._style, changes, changed)
+        content["index.html"] = page.encode()
+        about = {
+            "what": "report of gift-card orders on the OneClickDZ API v3",
+            "environment": " ".join(filter(None, [origin, *(head.description for head in heads)])),
+            "verdict": str(heads[0].verdict),
+            "checks": [check._asdict() for check in heads[0].checks],
+            "required": [result._asdict() for result in heads[0].required],
+            **manifest,
+            "source": revision,
+            "files": {name: sha256(written) for name, written in content.items()},
+            "provenance": provenance(),
+        }
+        content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
+        place(content, self._work / "new", self._out)
+        return self._out / "index.html"

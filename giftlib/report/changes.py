@@ -1,6 +1,6 @@
 """What changed from one report or journal to another: a frame, and that frame as text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from math import isfinite
 from pathlib import Path
@@ -107,18 +107,19 @@ def _facts(earlier: Compared, now: Compared) -> Iterator[_Row]:
     if other and not {*DATA} & {*other}:
         change = f"data {_IDENTICAL}; {change}"
     yield _Row("files", digests, change, verdict)
-    for kind, before, after in (
-        ("versions", earlier.versions(), now.versions()),
-        ("settings", earlier.settings(), now.settings()),
-    ):
-        differ = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-        if not before or not after:
-            yield _Row(kind, ["recorded" if each else _UNKNOWN for each in (before, after)], verdict="not compared")
-        elif not differ:
-            yield _Row(kind, [f"{len(each)} recorded" for each in (before, after)])
-        else:
-            for name in differ:
-                yield _Row(name, [each.get(name, _UNKNOWN) for each in (before, after)])
+    yield from _recorded("versions", earlier.versions, now.versions)
+    yield from _recorded("settings", earlier.settings, now.settings)
+
+
+def _recorded(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[_Row]:
+    differ = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    if not before or not after:
+        yield _Row(kind, ["recorded" if each else _UNKNOWN for each in (before, after)], verdict="not compared")
+    elif not differ:
+        yield _Row(kind, [f"{len(each)} recorded" for each in (before, after)])
+    else:
+        for name in differ:
+            yield _Row(name, [each.get(name, _UNKNOWN) for each in (before, after)])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -126,29 +127,21 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _of_orders(earlier: Compared, now: Compared) -> Iterator[_Row]:
-    earlier, now = _alike(earlier, now)
-    before, after = earlier.orders, now.orders
+    # Of the first source now that was there before as well, else of the first source of each.
+    common = [origin for origin in now.origins if origin in earlier.origins]
+    before, after = (each.orders[each.orders["origin"] == (common or each.origins)[0]] for each in (earlier, now))
     new = after[~after["identity"].isin(before["identity"])]
+    of_new = "" if len(new) == len(after) else ", of new orders"
     yield _Row("source", [frame["origin"].iloc[0] for frame in (before, after)])
     yield _Row("placed, UTC", map(_period, (before, after)), verdict="not tested")
     yield _count("orders", len(before), len(after))
-    if len(new) < len(after):
+    if of_new:
         yield _same_orders(before, after)
     yield _Row("types", map(_types, (before, after)))
-    yield from _outcomes(before, after, new)
-    yield from _times(before, after, new)
+    yield from _outcomes(before, after, new, of_new)
+    yield from _times(before, after, new, of_new)
     yield from _money(before, after)
-    yield from _failures(earlier, now, new)
-
-
-def _alike(earlier: Compared, now: Compared) -> tuple[Compared, Compared]:
-    """Take the orders of the first source now that was there before as well, else of the first source of each."""
-    common = [origin for origin in now.origins if origin in earlier.origins]
-    first, other = (
-        each._replace(orders=each.orders[each.orders["origin"] == (common or each.origins)[0]])
-        for each in (earlier, now)
-    )
-    return first, other
+    yield from _failures(earlier._replace(orders=before), now._replace(orders=after), new, of_new)
 
 
 def _period(orders: pd.DataFrame) -> str:
@@ -176,22 +169,20 @@ def _same_orders(before: pd.DataFrame, after: pd.DataFrame) -> _Row:
     return _Row("orders in both", [f"{len(first):,}"] * 2, change, "differs" if change else "same")
 
 
-def _outcomes(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame) -> Iterator[_Row]:
-    statuses = [frame["status"].value_counts().reindex(_FINAL, fill_value=0) for frame in (before, after, new)]
-    seen = [name for name in _FINAL if statuses[0][name] + statuses[1][name]]
+def _outcomes(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame, of_new: str) -> Iterator[_Row]:
+    was, is_, of_those = (
+        frame["status"].value_counts().reindex(_FINAL, fill_value=0) for frame in (before, after, new)
+    )
+    seen = [name for name in _FINAL if was[name] + is_[name]]
     for name in seen:
-        yield _count(f"orders {name}", statuses[0][name], statuses[1][name])
-    yield _count("orders not final", len(before) - statuses[0].sum(), len(after) - statuses[1].sum())
-    if len(seen) > 1 and statuses[0].sum() and statuses[2].sum():
-        said = (_listed([f"{each[name] / each.sum():.0%} {name}" for name in seen]) for each in statuses[::2])
-        yield _Row(f"outcomes{_of_new(new, after)}", said, p_value=compare_counts(statuses[0], statuses[2]))
+        yield _count(f"orders {name}", was[name], is_[name])
+    yield _count("orders not final", len(before) - was.sum(), len(after) - is_.sum())
+    if len(seen) > 1 and was.sum() and of_those.sum():
+        said = (_listed([f"{each[name] / each.sum():.0%} {name}" for name in seen]) for each in (was, of_those))
+        yield _Row(f"outcomes{of_new}", said, p_value=compare_counts(was, of_those))
 
 
-def _of_new(new: pd.DataFrame, after: pd.DataFrame) -> str:
-    return "" if len(new) == len(after) else ", of new orders"
-
-
-def _times(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame) -> Iterator[_Row]:
+def _times(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame, of_new: str) -> Iterator[_Row]:
     if new.empty:
         both = (str(time_to_fulfilment(frame).quantile(0.5)) for frame in (before, after))
         yield _Row("median time", both, "no order is new", "not tested")
@@ -202,10 +193,10 @@ def _times(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame) -> Iter
     change = f"{found['difference']:+.1f} s (95 % {low:+.1f} to {high:+.1f} s)" if isfinite(found["difference"]) else ""
     curves = time_to_fulfilment(groups, "report").values()
     medians, last = ([curve.quantile(p) for curve in curves] for p in (0.5, 0.95))
-    yield _Row(f"median time{_of_new(new, after)}", map(str, medians), change, p_value=found["p_value"])
+    yield _Row(f"median time{of_new}", map(str, medians), change, p_value=found["p_value"])
     difference = last[1].estimate - last[0].estimate
     change = f"{difference:+.1f} s" if isfinite(difference) else ""
-    yield _Row(f"95th percentile{_of_new(new, after)}", map(str, last), change, "not tested")
+    yield _Row(f"95th percentile{of_new}", map(str, last), change, "not tested")
 
 
 def _money(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[_Row]:
@@ -218,10 +209,10 @@ def _money(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[_Row]:
         yield _count("amounts not known", was["unknown_amounts"], is_["unknown_amounts"])
 
 
-def _failures(earlier: Compared, now: Compared, new: pd.DataFrame) -> Iterator[_Row]:
-    key = ["source", "order_id"]
-    polls = [each.polls.merge(each.orders[key], on=key) for each in (earlier, now)]
-    failed = [frame[~frame["outcome"].isin([*_FINAL, "HANDLING"])] for frame in polls]
+def _failures(earlier: Compared, now: Compared, new: pd.DataFrame, of_new: str) -> Iterator[_Row]:
+    both, key = (earlier, now), ["source", "order_id"]
+    polls = [each.polls.merge(each.orders[key], on=key) for each in both]
+    failed = [frame[frame["failed"]] for frame in polls]
     yield _count("polls", *map(len, polls))
     for name in sorted({*failed[0]["outcome"], *failed[1]["outcome"]}):
         yield _count(f"polls with {name}", *((frame["outcome"] == name).sum() for frame in failed))
@@ -231,9 +222,8 @@ def _failures(earlier: Compared, now: Compared, new: pd.DataFrame) -> Iterator[_
         counts.append([with_one, len(orders) - with_one])
     if counts[0][0] + counts[1][0] and len(new):
         said = (f"{each[0] / sum(each):.0%}" for each in counts)
-        what = f"orders with a failed poll{_of_new(new, now.orders)}"
-        yield _Row(what, said, p_value=compare_counts(*counts))
-    states = [each.intents[each.intents["source"].isin(each.orders["source"])]["state"] for each in (earlier, now)]
+        yield _Row(f"orders with a failed poll{of_new}", said, p_value=compare_counts(*counts))
+    states = [each.intents[each.intents["source"].isin(each.orders["source"])]["state"] for each in both]
     for state in ("not placed", "unknown"):
         yield _count(f"requests {state}", *((each == state).sum() for each in states))
-    yield _count("orders with contradictions", *((each.orders["problems"] != "").sum() for each in (earlier, now)))
+    yield _count("orders with contradictions", *((each.orders["problems"] != "").sum() for each in both))

@@ -1,25 +1,25 @@
-"""Running notebooks the same way everywhere: a fresh kernel in a fixed environment."""
+"""Running notebooks the same way everywhere, each in a fresh kernel and a fixed environment."""
 
-import ast
 import asyncio
 import os
+import sqlite3
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping
-from importlib.resources import files
-from math import isfinite
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, NoReturn
 
 import nbformat
-from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from tqdm import tqdm
 
-from giftlib.api import GiftlibError
+from giftlib.report.selection import NotebookError, cell_number, parameters_of, read_notebook, set_parameters
 
 ENVIRONMENT: Mapping[str, str] = {
     "GIFTLIB_JOURNAL_DIR": "",
@@ -27,7 +27,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "IPYKERNEL_CELL_NAME": "cell.py",
     "LC_ALL": "C.UTF-8",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "MATPLOTLIBRC": str(files("giftlib.report") / "matplotlibrc"),
+    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
     "OPENBLAS_CORETYPE": "Haswell",
     "PYTHONDEVMODE": "",
     "PYTHONHASHSEED": "0",
@@ -40,9 +40,6 @@ ENVIRONMENT: Mapping[str, str] = {
 computes otherwise on each type of processor; any x86 one of the last ten years can do it as on Haswell."""
 
 _CELL_TIMEOUT_S = 1800  # with a key, waiting for hundreds of orders takes real minutes
-
-_INJECTED = "injected-parameters"
-_OURS = "giftlib"
 
 _MODULE_FOLDERS = [f"{folder}{os.sep}" for folder in (sysconfig.get_path("purelib"), Path(__file__).parents[2])]
 """A warning names its module's file, whose folder differs from machine to machine."""
@@ -64,63 +61,6 @@ class _Loop(asyncio.SelectorEventLoop):
         raise RuntimeError
 
 
-class NotebookError(GiftlibError):
-    """A cell failed, or what it shows cannot be shown; one line names the notebook, the cell and the error."""
-
-
-def parameters_of(path: Path) -> dict[str, Any]:
-    """Read a notebook's parameters, by papermill's convention the assignments in its cell tagged `parameters`.
-
-    Each has its default; that of an expression is its text. The cell `injected-parameters` that papermill left there
-    has later ones. Raises NotebookError for what is no notebook, or no Python.
-    """
-    found: dict[str, Any] = {}
-    notebook = _read(path)
-    for index in _parameters_cells(notebook):
-        try:
-            code = TransformerManager().transform_cell(notebook.cells[index].source)  # type: ignore[no-untyped-call]
-            assigned = [each for node in ast.parse(code).body for each in _assigned(node)]
-        except SyntaxError as error:
-            raise NotebookError(f"{path.name}, cell {index + 1}: SyntaxError: {error.msg}") from None
-        found |= {target.id: _default(value) for target, value in assigned if isinstance(target, ast.Name)}
-    return found
-
-
-def _read(path: Path) -> nbformat.NotebookNode:
-    try:
-        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
-    except Exception as error:  # whatever nbformat raises for what is no notebook
-        raise NotebookError(f"{path} is not a notebook that can be read: {str(error).partition(chr(10))[0]}") from None
-    return notebook
-
-
-def _assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Each target of an assignment with its value."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    value: Any = getattr(node, "value", None)
-    for target in targets if value else ():
-        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
-            yield from zip(target.elts, value.elts, strict=False)
-        else:
-            yield target, value
-
-
-def _default(value: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(value)
-    except ValueError:
-        return ast.unparse(value)
-
-
-def literal(value: Any) -> str:
-    """Write a value in Python, infinity too.
-
-    >>> literal(5), literal(float("inf"))
-    ('5', "float('inf')")
-    """
-    return f"float({str(value)!r})" if isinstance(value, float) and not isfinite(value) else repr(value)
-
-
 def run_notebook(
     path: Path,
     *,
@@ -135,12 +75,9 @@ def run_notebook(
     adds to `ENVIRONMENT` and overrides it; `folder` is the working directory, by default the notebook's own. `then` is
     Python code that runs after the last cell and leaves no trace. Raises NotebookError when a cell or a figure fails.
     """
-    notebook, known = _read(path), parameters_of(path)
-    given = {name: value for name, value in (parameters or {}).items() if name in known}
-    if given:
-        source = "\n".join(f"{name} = {literal(value)}" for name, value in given.items())
-        behind = _parameters_cells(notebook)[-1] + 1
-        notebook.cells.insert(behind, nbformat.v4.new_code_cell(source, metadata={"tags": [_INJECTED, _OURS]}))
+    notebook, known = read_notebook(path), parameters_of(path)
+    if given := {name: value for name, value in (parameters or {}).items() if name in known}:
+        set_parameters(notebook, given)
     if then is not None:
         notebook.cells.append(nbformat.v4.new_code_cell(then))
     started: list[int] = []
@@ -171,11 +108,6 @@ def run_notebook(
     return notebook
 
 
-def cell_number(notebook: nbformat.NotebookNode, index: int) -> int:
-    """Count the cells up to this one, as the notebook's file has them."""
-    return sum(_OURS not in cell.metadata.get("tags", []) for cell in notebook.cells[: index + 1])
-
-
 def _check_figures(cell: nbformat.NotebookNode, execute_reply: Mapping[str, Any], **_: object) -> None:
     """Fail for an error that IPython shows, but not as the cell's own: of a figure after the cell's last line."""
     for output in cell.outputs:
@@ -194,14 +126,38 @@ def _execute(runner: NotebookClient, environment: Mapping[str, str]) -> None:
         runner.execute(env=environment)  # in a thread, if this runs in a notebook itself
 
 
-def _parameters_cells(notebook: nbformat.NotebookNode) -> list[int]:
-    """Give the places of the first cell tagged `parameters` and of the first with parameters that were injected."""
-    tags = [cell.metadata.get("tags", []) if cell.cell_type == "code" else [] for cell in notebook.cells]
-    return sorted({next(at for at, each in enumerate(tags) if tag in each) for tag in ("parameters", _INJECTED)
-                   if any(tag in each for each in tags)})  # fmt: skip
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, CellExecutionError):
         return ": ".join([error.ename, *error.evalue.strip().splitlines()[-1:]])
     return f"timed out after {_CELL_TIMEOUT_S} s" if isinstance(error, CellTimeoutError) else "the kernel died"
+
+
+def with_progress(notebooks: Sequence[Path], journals: Path) -> Iterator[Path]:
+    """Yield the notebooks, and show in a terminal which runs, and how many orders its journals have.
+
+    The journals are those that kernels write into the folder `journals`.
+    """
+    bar, ended = tqdm(notebooks, unit="notebook", disable=None), Event()
+
+    def show_orders() -> None:
+        while not ended.wait(0.5):
+            placed, final = _count_orders(journals)
+            bar.set_postfix_str(f"{final} of {placed} orders final")
+
+    if not bar.disable:
+        Thread(target=show_orders, daemon=True).start()
+    try:
+        for path in bar:
+            bar.set_description(path.stem)
+            yield path
+    finally:
+        ended.set()
+
+
+def _count_orders(journals: Path) -> tuple[int, int]:
+    placed = final = 0
+    for path in journals.glob("*.sqlite"):
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=0.1, uri=True)) as db:
+            there = db.execute("SELECT COUNT(*), COUNT(*) FILTER (WHERE is_final) FROM orders").fetchone()
+            placed, final = placed + there[0], final + there[1]
+    return placed, final

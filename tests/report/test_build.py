@@ -21,10 +21,9 @@ import giftlib
 import giftlib.report
 from giftlib import GiftlibError, Journal, read_orders, read_polls
 from giftlib.cli import main
-from giftlib.report import choose_notebooks, find_notebooks, unmet
-from giftlib.report.archive import metadata_of
-from giftlib.report.placing import as_csv
-from giftlib.report.provenance import sources_of
+from giftlib.report import find_notebooks, unmet
+from giftlib.report.folder import as_csv
+from giftlib.report.recorded import read_recorded
 from giftlib.sandbox import Sandbox
 
 
@@ -320,8 +319,7 @@ poll_order_until_complete(place_order("{PRODUCT}", "type_001", 2, journal=journa
         assert main(["report", "--notebooks", str(tmp_path), "--out", str(out)]) == 0
     description = "Emulator: measured on an emulator; not the vendor's figures."
     assert description in unescape(head_of(out))
-    with Journal(out / "journal.sqlite") as journal:
-        [source] = sources_of(metadata_of(out / "journal.sqlite"), journal.orders(), journal.sources())
+    [source] = read_recorded(out / "journal.sqlite").sources
     assert (source.description, len(source.orders)) == (description, 1)
 
 
@@ -458,14 +456,13 @@ def test_order(tmp_path):
     """Notebooks are read in the order of their numbers."""
     for name in ("10_last", "2_second", "1_first", "notes"):
         (tmp_path / f"{name}.ipynb").touch()
-    notebooks = find_notebooks(tmp_path)
-    assert [path.stem for path in notebooks] == ["1_first", "2_second", "10_last"]
-    assert [path.stem for path in choose_notebooks(notebooks, [10, 1])] == ["1_first", "10_last"]
+    assert [path.stem for path in find_notebooks(tmp_path)] == ["1_first", "2_second", "10_last"]
+    assert [path.stem for path in find_notebooks(tmp_path, [10, 1])] == ["1_first", "10_last"]
 
 
 def test_missing_package(monkeypatch):
     """A package that is missing is named with the line that installs it."""
-    for name in ("giftlib.report.build", "giftlib.report.html"):
+    for name in ("giftlib.report.build", "giftlib.report.section"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mistune", None)
     with pytest.raises(GiftlibError, match=r'the report needs mistune: pip install "giftlib\[notebooks\]"'):

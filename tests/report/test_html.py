@@ -3,14 +3,16 @@
 import base64
 import re
 from html import unescape
+from io import StringIO
 from urllib.parse import unquote
 
 import nbformat
 import pytest
 from markupsafe import Markup
+from matplotlib import pyplot
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from giftlib.report.html import section_of
+from giftlib.report.section import section_of
 
 SVG = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
@@ -78,6 +80,23 @@ def test_svg():
     assert svg.startswith("<svg")
     assert "<title>A &amp; B.</title>" in svg
     assert not re.search("metadata|Tuesday|DOCTYPE", svg)
+
+
+@pytest.mark.parametrize(
+    ("draw", "alt"),
+    [(lambda: (pyplot.pie([1, 2], labels=["a", "b"]), pyplot.axis("off")), "Written beside: a; b."),
+     (lambda: pyplot.subplot(projection="3d"), "7_name")],
+    ids=["off", "3d"],
+)  # fmt: skip
+def test_other_axes(draw, alt):
+    """A picture without axes, or with three, is shown like any other."""
+    with pyplot.rc_context({"svg.hashsalt": "giftlib"}), StringIO() as svg:
+        draw()
+        pyplot.savefig(svg, format="svg")
+        pyplot.close()
+        made = section(shows(**{"image/svg+xml": svg.getvalue()}))
+    assert made.missing == []
+    assert [figure.alt for figure in made.figures] == [alt]
 
 
 def test_headings():

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from reporting import write_notebook
 
-from giftlib.report.notebooks import NotebookError, parameters_of, run_notebook
+from giftlib.report.notebooks import run_notebook
+from giftlib.report.selection import NotebookError, parameters_of
 from giftlib.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from reporting import manifest_of, page_of, write_journal
 from giftlib import Journal
 from giftlib.cli import main
 from giftlib.report import print_pdf
-from giftlib.report.progress import with_progress
+from giftlib.report.notebooks import with_progress
 
 OWN = Path(__file__).parents[2] / "docs" / "own"
 
@@ -77,6 +77,16 @@ def test_no_pdf(page, tmp_path, capsys, monkeypatch, script):
     assert captured.err.startswith("giftlib: ") and captured.err.count("\n") == 1
     assert f"open {page} in any browser and print it to a file" in captured.err
     assert not list(tmp_path.glob("**/*.pdf"))
+
+
+def test_no_pdf_of_an_unmet_report(tmp_path, capsys, monkeypatch):
+    """A threshold that is not met is exit code 3, and named, also where no browser prints."""
+    journal, out = write_journal(tmp_path / "own.sqlite", types=["type_001"]), tmp_path / "out"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["report", "--journal", str(journal), "--out", str(out), "--require", "orders>=3", "--pdf"]) == 3
+    missed, printed = capsys.readouterr().err.splitlines()
+    assert missed == "giftlib: required orders >= 3, found 1"
+    assert printed.startswith("giftlib: no Chromium, Chrome or Edge is found for --pdf; ")
 
 
 class Terminal(StringIO):

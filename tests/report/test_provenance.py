@@ -6,7 +6,8 @@ import subprocess
 import pandas as pd
 import pytest
 
-from giftlib.report.provenance import source_revision, sources_of
+from giftlib.report.manifest import source_revision
+from giftlib.report.recorded import sources_of
 
 VENDOR = {"environment": "vendor", "base_url": "https://api.example", "key_type": "SANDBOX"}
 EMULATOR = {"environment": "emulator", "settings": {}}

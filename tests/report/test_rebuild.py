@@ -12,7 +12,7 @@ from samples import ORDER_ID, PRODUCT
 
 from giftlib import Journal, process_orders
 from giftlib.cli import main
-from giftlib.report.archive import record
+from giftlib.report.recorded import record
 from giftlib.sandbox import Sandbox
 
 
@@ -32,7 +32,7 @@ def test_own_folder(tmp_path):
     for name in ("old.svg", "own.svg"):
         (out / "figures" / name).touch()
     (out / "manifest.json").write_text('{"files": {"figures/old.svg": ""}}')
-    record(journals, metadata, out / "journal.sqlite")
+    record(journals.values(), metadata, out / "journal.sqlite")
     write_journal(out / "journal.sqlite", seed=2, types=["type_001"])
     before = (out / "journal.sqlite").read_bytes()
     assert main(["report", "--journal", str(out / "journal.sqlite"), "--out", str(out)]) == 0

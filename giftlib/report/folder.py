@@ -1,14 +1,17 @@
-"""The folder in which a report is made, and what is kept of its orders if it fails."""
+"""A report's folder: files come into it whole or not at all, and orders are kept if the report fails."""
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
+import pandas as pd
+
 from giftlib.api import GiftlibError
-from giftlib.journal import Journal
+from giftlib.journal import Journal, guarded
+from giftlib.report.manifest import files_of
 
 
 @contextmanager
@@ -48,3 +51,29 @@ def _kept_orders(work: Path) -> list[str]:
     file = shlex.quote(str(kept))
     go_on = [f"  giftlib {command} --journal {file}" for command in ("track", "report")]
     return ["The orders placed so far are kept. To go on with them, and to report them:", *go_on]
+
+
+def place(content: Mapping[str, bytes], new: Path, out: Path) -> None:
+    """Write the files into the folder `new`, and then move them to `out` in the place of those of an earlier report."""
+    for name, written in content.items():  # the disk may be full: the report that was there before is still whole then
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        (new / name).write_bytes(written)
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    old = files_of(out).keys() - content.keys()  # no other file is removed
+    for path in (out / "transactions.csv", *(out / "figures").iterdir()):
+        if path.is_file() and path.relative_to(out).as_posix() in old:
+            path.unlink()
+    for suffix in ("-wal", "-shm"):  # of a journal that was there before; SQLite would take them for the new one's
+        (out / f"journal.sqlite{suffix}").unlink(missing_ok=True)
+    for name, written in content.items():
+        if not (out / name).exists() or (out / name).read_bytes() != written:
+            (new / name).replace(out / name)
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """Write a frame so that a spreadsheet takes it as it is."""
+    # With another end of line a text with a carriage return would not be quoted, and begin a row of its own.
+    text = guarded(frame).to_csv(
+        index=False, float_format="%.6f", lineterminator="\r\n", date_format="%Y-%m-%dT%H:%M:%S.%fZ"
+    )
+    return text.encode()
