@@ -166,12 +166,11 @@ def test_no_thread(monkeypatch):
     assert not caught.value.sent
 
 
-@pytest.mark.parametrize(("host", "body"), [("127.0.0.1", {"x": float("nan")}), (".test", {})])
-def test_invalid_request(host, body):
+def test_invalid_request():
     """A request that cannot be written down."""
-    client = Client(KEY, f"https://{host}", allow_production=True)
-    with pytest.raises(NoAnswerError, match=f"not sent, https://{host}: the request is not valid") as caught:
-        client.request("POST", "gift-cards/placeOrder", body=body)
+    client = Client(KEY, "https://127.0.0.1", allow_production=True)
+    with pytest.raises(NoAnswerError, match="not sent, https://127.0.0.1: the request is not valid") as caught:
+        client.request("POST", "gift-cards/placeOrder", body={"x": float("nan")})
     assert not caught.value.sent
 
 
