@@ -14,13 +14,13 @@ from pandas.api.types import is_object_dtype, is_string_dtype
 
 from giftlib.api import JournalError
 
-from .frames import AMOUNTS, COLUMN_TYPES, TEXT, TIMES
+from .frames import AMOUNTS, COLUMN_TYPES, TEXT, TIMES, UTC_TIME
 
 _PACKAGES = {".parquet": 'Parquet files need pyarrow: pip install "giftlib[scale]"',
              ".xlsx": 'Excel files need openpyxl: pip install "giftlib[excel]"'}  # fmt: skip
 _FORMULA = re.compile(r"[='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d]|#(NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A)$|$")
 """A spreadsheet would run such a text, read it as an error, or drop it; `guarded` puts an apostrophe before it."""
-_EXACT, _UTC, _MILLISECOND = "_exact", "datetime64[us, UTC]", pd.Timedelta(milliseconds=1)
+_EXACT, _MILLISECOND = "_exact", pd.Timedelta(milliseconds=1)
 _MOST_ROWS = 2**20 - 1
 
 
@@ -144,7 +144,7 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
     if suffix == ".parquet":
         if Path(path).is_dir():
             read = read.drop(columns="day")  # of the folders
-        return read.astype({name: kind for name in read if (kind := _type_of(name))})
+        return read.astype({name: COLUMN_TYPES[name] for name in read if name in COLUMN_TYPES})
     frame = pd.DataFrame({name: _typed(read[name], path) for name in read})
     for name in TIMES:
         if name in frame and (exact := f"{name}{_EXACT}") in frame:
@@ -153,23 +153,18 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
     return frame
 
 
-def _type_of(name: Any, otherwise: Any = None) -> Any:
-    if str(name).removesuffix(_EXACT) in TIMES:
-        return _UTC
-    return object if name in AMOUNTS else COLUMN_TYPES.get(name, otherwise)
-
-
 def _typed(raw: pd.Series, path: str | PathLike[str]) -> pd.Series:
-    kind = _type_of(raw.name, TEXT)
+    name = str(raw.name)
+    kind = UTC_TIME if name.removesuffix(_EXACT) in TIMES else COLUMN_TYPES.get(name, TEXT)
     parse, accepted = _PARSERS[kind]
     values = []
     for value in raw:
         try:
             values.append(None if pd.isna(value) else parse(value))
         except (ValueError, ArithmeticError, TypeError):
-            raise ValueError(f"{path}: {raw.name} must hold {accepted}, got {value!r}") from None
+            raise ValueError(f"{path}: {name} must hold {accepted}, got {value!r}") from None
     column = pd.Series(values, dtype=kind)
-    return column.fillna("") if raw.name == "problems" else column
+    return column.fillna("") if name == "problems" else column
 
 
 def _text(value: Any) -> str:
@@ -200,5 +195,5 @@ _PARSERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     "Int64": (_count, "whole numbers"),
     float: (float, "numbers"),
     object: (_amount, "amounts"),
-    _UTC: (_time, "ISO 8601 times"),
+    UTC_TIME: (_time, "ISO 8601 times"),
 }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from giftlib.api import JournalError, decimals
 
-from .frames import read_orders
+from .frames import COLUMN_TYPES, ORDERS, TEXT, UTC_TIME, read_frames
 from .tables import Database
 
 _AMOUNTS = """
@@ -24,7 +24,8 @@ def export_orders(database: Database, directory: str | PathLike[str]) -> None:
     with database.reading() as db:
         amounts = db.execute(_AMOUNTS).fetchall()
     places = max((decimals(Decimal(amount)) for (amount,) in amounts if amount is not None), default=2)
-    write_orders(read_orders(database, chunk_size=_ORDERS_PER_FILE), directory, decimal_places=max(places, 2))
+    frames = read_frames(database, ORDERS, rows=_ORDERS_PER_FILE, trust_lists=True)
+    write_orders(frames, directory, decimal_places=max(places, 2))
 
 
 def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
@@ -37,23 +38,17 @@ def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str],
     directory = Path(directory)
     if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
         raise ValueError(f"directory must be a new or an empty one, got {directory}")
-    text, number, seconds, amount = pa.string(), pa.int64(), pa.float64(), pa.decimal128(38, decimal_places)
-    schema = pa.schema({
-        "order_id": text, "product_id": text, "type_id": text, "quantity": number,
-        "placed_at": pa.timestamp("us", "UTC"), "status": text, "polls": number,
-        "not_done_by_s": seconds, "done_by_s": seconds,
-        "open_at_s": seconds, "final_at_s": seconds, "guess_error_s": seconds,
-        "fulfilled_quantity": number, "price_per_card": amount, "fulfilled_amount": amount,
-        "refunded_quantity": number, "refunded_amount": amount, "problems": text,
-        "ref": text, "source": text, "day": text,
-    })  # fmt: skip
-    by_day = dataset.partitioning(pa.schema({"day": text}), flavor="hive")
+    kinds = {TEXT: pa.string(), "Int64": pa.int64(), float: pa.float64(), UTC_TIME: pa.timestamp("us", "UTC"),
+             object: pa.decimal128(38, decimal_places)}  # fmt: skip
+    day = pa.field("day", pa.string())
+    by_day = dataset.partitioning(pa.schema([day]), flavor="hive")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=directory.parent) as scratch:
             whole = Path(scratch, "whole")
             for at, frame in enumerate(frames):
                 days = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
+                schema = pa.schema([*((name, kinds[COLUMN_TYPES[str(name)]]) for name in frame), day])
                 table = pa.Table.from_pandas(frame.assign(day=days), schema, preserve_index=False)
                 dataset.write_dataset(
                     table, whole, basename_template=f"{at:06}-{{i}}.parquet", format="parquet", partitioning=by_day,

@@ -14,10 +14,10 @@ from .rows import (
     Begun,
     LostOrder,
     add_orders,
+    add_placed,
     adopt,
     end_intent,
     held,
-    name_goods,
     number_of,
     of_another_source,
     row_of_ref,
@@ -86,13 +86,10 @@ class JournalWriter:
         """
         with self._database.writing() as db:
             number = number_of(db, source)
-            add_orders(db, number, [order_id])
-            (placed,) = db.execute("SELECT number FROM orders WHERE (source, order_id) = (?, ?)", (number, order_id))
-            db.execute("UPDATE intents SET state = 'unknown', placed = NULL WHERE placed = ? AND intent != ?",
-                       (*placed, intent))  # fmt: skip
-            db.execute("UPDATE intents SET source = ?, placed = ? WHERE intent = ?", (number, *placed, intent))
+            order = add_placed(db, intent, number, order_id)
+            db.execute("UPDATE intents SET state = 'unknown', placed = NULL WHERE placed = ?", (order,))
+            db.execute("UPDATE intents SET source = ?, placed = ? WHERE intent = ?", (number, order, intent))
             end_intent(db, intent, "placed", received, latest)
-            name_goods(db, intent)
 
     def not_placed(self, intent: int, received: Timestamp) -> None:
         """Record that the request was rejected; no order was placed."""
@@ -105,15 +102,11 @@ class JournalWriter:
             end_intent(db, intent, "unknown", received, latest)
 
     def lost_orders(self, source: Source) -> list[LostOrder]:
-        """Return the source's requests of unknown outcome, also those of killed processes, in the order of sending.
-
-        Those of a journal of version 1, whose source is not known, may be this one's.
-        """
+        """Return the source's requests of unknown outcome, also those of killed processes, in the order of sending."""
         with self._database.reading() as db:
             rows = db.execute(
                 "SELECT intent, product_id, type_id, quantity, ref, sent_us, received_us, earliest_us, latest_us"
-                " FROM intents JOIN sources USING (source) WHERE state IN ('unknown', 'intended')"
-                " AND (kind = 'unknown' OR source = ?) ORDER BY sent_us, intent",
+                " FROM intents WHERE state IN ('unknown', 'intended') AND source = ? ORDER BY sent_us, intent",
                 (number_of(db, source, add=False),),
             ).fetchall()
         return [LostOrder(*row[:5], *map(from_us, row[5:])) for row in rows]
@@ -132,21 +125,16 @@ class JournalWriter:
 
         When the response came is not known: the order's time then counts from the API's time of placement.
         """
+        order_id = check_id("order.order_id", order.order_id)
         with self._database.writing() as db:
             number = number_of(db, source)
-            adopt(db, number, [(check_id("order.order_id", order.order_id), order)])
-            add_orders(db, number, [str(order.order_id)])
+            adopt(db, number, [(order_id, order)])
+            placed = add_placed(db, intent, number, order_id, order.placed_at)
             db.execute(
-                "UPDATE orders SET told_us = COALESCE(told_us, ?) WHERE source = ? AND order_id = ?",
-                (to_us(order.placed_at), number, order.order_id),
+                "UPDATE OR IGNORE intents SET state = 'placed', source = ?, placed = ?, received_us = NULL,"
+                " received_s = NULL WHERE intent = ? AND state IN ('unknown', 'intended')",
+                (number, placed, intent),
             )
-            db.execute(
-                "UPDATE OR IGNORE intents SET state = 'placed', source = ?, received_us = NULL, received_s = NULL,"
-                " placed = (SELECT number FROM orders WHERE source = ? AND order_id = ?)"
-                " WHERE intent = ? AND state IN ('unknown', 'intended')",
-                (number, number, order.order_id, intent),
-            )
-            name_goods(db, intent)
 
     def watch(self, *order_ids: str, source: Source = Source(), timeout: float = PATIENCE_S) -> None:  # noqa: B008
         """Remember orders that were placed elsewhere; no effect on those that are known.
@@ -168,7 +156,7 @@ class JournalWriter:
                 if not others:
                     add_orders(db, number_of(db, source), [order_id])
 
-    def record(self, *polls: Poll, source: Source = Source(), timeout: float = PATIENCE_S) -> None:  # noqa: B008
+    def record(self, *polls: Poll, source: Source, timeout: float = PATIENCE_S) -> None:
         """Keep polls and what they reported of their orders. An order once seen final stays as it was then.
 
         A failed poll of an order that this source is not known to have is not kept.

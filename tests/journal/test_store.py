@@ -241,7 +241,7 @@ def test_view_for_a_table(tmp_path):
         db.execute(
             "CREATE VIEW orders AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n"
         )
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     with pytest.raises(JournalError, match="it has a view"):
         Journal(tmp_path / "j")
 
