@@ -47,7 +47,6 @@ class Access(ApiSession):
         timeout = check_seconds("request_timeout", request_timeout)
         super().__init__(_checked_url(base_url), key, SystemClock() if clock is None else clock, timeout)
         self.allow_production = allow_production
-        self.key_type: str | None = None
         self.made_for: str | None = None
         self._validated: ApiKey | None = None
         self._opened = ExitStack()
@@ -78,6 +77,11 @@ class Access(ApiSession):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")
 
+    @property
+    def key_type(self) -> str | None:
+        """Return the type of the key; None if it was not validated, or the API did not say."""
+        return None if self._validated is None else self._validated.type
+
     def limit_rate(self) -> None:
         """Keep to the key's rate limit from now on, or to the lowest published one while the key's type is unknown."""
         if self.rate_limit.per_minute is None:
@@ -88,7 +92,7 @@ class Access(ApiSession):
         data = self._get("validate", timeout=timeout).data
         shown = as_dict(data.get("apiKey") or data.get("key"))
         key = ApiKey.from_response(shown, username=as_text(data.get("username")))
-        self._validated, self.key_type = key, key.type
+        self._validated = key
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
 
@@ -117,7 +121,7 @@ class Access(ApiSession):
 
     def api_time(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
-        return self._api_clock.now() or (None, None)
+        return self._api_clock.now()
 
     def api_now(self) -> Timestamp:
         """Return the present time by the API's clock, as far as it is known; else by the one here."""

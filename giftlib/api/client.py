@@ -58,7 +58,7 @@ class Client(Access):
     ) -> Page[Transaction]:
         """Return one page of the account's transactions; `since` and `until` (aware datetimes) are given together."""
 
-        def transaction(item: dict[str, Any], _: int) -> Transaction:
+        def transaction(item: dict[str, Any], **_: object) -> Transaction:
             return Transaction.from_response(item)
 
         return self._page("account/transactions", transaction, page, page_size, since, until)
@@ -133,11 +133,7 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
-
-        def order(item: dict[str, Any], status: int) -> Order:
-            return Order.from_response(item, http_status=status)
-
-        return self._page("gift-cards/list", order, page, page_size, since, until, timeout)
+        return self._page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
 
     def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
         """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.

@@ -57,8 +57,7 @@ class Response(NamedTuple):
     """Hold what a response says; neither the key nor a card's code can be seen in it.
 
     `request` is the method and path of its request, `header_names` the names of its headers in small letters and
-    sorted (only names made of words), `latency_s` the seconds from sending the request to the end of the response,
-    `time` the API's time when it was written, and how finely, or None.
+    sorted (only names made of words), `time` the API's time when it was written, and how finely, or None.
     """
 
     request: str
@@ -66,9 +65,8 @@ class Response(NamedTuple):
     fields: dict[str, Any]
     request_id: str | None
     retry_after: float | None
-    header_names: tuple[str, ...] = ()
-    latency_s: float = 0.0
-    time: tuple[datetime, timedelta] | None = None
+    header_names: tuple[str, ...]
+    time: tuple[datetime, timedelta] | None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -132,8 +130,8 @@ def read_response(
     fields = _decode(content, without_key, check_time)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
-    time = _time_of(headers, fields)
-    return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)), time=time)
+    retry_after, time = _retry_after(headers, now), _time_of(headers, fields)
+    return Response(request, status, fields, request_id, retry_after, tuple(sorted(names)), time)
 
 
 def _time_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[datetime, timedelta] | None:

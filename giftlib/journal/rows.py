@@ -118,9 +118,10 @@ def add_placed(
 ) -> int:
     """Add the order that an intent became, with its product, type and quantity, and return its number."""
     db.execute(_ADD_PLACED, (source, order_id, to_us(placed_at), intent))
-    number: int
-    (number,) = db.execute("SELECT number FROM orders WHERE source = ? AND order_id = ?", (source, order_id)).fetchone()
-    return number
+    row = db.execute("SELECT number FROM orders WHERE source = ? AND order_id = ?", (source, order_id)).fetchone()
+    if row is None:
+        raise ValueError(f"intent must be the number of a request in this journal, got {intent}")
+    return int(row[0])
 
 
 def end_intent(

@@ -211,7 +211,7 @@ def test_interrupted_write(tmp_path):
     """An interrupt inside a write leaves no open transaction, here or for others."""
     with Journal(tmp_path / "j") as journal, Journal(tmp_path / "j") as other:
         with (
-            mock.patch("giftlib.journal.writer.add_orders", side_effect=KeyboardInterrupt),
+            mock.patch("giftlib.journal.rows.add_orders", side_effect=KeyboardInterrupt),
             pytest.raises(KeyboardInterrupt),
         ):
             journal.watch("a")
