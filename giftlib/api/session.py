@@ -35,16 +35,17 @@ from .validation import check_count, check_seconds
 LARGEST_PAGE = 100
 _USER_AGENT = f"giftlib/{version('giftlib')} urllib3/{urllib3.__version__}"
 
-# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
-logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
-
 
 def _handled(record: logging.LogRecord) -> bool:
-    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out."""
+    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out.
+
+    Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
+    """
     if current.get(None) is None:
         return True
     with suppress(Exception):
-        logging.getLogger(record.name).callHandlers(record)
+        if "Failed to parse headers" not in str(record.msg):
+            logging.getLogger(record.name).callHandlers(record)
     return False
 
 
