@@ -14,9 +14,9 @@ import pandas as pd
 
 from giftlib.api import JournalError, Source, as_html
 
+from .files import export_orders
 from .frames import INTENTS, ORDERS, POLLS, SOURCES, read_frames
 from .merging import merge_journals
-from .parquet import export_orders
 from .tables import Database
 from .writer import JournalWriter
 
