@@ -8,24 +8,17 @@ from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from giftlib.api import JournalError
+from giftlib.api import JournalError, Source
 
+from .rows import number_of
 from .tables import FILL_IN, Database, check_regular
 
 # `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
 # and instance; an order by its source and id; a request and a poll by the run and the time of sending. All polls are
 # numbered anew in the order in which they were made, by the API's clock where it is known.
-_SAME_SOURCE = "(a.kind, a.account, a.key_type, a.instance) IS (b.kind, b.account, b.key_type, b.instance)"
 _REST_OF_POLL = """via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s,
     request_id, earliest_us, latest_us"""
 _STEPS = f"""
-INSERT INTO sources (name, kind, host, account, key_type, instance)
-SELECT (SELECT a.kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
-    kind, host, account, key_type, instance
-FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY source) AS nth FROM there.sources AS a
-      WHERE NOT EXISTS (SELECT 1 FROM main.sources AS b WHERE {_SAME_SOURCE}) ORDER BY source) AS a;
-CREATE TEMP TABLE source_of AS SELECT a.source AS there, b.source AS here FROM there.sources AS a
-JOIN main.sources AS b ON {_SAME_SOURCE};
 INSERT INTO orders (source, order_id, product_id, type_id, quantity, told_us)
 SELECT here, order_id, product_id, type_id, quantity, told_us FROM there.orders JOIN source_of ON there = source
 WHERE TRUE ORDER BY number
@@ -80,6 +73,12 @@ def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> 
             with database.attached(copy), database.writing() as db:
                 for (ref,) in db.execute(_CLASHES):
                     raise JournalError(f"{path} cannot be added: ref {ref!r} stands for another request there")
+                sources = db.execute(
+                    "SELECT source, kind, host, account, key_type, instance FROM there.sources"
+                ).fetchall()
+                db.execute("CREATE TEMP TABLE source_of (there, here)")
+                db.executemany("INSERT INTO source_of VALUES (?, ?)",
+                               [(there, number_of(db, Source(*source))) for there, *source in sources])  # fmt: skip
                 for statement in _STEPS.split(";\n"):
                     db.execute(statement)
 

@@ -17,6 +17,7 @@ from giftlib.api import JournalError, Source, as_html
 from .files import export_orders
 from .frames import INTENTS, ORDERS, POLLS, SOURCES, read_frames
 from .merging import merge_journals
+from .rows import number_of
 from .tables import Database
 from .writer import JournalWriter
 
@@ -101,12 +102,12 @@ class Journal(JournalWriter):
         They are in the order in which the journal came to know them. Orders of a source that is not known are included.
         """
         with self._database.reading() as db:
-            rows = db.execute(
-                "SELECT order_id, kind, account, key_type, instance FROM orders JOIN sources USING (source)"
-                " WHERE NOT is_final ORDER BY number"
-            ).fetchall()
-        identity = source and (source.kind, source.account, source.key_type, source.instance)
-        return [row[0] for row in rows if identity is None or row[1] == "unknown" or row[1:] == identity]
+            found = db.execute(
+                "SELECT order_id FROM orders JOIN sources USING (source)"
+                " WHERE NOT is_final AND (? OR kind = 'unknown' OR source = ?) ORDER BY number",
+                (source is None, source and number_of(db, source, add=False)),
+            )
+            return [order_id for (order_id,) in found]
 
     def intents(self) -> pd.DataFrame:
         """Return one row per order request, in the order in which they were begun.
