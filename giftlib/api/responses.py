@@ -130,17 +130,11 @@ def read_response(
     fields = _decode(content, without_key, check_time)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
-    retry_after, time = _retry_after(headers, now), _time_of(headers, fields)
+    written = as_time(as_dict(fields.get("meta")).get("timestamp"))  # orders have their times from the same clock
+    date = as_http_date(headers.get("Date", "")[:_LONGEST_HEADER])
+    time = (written, timedelta(milliseconds=1)) if written else (date, timedelta(seconds=1)) if date else None
+    retry_after = _retry_after(headers, date or now)
     return Response(request, status, fields, request_id, retry_after, tuple(sorted(names)), time)
-
-
-def _time_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[datetime, timedelta] | None:
-    """Return when the response was written, to the millisecond or the second: orders have their times from there."""
-    written = as_time(as_dict(fields.get("meta")).get("timestamp"))
-    if written is not None:
-        return written, timedelta(milliseconds=1)
-    date = as_http_date(headers.get("Date"))
-    return None if date is None else (date, timedelta(seconds=1))
 
 
 def read(response: Response, parse: Callable[[Response], T]) -> T:
@@ -221,10 +215,9 @@ def _number(read: Callable[[str], Any] | None, written: str) -> Any:
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date), else None.
 
-    Of several the longest counts. A date is compared with the response's own Date, so that a wrong clock here does not
+    Of several the longest counts. `now` is the response's own Date, if it has one, so that a wrong clock here does not
     matter.
     """
-    now = as_http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now
     seconds = []
     for raw in re.split(r"(?<![a-z]), *", headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()):
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", raw):

@@ -18,6 +18,7 @@ from .tables import FILL_IN, Database, check_regular
 # numbered anew in the order in which they were made, by the API's clock where it is known.
 _REST_OF_POLL = """via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s,
     request_id, earliest_us, latest_us"""
+_SOURCES = "SELECT source, kind, host, account, key_type, instance FROM there.sources ORDER BY source"
 _STEPS = f"""
 INSERT INTO orders (source, order_id, product_id, type_id, quantity, told_us)
 SELECT here, order_id, product_id, type_id, quantity, told_us FROM there.orders JOIN source_of ON there = source
@@ -73,9 +74,7 @@ def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> 
             with database.attached(copy), database.writing() as db:
                 for (ref,) in db.execute(_CLASHES):
                     raise JournalError(f"{path} cannot be added: ref {ref!r} stands for another request there")
-                sources = db.execute(
-                    "SELECT source, kind, host, account, key_type, instance FROM there.sources"
-                ).fetchall()
+                sources = db.execute(_SOURCES).fetchall()
                 db.execute("CREATE TEMP TABLE source_of (there, here)")
                 db.executemany("INSERT INTO source_of VALUES (?, ?)",
                                [(there, number_of(db, Source(*source))) for there, *source in sources])  # fmt: skip
