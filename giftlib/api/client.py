@@ -1,7 +1,6 @@
 """The API's endpoints, one method each. Nothing here sends a request twice, but for reads with `tries`."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from math import inf
@@ -18,11 +17,8 @@ from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
 from .retry import retry_read
-from .session import LARGEST_PAGE
+from .session import LARGEST_PAGE, Seconds, Time
 from .validation import check_id
-
-Time = datetime | None
-Seconds = float | None
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""

@@ -1,6 +1,5 @@
 """The journal's SQLite tables: how they are made, opened, read and written."""
 
-import os
 import sqlite3
 import stat
 import threading
@@ -68,11 +67,9 @@ class Database:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._lock = threading.RLock()
-        self._path: Path | None = None
         try:
-            self._path = None if str(path) == ":memory:" else Path(path).absolute()
-            if self._path is not None:
-                check_regular(self._path)
+            self._path = Path(path).absolute()  # there is no such file if the journal is in memory
+            check_regular(self._path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError, TypeError, ValueError) as error:
             raise JournalError(f"{path} cannot be opened: {error}") from None
@@ -117,7 +114,7 @@ class Database:
         if not self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             raise JournalError("the journal cannot be written: another thread is writing")
         try:
-            if self._path is not None and self._file_there() != self._file:
+            if self._file_there() != self._file:
                 raise JournalError(f"the journal cannot be written: {self._path} was deleted or replaced")
             self._begin(deadline)
             yield self._db
@@ -145,9 +142,8 @@ class Database:
 
     def _file_there(self) -> tuple[int, int] | None:
         with suppress(OSError):
-            if self._path is not None:
-                found = os.stat(self._path)
-                return found.st_dev, found.st_ino
+            found = self._path.stat()
+            return found.st_dev, found.st_ino
         return None
 
     def _prepare(self) -> None:
@@ -162,6 +158,8 @@ class Database:
             for statement in _SCHEMA.split(";\n"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version == 0:
+            raise JournalError("its tables are another program's")
         elif version != SCHEMA_VERSION:
             raise JournalError(
                 f"it has version {version} and this giftlib reads version {SCHEMA_VERSION}: the giftlib that wrote it "

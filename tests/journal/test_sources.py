@@ -131,7 +131,8 @@ def test_another_version(tmp_path, version, read):
     with closing(sqlite3.connect(path)) as db:
         db.executescript(f"CREATE TABLE orders (order_id TEXT); PRAGMA user_version = {version}")
     before = path.read_bytes()
-    with pytest.raises(JournalError, match=f"version {version} .* reads version 3: the giftlib that wrote it"):
+    way_out = f"version {version} .* reads version 3: the giftlib that wrote it"
+    with pytest.raises(JournalError, match=way_out if version else "another program's"):
         read(path)
     assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
