@@ -14,6 +14,7 @@ from .errors import NotFoundError, ProductionKeyError
 from .key import Key
 from .models import ApiKey
 from .parsing import as_dict, as_text
+from .rate_limit import RateLimit
 from .session import ApiSession
 from .source import DEFAULT_BASE_URL, Source
 from .transport import is_loopback
@@ -23,8 +24,8 @@ _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 """The published rate limits, by type of key."""
 
 
-class Access(ApiSession):
-    """Add to a session what is known of its key; see `Client` for the arguments.
+class Access:
+    """Hold a key and the session that it is used with; see `Client` for the arguments.
 
     `made_for` is the emulator in this process that the client was made for, in words, or None.
     """
@@ -44,12 +45,15 @@ class Access(ApiSession):
             del api_key  # whatever fails from here on, no listing of variables shows it
         if not isinstance(allow_production, bool):
             raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
-        timeout = check_seconds("request_timeout", request_timeout)
-        super().__init__(_checked_url(base_url), key, SystemClock() if clock is None else clock, timeout)
+        self.base_url = _checked_url(base_url)
+        self.clock = SystemClock() if clock is None else clock
+        self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
         self.made_for: str | None = None
         self._validated: ApiKey | None = None
+        self.rate_limit = RateLimit(self.clock)
         self._opened = ExitStack()
+        self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
         return f"Client({self.where})"
@@ -67,7 +71,7 @@ class Access(ApiSession):
 
     def close(self) -> None:
         """Close the connections, and the emulator if `connect` started one; a client need not be closed."""
-        super().close()
+        self._session.close()
         self._opened.close()
 
     def closing(self, close: Callable[[], object]) -> None:
@@ -89,7 +93,7 @@ class Access(ApiSession):
 
     def validate(self, *, timeout: float | None = None) -> ApiKey:
         """Return what the API knows of the key. The key itself, which the response repeats, is dropped."""
-        data = self._get("validate", timeout=timeout).data
+        data = self._session.get("validate", timeout=timeout).data
         shown = as_dict(data.get("apiKey") or data.get("key"))
         key = ApiKey.from_response(shown, username=as_text(data.get("username")))
         self._validated = key
@@ -100,7 +104,7 @@ class Access(ApiSession):
     def where(self) -> str:
         """Return in words where requests go and the type of the key, as far as it is known; none is sent for it."""
         host = self.made_for or self.base_url.partition("://")[2]
-        if not self.made_for and self._instance and self.base_url != DEFAULT_BASE_URL:
+        if not self.made_for and self._session.instance and self.base_url != DEFAULT_BASE_URL:
             host = f"emulator at {host}, {name_of(self.clock)}"
         return f"{host}, " + (f"{self.key_type or 'unknown'} key" if self._validated else "key not yet validated")
 
@@ -117,11 +121,11 @@ class Access(ApiSession):
             except NotFoundError:
                 self._validated = ApiKey.from_response({})  # a server without that endpoint
         assert self._validated is not None
-        return Source.of(self.base_url, self._instance, self._validated.username, self._validated.type)
+        return Source.of(self.base_url, self._session.instance, self._validated.username, self._validated.type)
 
     def api_time(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
-        return self._api_clock.now()
+        return self._session.api_clock.now()
 
     def api_now(self) -> Timestamp:
         """Return the present time by the API's clock, as far as it is known; else by the one here."""
@@ -132,7 +136,7 @@ class Access(ApiSession):
 
         It was sent and its response received at these monotonic seconds of the clock here, not long ago.
         """
-        return self._api_clock.during(sent, received)
+        return self._session.api_clock.during(sent, received)
 
     def require_sandbox_key(self) -> None:
         """Raise ProductionKeyError unless the key is a sandbox key or orders with real money were allowed."""
@@ -150,7 +154,7 @@ class Access(ApiSession):
 def _checked_url(base_url: str | None) -> str:
     url = DEFAULT_BASE_URL if base_url is None else str(base_url).strip().rstrip("/") or DEFAULT_BASE_URL
     url = url.removesuffix("/v3").rstrip("/")  # as the vendor writes the address
-    parts = re.fullmatch(r"(https?)://([a-z0-9][a-z0-9.-]*|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
+    parts = re.fullmatch(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", url, re.IGNORECASE)
     if (
         not parts
         or int((parts[3] or ":0")[1:]) > 65535

@@ -44,7 +44,7 @@ class Client(Access):
 
     def balance(self) -> Decimal:
         """Return the account's balance in dinars."""
-        balance = as_amount(self._get("account/balance").data.get("balance"))
+        balance = as_amount(self._session.get("account/balance").data.get("balance"))
         if balance is None:
             raise NoAnswerError("GET /v3/account/balance: the response has no balance", status=200)
         return balance
@@ -57,19 +57,19 @@ class Client(Access):
         def transaction(item: dict[str, Any], **_: object) -> Transaction:
             return Transaction.from_response(item)
 
-        return self._page("account/transactions", transaction, page, page_size, since, until)
+        return self._session.page("account/transactions", transaction, page, page_size, since, until)
 
     def catalog(self) -> list[CatalogProduct]:
         """Return every product, in the API's order. It changes rarely: request it once a day at most."""
         return [
             CatalogProduct.from_response(product, category=as_text(category.get("title", category.get("name"))))
-            for category in self._get("gift-cards/catalog").items("categories")
+            for category in self._session.get("gift-cards/catalog").items("categories")
             for product in as_dicts(category.get("products"))
         ]
 
     def check_product(self, product_id: str) -> Product:
         """Return a product's denominations with price and stock; raise NotFoundError for an unknown id."""
-        response = self._get(f"gift-cards/checkProduct/{_path_part('product_id', product_id)}")
+        response = self._session.get(f"gift-cards/checkProduct/{_path_part('product_id', product_id)}")
         types = tuple(map(ProductType.from_response, response.items("types")))
         return Product.from_response(response.data, types=types)
 
@@ -91,7 +91,7 @@ class Client(Access):
         wanted = (request.product_id, request.type_id, request.quantity)
         try:
             body = dict(zip(("productId", "typeId", "quantity"), wanted, strict=True))
-            return read(self._send("POST", "gift-cards/placeOrder", body=body, not_after=not_after), _order_id)
+            return read(self._session.send("POST", "gift-cards/placeOrder", body=body, not_after=not_after), _order_id)
         except (ApiError, NoAnswerError) as error:
             if _nothing_was_placed(error):
                 raise
@@ -110,12 +110,12 @@ class Client(Access):
         path = "/".join(_path_part("path", part) for part in path.split("/"))
         if method == "POST":
             self.require_sandbox_key()
-        return self._send(method, path, params=params, body=body)
+        return self._session.send(method, path, params=params, body=body)
 
     def check_order_status(self, order_id: str, *, timeout: Seconds = None) -> Order:
         """Poll an order once, taking at most `timeout` seconds (the client's `request_timeout` if None)."""
         path = f"gift-cards/checkOrder/{_path_part('order_id', order_id)}"
-        response = self._get(path, timeout=timeout)
+        response = self._session.get(path, timeout=timeout)
         order = Order.from_response(
             response.data, order_id=order_id, request_id=response.request_id, retry_after=response.retry_after,
             http_status=response.status,
@@ -129,7 +129,7 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
-        return self._page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
+        return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
 
     def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
         """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.

@@ -26,6 +26,11 @@ class Key:
         self.headers: Callable[[], dict[str, str]] = lambda: {"X-Access-Token": key}
         self.without: Callable[[Any], Any] = lambda raw: raw if len(folded) < _SHORTEST else _without(raw, folded)
 
+    def __call__(self, request: Any) -> Any:
+        """Add the key to a request, as the `auth` of `requests`."""
+        request.headers.update(self.headers())
+        return request
+
 
 def _without(raw: Any, key: bytes) -> Any:
     """Return a text, number or list of a response with the key, in upper or lower case, replaced by `****`."""

@@ -4,19 +4,15 @@ The time-out is a deadline for everything: waiting for the rate limit, connectin
 """
 
 import http.client
-import json
 import logging
 import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from datetime import datetime
-from importlib.metadata import version
 from math import inf
 from typing import Any
-from urllib.parse import urlencode
 
-import urllib3
 from urllib3.exceptions import HTTPError
 
 from giftlib.clock import Clock
@@ -29,11 +25,10 @@ from .parsing import as_count, as_dict
 from .rate_limit import RateLimit
 from .responses import Response, read, read_response
 from .source import INSTANCE_HEADER, ApiClock
-from .transport import Attempt, current, new_pool
+from .transport import Attempt, current, new_session
 from .validation import check_count, check_seconds
 
 LARGEST_PAGE = 100
-_USER_AGENT = f"giftlib/{version('giftlib')} urllib3/{urllib3.__version__}"
 
 
 def _handled(record: logging.LogRecord) -> bool:
@@ -60,26 +55,23 @@ Time = datetime | None
 class ApiSession:
     """Send requests to one host with one key. Nothing is sent twice.
 
-    Each request waits until it fits under `rate_limit`. The API's clock, and the name of the emulator that responded,
-    are known from the responses.
+    Each request waits until it fits under `rate_limit`. `api_clock` and `instance`, the name of the emulator that
+    responded or None, are known from the responses.
     """
 
-    def __init__(self, base_url: str, key: Key, clock: Clock, request_timeout: float) -> None:
-        self.base_url = base_url
-        self.clock = clock
-        self.request_timeout = request_timeout
-        self.rate_limit = RateLimit(clock)
-        self._key = key
-        self._api_clock = ApiClock(clock)
-        self._instance: str | None = None
-        self._pool = new_pool(base_url)
+    def __init__(self, base_url: str, key: Key, clock: Clock, request_timeout: float, rate_limit: RateLimit) -> None:
+        self._base_url = base_url
+        self._without_key = key.without
+        self._clock = clock
+        self._request_timeout = request_timeout
+        self._rate_limit = rate_limit
+        self.api_clock = ApiClock(clock)
+        self.instance: str | None = None
+        self._http = new_session(base_url)
+        self._http.auth = key
         self._process = os.getpid()
 
-    def close(self) -> None:
-        """Close the connections; a later request makes a new one."""
-        self._pool.clear()
-
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
@@ -99,19 +91,19 @@ class ApiSession:
             check_seconds("timeout", timeout or 1e-3)  # 0: the time has just run out
         request = f"{method} /v3/{path}"
         left = inf if timeout is None else timeout
-        allowed = min(left - self._wait_for_rate_limit(request, left), self.request_timeout)
-        if self.clock.monotonic() > not_after - allowed:
+        allowed = min(left - self._wait_for_rate_limit(request, left), self._request_timeout)
+        if self._clock.monotonic() > not_after - allowed:
             raise NoAnswerError(f"{request}: not sent, its time has run out", sent=False)
-        attempt = Attempt(self.clock, allowed, self.request_timeout)
+        attempt = Attempt(self._clock, allowed, self._request_timeout)
         interrupted: BaseException | None = None
         if method == "POST" or self._process != os.getpid():
             # A connection of its own: nothing left on another, or meant for the process that was forked, is taken for
             # the response.
-            self._pool.clear()
+            self._http.close()
             self._process = os.getpid()
         token = current.set(attempt)
         try:
-            with getattr(self.clock, "time_limit", nullcontext)(allowed):
+            with getattr(self._clock, "time_limit", nullcontext)(allowed):
                 return self._exchange(attempt, request, params, body)
         except (HTTPError, http.client.HTTPException, OSError, RuntimeError, ValueError) as error:
             reason = _reason(error)
@@ -119,9 +111,9 @@ class ApiSession:
             interrupted = error
         finally:
             current.reset(token)
-            self.rate_limit.count()
+            self._rate_limit.count()
             if method == "POST":
-                self._pool.clear()
+                self._http.close()
         # Raised out here, without the content, so that neither what was read nor an exception of another library,
         # with the key in its request, hangs on it; nor the frames that hold them.
         if interrupted is not None:
@@ -131,14 +123,14 @@ class ApiSession:
             reason = f"no response within {allowed:.3g} s"
         elif not attempt.peer:
             reason = "the request is not valid"
-        where = f"{'' if attempt.sent else 'not sent, '}{attempt.peer or self.base_url}"
+        where = f"{'' if attempt.sent else 'not sent, '}{attempt.peer or self._base_url}"
         raise NoAnswerError(f"{request}: {where}: {reason}", sent=attempt.sent, status=attempt.status)
 
-    def _get(self, path: str, *, params: Fields = None, timeout: Seconds = None) -> Response:
+    def get(self, path: str, *, params: Fields = None, timeout: Seconds = None) -> Response:
         """Return the successful response to a GET; raise what every other one means."""
-        return read(self._send("GET", path, params=params, timeout=timeout), lambda response: response)
+        return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
-    def _page(
+    def page(
         self, path: str, read_item: Callable[..., Item], page: int, page_size: int, since: Time, until: Time,
         timeout: Seconds = None,
     ) -> Page[Item]:  # fmt: skip
@@ -155,46 +147,43 @@ class ApiSession:
             results = max(results, len(response.data["items"]))  # some that are no objects, or more than it says
             return Page(items, page, page_size, pages, results, response.retry_after)
 
-        return read(self._send("GET", path, params=which | when, timeout=timeout), parse)
+        return read(self.send("GET", path, params=which | when, timeout=timeout), parse)
+
+    def close(self) -> None:
+        """Close the connections; a later request makes a new one."""
+        self._http.close()
 
     def _exchange(self, attempt: Attempt, request: str, params: Fields, body: Fields) -> Response:
         """Return the response that comes within the attempt."""
-        started = self.clock.monotonic()
+        started = self._clock.monotonic()
         method, _, path = request.partition(" ")
-        query = urlencode({name: value for name, value in (params or {}).items() if value is not None})
-        headers = {"User-Agent": _USER_AGENT, "Accept": "*/*", **self._key.headers()}
-        content = None
-        if body is not None:
-            content, headers["Content-Type"] = json.dumps(body, allow_nan=False), "application/json"
-        with self._pool.urlopen(
-            method, f"{self.base_url}{path}?{query}".rstrip("?"), body=content, headers=headers,
-            redirect=False, retries=False, preload_content=False, decode_content=False,
-        ) as received:  # fmt: skip
-            attempt.status = received.status
-            if received.status < 200:
+        url = self._base_url + path
+        with self._http.request(method, url, params, json=body, stream=True, allow_redirects=False) as received:
+            status, headers = received.status_code, received.headers
+            attempt.status = status
+            if status < 200:
                 raise http.client.HTTPException("another protocol")
-            raw = b"".join(received.stream(65536))
-        response = read_response(
-            request, received.status, received.headers, decompressed(raw, received.headers, attempt.wait_s),
-            self._key.without, attempt.wait_s, self.clock.now_utc(),
-        )  # fmt: skip
-        if re.fullmatch("[0-9a-f]{32}", named := received.headers.get(INSTANCE_HEADER, "")):
-            self._instance = named
+            content = b"".join(received.raw.stream(65536))
+        content = decompressed(content, headers.get("Content-Encoding", ""), attempt.wait_s)
+        now = self._clock.now_utc()
+        response = read_response(request, status, headers, content, self._without_key, attempt.wait_s, now)
+        if re.fullmatch("[0-9a-f]{32}", named := headers.get(INSTANCE_HEADER, "")):
+            self.instance = named
         if response.time is not None:
-            self._api_clock.observe(*response.time, started)
+            self.api_clock.observe(*response.time, started)
         return response
 
     def _wait_for_rate_limit(self, request: str, longest: float) -> float:
         """Sleep until the request fits under the rate limit; return the seconds slept."""
-        delay, limit = self.rate_limit.delay_s(), self.rate_limit.per_minute
+        delay, limit = self._rate_limit.delay_s(), self._rate_limit.per_minute
         if not delay:
             return 0.0
         if delay > longest:
             reason = f"the rate limit of {limit} requests per minute leaves no room for it within {longest:.3g} s"
             raise NoAnswerError(f"{request}: not sent, {reason}", sent=False)
-        started = self.clock.monotonic()
-        self.clock.sleep(delay)
-        return self.clock.monotonic() - started
+        started = self._clock.monotonic()
+        self._clock.sleep(delay)
+        return self._clock.monotonic() - started
 
 
 def _reason(error: BaseException | None) -> str:

@@ -1,6 +1,6 @@
-"""Let one deadline bound a whole request of urllib3, from the host's name to the end of the body.
+"""Let one deadline bound a whole request of `requests`, from the host's name to the end of the body.
 
-The time-outs of urllib3 bound each read from the socket, so a response that drips one byte per second never ends.
+The time-outs of `requests` bound each read from the socket, so a response that drips one byte per second never ends.
 Here every request has an `Attempt`, which knows when it ends. Whatever the request waits for, its connection waits in
 short steps, for a clock of the caller may run at any speed, and asks the attempt before each whether any time is left.
 """
@@ -14,23 +14,25 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import ContextVar
+from importlib.metadata import version
 from ipaddress import ip_address
 from threading import Thread
 from time import monotonic
 from typing import Any
-from urllib.parse import unquote
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
-from urllib3 import PoolManager, ProxyManager
+from requests import Session
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_user_agent, get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util import Url, make_headers, parse_url
+from urllib3.util import parse_url
 from urllib3.util.ssl_ import create_urllib3_context
 
 from giftlib.clock import Clock
 
 from .decompression import check_size
 
+_USER_AGENT = f"giftlib/{version('giftlib')} {default_user_agent()}"
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """The same as `requests` takes, in its order."""
@@ -166,6 +168,13 @@ class _Connection(HTTPConnection):
         current.get().sent = True
         super().request(*args, **kwargs)
 
+    def getresponse(self) -> Any:
+        """Return the response without what `requests` would act on within no time-out: cookies and redirects."""
+        response: Any = super().getresponse()
+        del response._original_response.msg["Set-Cookie"]
+        response.headers.discard("Location")
+        return response
+
 
 class _TLSConnection(_Connection, HTTPSConnection): ...
 
@@ -176,6 +185,32 @@ _POOLS = {
 }
 
 
+class _Adapter(HTTPAdapter):
+    """Make the connections above; certificates are read once, and always checked."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self._tls = create_urllib3_context()
+        self._tls.sslsocket_class = _TLSSocket
+        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def trust(self) -> None:
+        name = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
+        bundle = os.environ.get(name) or DEFAULT_CA_BUNDLE_PATH
+        try:
+            self._tls.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
+        except OSError:
+            raise ValueError(f"{name} must name a file of certificates, got {bundle!r}") from None
+
+    def cert_verify(self, *args: Any) -> None:
+        """Leave it to the context: `requests` would read the certificates again for each connection."""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether the host is this machine, by its name alone."""
     with suppress(ValueError):
@@ -183,39 +218,27 @@ def is_loopback(host: str) -> bool:
     return False
 
 
-def _tls_context() -> ssl.SSLContext:
-    """Return a context that checks certificates against the bundle that `requests` would take."""
-    context = create_urllib3_context()
-    context.sslsocket_class = _TLSSocket
-    name = next((name for name in _CA_VARIABLES if os.environ.get(name)), "")
-    bundle = os.environ.get(name) or DEFAULT_CA_BUNDLE_PATH
-    try:
-        context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
-    except OSError:
-        raise ValueError(f"{name} must name a file of certificates, got {bundle!r}") from None
-    return context
-
-
-def _parsed_proxy(address: str) -> Url:
+def _checked_proxy(address: str) -> str:
     with suppress(ValueError):
         url = parse_url(address if "://" in address else f"http://{address}")
         if url.scheme in ("http", "https") and url.host:
-            return url
+            return address
     raise ValueError("the proxy must be http:// or https:// and a host (value not shown, it may hold a password)")
 
 
-def new_pool(base_url: str) -> PoolManager:
-    """Return the connections to one host, with the proxy and certificates that the environment names now.
+def new_session(base_url: str) -> Session:
+    """Return a session for one host, which takes from the environment the proxy and the CA file, and only now.
 
     This machine's own addresses are never reached through a proxy.
     """
-    tls = _tls_context() if base_url.lower().startswith("https") else None
+    session = Session()
+    session.trust_env = False
+    session.headers.update({"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"})
+    session.adapters.clear()
+    session.mount("http", adapter := _Adapter())
+    if base_url.lower().startswith("https"):
+        adapter.trust()
     proxy = select_proxy(base_url, get_environ_proxies(base_url))
     if proxy and not is_loopback(str(parse_url(base_url).host).strip("[]")):
-        url = _parsed_proxy(proxy)
-        login = make_headers(proxy_basic_auth=unquote(url.auth)) if url.auth else None
-        pool: PoolManager = ProxyManager(url.url, proxy_headers=login, proxy_ssl_context=tls, ssl_context=tls)
-    else:
-        pool = PoolManager(ssl_context=tls)
-    pool.pool_classes_by_scheme = _POOLS
-    return pool
+        session.proxies["all"] = _checked_proxy(proxy)
+    return session

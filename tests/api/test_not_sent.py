@@ -166,11 +166,12 @@ def test_no_thread(monkeypatch):
     assert not caught.value.sent
 
 
-def test_invalid_request():
+@pytest.mark.parametrize(("host", "body"), [("127.0.0.1", {"x": float("nan")}), (".test", {})])
+def test_invalid_request(host, body):
     """A request that cannot be written down."""
-    client = Client(KEY, "https://127.0.0.1", allow_production=True)
-    with pytest.raises(NoAnswerError, match="not sent, https://127.0.0.1: the request is not valid") as caught:
-        client.request("POST", "gift-cards/placeOrder", body={"x": float("nan")})
+    client = Client(KEY, f"https://{host}", allow_production=True)
+    with pytest.raises(NoAnswerError, match=f"not sent, https://{host}: the request is not valid") as caught:
+        client.request("POST", "gift-cards/placeOrder", body=body)
     assert not caught.value.sent
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import pytest
 import requests
-import urllib3
 from samples import BALANCE, KEY, ORDER_ID
 from scripted_server import Do, ScriptedServer, outcome_of, reply, success
 from urllib3.exceptions import NewConnectionError
@@ -150,7 +149,7 @@ def test_missing_parameter(server, client):
 def test_user_agent(server, client):
     """A request says by what it was made, down to the HTTP library."""
     client.request("GET", "account/balance")
-    agent = f"giftlib/{giftlib.__version__} urllib3/{urllib3.__version__}"
+    agent = f"giftlib/{giftlib.__version__} python-requests/{requests.__version__}"
     assert server.requests[0].headers["user-agent"] == agent
 
 
