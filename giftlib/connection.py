@@ -2,6 +2,7 @@
 
 import os
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from giftlib.api import DEFAULT_BASE_URL, Client, check_type
@@ -46,11 +47,11 @@ def connect(
                 f"shows it, or pass client=Client(api_key, base_url) to the functions that you call"
             )
     described: dict[str, Any]
+    connected = partial(Client, request_timeout=request_timeout, allow_production=allow_production)
     if os.environ.get(_KEY, "").strip():
         url = os.environ.get("ONECLICKDZ_BASE_URL", "").strip() or DEFAULT_BASE_URL
         # The key is in no variable here, which a traceback would show.
-        client = Client(os.environ[_KEY].strip(), url, clock=clock, request_timeout=request_timeout,
-                        allow_production=allow_production)  # fmt: skip
+        client = connected(os.environ[_KEY].strip(), url, clock=clock)
         described = {"base_url": url, "settings": None}
     else:
         _check_variables()
@@ -58,8 +59,7 @@ def connect(
 
         path = os.environ.get("GIFTLIB_SANDBOX_SETTINGS", "").strip()
         sandbox = Sandbox(seed, clock, settings=Settings.read(path) if path else None, **sandbox_settings)
-        client = Client(sandbox.api_key, sandbox.url, clock=sandbox.clock, request_timeout=request_timeout,
-                        allow_production=allow_production)  # fmt: skip
+        client = connected(sandbox.api_key, sandbox.url, clock=sandbox.clock)
         client.made_for = sandbox.where
         client.closing(sandbox.close)
         described = {"seed": seed, "settings": sandbox.settings.to_json()}

@@ -49,7 +49,6 @@ class Access:
         self.clock = SystemClock() if clock is None else clock
         self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
-        self.key_type: str | None = None
         self.made_for: str | None = None
         self._validated: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
@@ -82,6 +81,11 @@ class Access:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Client holds a key and is not pickled; make a new one")
 
+    @property
+    def key_type(self) -> str | None:
+        """Return the type of the key; None if it was not validated, or the API did not say."""
+        return None if self._validated is None else self._validated.type
+
     def limit_rate(self) -> None:
         """Keep to the key's rate limit from now on, or to the lowest published one while the key's type is unknown."""
         if self.rate_limit.per_minute is None:
@@ -92,7 +96,7 @@ class Access:
         data = self._session.get("validate", timeout=timeout).data
         shown = as_dict(data.get("apiKey") or data.get("key"))
         key = ApiKey.from_response(shown, username=as_text(data.get("username")))
-        self._validated, self.key_type = key, key.type
+        self._validated = key
         self.rate_limit.per_minute = _PER_MINUTE.get(key.type or "")
         return key
 
@@ -121,7 +125,7 @@ class Access:
 
     def api_time(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest that it can be by the API's clock; None where no response had a time."""
-        return self._session.api_clock.now() or (None, None)
+        return self._session.api_clock.now()
 
     def api_now(self) -> Timestamp:
         """Return the present time by the API's clock, as far as it is known; else by the one here."""

@@ -1,7 +1,6 @@
 """The API's endpoints, one method each. Nothing here sends a request twice, but for reads with `tries`."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from math import inf
@@ -18,11 +17,8 @@ from .orders import Order, OrderRequest
 from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
 from .retry import retry_read
-from .session import LARGEST_PAGE
+from .session import LARGEST_PAGE, Seconds, Time
 from .validation import check_id
-
-Time = datetime | None
-Seconds = float | None
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
@@ -58,7 +54,7 @@ class Client(Access):
     ) -> Page[Transaction]:
         """Return one page of the account's transactions; `since` and `until` (aware datetimes) are given together."""
 
-        def transaction(item: dict[str, Any], _: int) -> Transaction:
+        def transaction(item: dict[str, Any], **_: object) -> Transaction:
             return Transaction.from_response(item)
 
         return self._session.page("account/transactions", transaction, page, page_size, since, until)
@@ -133,11 +129,7 @@ class Client(Access):
         self, page: int = 1, page_size: int = 20, *, since: Time = None, until: Time = None, timeout: Seconds = None
     ) -> Page[Order]:
         """Return one page (at most 100) of the orders placed from `since` to `until` (aware, both or none)."""
-
-        def order(item: dict[str, Any], status: int) -> Order:
-            return Order.from_response(item, http_status=status)
-
-        return self._session.page("gift-cards/list", order, page, page_size, since, until, timeout)
+        return self._session.page("gift-cards/list", Order.from_response, page, page_size, since, until, timeout)
 
     def all_orders(self, *, since: Time = None, until: Time = None, tries: int = 1) -> Iterator[Order]:
         """Yield all orders placed from `since` to `until` (aware, both or none), each once, in the list's sequence.

@@ -27,6 +27,7 @@ A final order is never an exception: `REFUNDED` is a result. Bad arguments are `
 404 NOT_FOUND
 """
 
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from datetime import datetime
 from typing import Any
 
@@ -39,17 +40,9 @@ class GiftlibError(Exception):
         vars(self).update(attributes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (
-            _rebuild,
-            (type(self), self.args),
-            {name: value for name, value in vars(self).items() if name != "journal"},
-        )
-
-
-def _rebuild(error_class: type[GiftlibError], args: tuple[Any, ...]) -> GiftlibError:
-    error = error_class.__new__(error_class)
-    error.args = args
-    return error
+        state = {"args": self.args, **vars(self)}
+        state.pop("journal", None)
+        return __newobj__, (type(self),), state  # without __init__, whose arguments are others
 
 
 class ApiError(GiftlibError):
@@ -170,12 +163,8 @@ class JournalError(GiftlibError):
 
 
 _BY_CODE: dict[str, type[ApiError]] = {
-    "NO_BALANCE": InsufficientBalanceError,
-    "INSUFFICIENT_BALANCE": InsufficientBalanceError,
-    "OUT_OF_STOCK": OutOfStockError,
-    "NO_STOCK": OutOfStockError,
-    "INSUFFICIENT_STOCK": OutOfStockError,
-    "PRODUCT_OUT_OF_STOCK": OutOfStockError,
+    **dict.fromkeys(("NO_BALANCE", "INSUFFICIENT_BALANCE"), InsufficientBalanceError),
+    **dict.fromkeys(("OUT_OF_STOCK", "NO_STOCK", "INSUFFICIENT_STOCK", "PRODUCT_OUT_OF_STOCK"), OutOfStockError),
 }
 _BY_STATUS: dict[int, type[ApiError]] = {
     401: AuthenticationError,

@@ -137,16 +137,20 @@ class Order(Mapping[str, Any]):
         order = cls(**given | values)
         return replace(order, problems=(*problems, *order._contradictions(has_id)))
 
+    def _known(self) -> dict[str, Any]:
+        fields = {name: getattr(self, attribute) for name, (attribute, *_) in _FIELDS.items()}
+        if not self.cards and not self.is_final:
+            del fields["cards"]
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
     def __getitem__(self, name: str) -> Any:
-        if name not in _FIELDS or not self._has(name):
-            raise KeyError(name)
-        return getattr(self, _FIELDS[name][0])
+        return self._known()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in _FIELDS if self._has(name))
+        return iter(self._known())
 
     def __len__(self) -> int:
-        return sum(map(self._has, _FIELDS))
+        return len(self._known())
 
     def __repr__(self) -> str:
         return f"Order({self.order_id}, {self.status}, {self.delivered_quantity} of {self.quantity} cards)"
@@ -186,11 +190,6 @@ class Order(Mapping[str, Any]):
             return None
         return WIDE.multiply(self.refunded_quantity, self.price_per_card)
 
-    def _has(self, name: str) -> bool:
-        if name == "cards":
-            return bool(self.cards) or self.is_final
-        return getattr(self, _FIELDS[name][0]) not in (None, "")
-
     def _contradictions(self, has_id: bool) -> Iterator[str]:
         if not isinstance(self.status, OrderStatus):
             yield f"status {self.status!r} is not a documented one"
@@ -198,7 +197,7 @@ class Order(Mapping[str, Any]):
         if self.is_final:
             needed += ["fulfilled_quantity", "fulfilled_amount", "price_per_card"]
         yield from [] if has_id else ["_id is missing"]
-        yield from (f"{name} is missing" for name in needed if not self._has(name))
+        yield from (f"{name} is missing" for name in needed if name not in self)
         if not self.is_final or self.quantity is None or self.fulfilled_quantity is None:
             return
         ordered, delivered, cards = self.quantity, self.fulfilled_quantity, len(self.cards)

@@ -1,8 +1,10 @@
 """Read single values of a response: each function returns the value, or None if it is not of that type."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .validation import check_id
@@ -73,14 +75,19 @@ def as_count(raw: Any) -> int | None:
     return int(number) if number is not None and number >= 0 and number == int(number) else None
 
 
-def as_time(raw: Any) -> datetime | None:
+def as_time(raw: Any, read: Callable[[Any], datetime] = datetime.fromisoformat) -> datetime | None:
     """Return an ISO-8601 time of this century in UTC; a time without an offset is read as UTC."""
     try:
-        time = datetime.fromisoformat(raw)
+        time = read(raw)
         time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return time if 2000 <= time.year < 2100 else None
+
+
+def as_http_date(raw: Any) -> datetime | None:
+    """Return a time of this century as headers have it (RFC 9110, 5.6.7), in UTC."""
+    return as_time(raw, parsedate_to_datetime)
 
 
 def as_flag(raw: Any) -> bool | None:

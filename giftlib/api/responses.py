@@ -7,16 +7,15 @@ a response may come without an envelope.
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cards import as_card, as_cards
 from .errors import NoAnswerError, api_error_class
-from .parsing import as_amount, as_dict, as_dicts, as_list, as_name, as_text, as_time
+from .parsing import as_amount, as_dict, as_dicts, as_http_date, as_list, as_name, as_text, as_time
 
 T = TypeVar("T")
 
@@ -57,8 +56,7 @@ class Response(NamedTuple):
     """Hold what a response says; neither the key nor a card's code can be seen in it.
 
     `request` is the method and path of its request, `header_names` the names of its headers in small letters and
-    sorted (only names made of words), `latency_s` the seconds from sending the request to the end of the response,
-    `time` the API's time when it was written, and how finely, or None.
+    sorted (only names made of words), `time` the API's time when it was written, and how finely, or None.
     """
 
     request: str
@@ -66,9 +64,8 @@ class Response(NamedTuple):
     fields: dict[str, Any]
     request_id: str | None
     retry_after: float | None
-    header_names: tuple[str, ...] = ()
-    latency_s: float = 0.0
-    time: tuple[datetime, timedelta] | None = None
+    header_names: tuple[str, ...]
+    time: tuple[datetime, timedelta] | None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -83,22 +80,23 @@ class Response(NamedTuple):
 
     def items(self, name: str) -> list[dict[str, Any]]:
         """Return the objects in that list of the data; raise NoAnswerError if there is no such list."""
-        if not isinstance(self.data.get(name), list):
-            raise NoAnswerError(f"{self.request}: the response has no list of {name}", status=self.status)
-        if len(self.data[name]) > _MOST_ITEMS:
-            raise NoAnswerError(f"{self.request}: the response has more than {_MOST_ITEMS} {name}", status=self.status)
-        return as_dicts(self.data[name])
+        items = self.data.get(name)
+        if isinstance(items, list) and len(items) <= _MOST_ITEMS:
+            return as_dicts(items)
+        wrong = f"more than {_MOST_ITEMS} {name}" if isinstance(items, list) else f"no list of {name}"
+        raise NoAnswerError(f"{self.request}: the response has {wrong}", status=self.status)
 
     def raise_for_error(self) -> None:
         """Raise an ApiError for an error, a NoAnswerError for a response that is neither error nor success."""
         if 300 <= self.status < 400:
             reason = "redirected, which giftlib does not follow (the key would go along)"
-            raise NoAnswerError(f"{self.request}: {reason}", status=self.status)
-        if self.status >= 400 or self.fields.get("success") is False:
+        elif self.status >= 400 or self.fields.get("success") is False:
             self._raise_api_error()
-        if not isinstance(self.fields.get("data"), dict):
+        elif isinstance(self.fields.get("data"), dict):
+            return
+        else:
             reason = f"status {self.status} with a response that cannot be read"
-            raise NoAnswerError(f"{self.request}: {reason}", status=self.status)
+        raise NoAnswerError(f"{self.request}: {reason}", status=self.status)
 
     def _raise_api_error(self) -> NoReturn:
         error = as_dict(self.fields.get("error"))
@@ -132,19 +130,11 @@ def read_response(
     fields = _decode(content, without_key, check_time)
     request_id = as_text(fields.get("requestId")) or as_text(without_key(headers.get("X-Request-Id")))
     names = {name.lower() for name in headers if _HEADER_NAME.fullmatch(name) and without_key(name) == name}
-    time = _time_of(headers, fields)
-    return Response(request, status, fields, request_id, _retry_after(headers, now), tuple(sorted(names)), time=time)
-
-
-def _time_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[datetime, timedelta] | None:
-    """Return when the response was written, to the millisecond or the second: orders have their times from there."""
-    for time, finely in (
-        (as_time(as_dict(fields.get("meta")).get("timestamp")), timedelta(milliseconds=1)),
-        (_http_date(headers.get("Date", "")), timedelta(seconds=1)),
-    ):
-        if time is not None and 2000 <= time.year < 2100:
-            return time, finely
-    return None
+    written = as_time(as_dict(fields.get("meta")).get("timestamp"))  # orders have their times from the same clock
+    date = as_http_date(headers.get("Date", "")[:_LONGEST_HEADER])
+    time = (written, timedelta(milliseconds=1)) if written else (date, timedelta(seconds=1)) if date else None
+    retry_after = _retry_after(headers, date or now)
+    return Response(request, status, fields, request_id, retry_after, tuple(sorted(names)), time)
 
 
 def read(response: Response, parse: Callable[[Response], T]) -> T:
@@ -225,22 +215,13 @@ def _number(read: Callable[[str], Any] | None, written: str) -> Any:
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3: a number or a date), else None.
 
-    Of several the longest counts. A date is compared with the response's own Date, so that a wrong clock here does not
+    Of several the longest counts. `now` is the response's own Date, if it has one, so that a wrong clock here does not
     matter.
     """
-    now = _http_date(headers.get("Date", "")[:_LONGEST_HEADER]) or now
     seconds = []
     for raw in re.split(r"(?<![a-z]), *", headers.get("Retry-After", "")[:_LONGEST_HEADER].strip()):
         if re.fullmatch(r"[0-9]+(\.[0-9]+)?", raw):
             seconds.append(float(raw))
-        elif (until := _http_date(raw)) is not None:
+        elif (until := as_http_date(raw)) is not None:
             seconds.append(max((until - now).total_seconds(), 0.0))
     return max(seconds, default=None)
-
-
-def _http_date(raw: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(raw)
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None

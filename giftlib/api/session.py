@@ -30,16 +30,17 @@ from .validation import check_count, check_seconds
 
 LARGEST_PAGE = 100
 
-# Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
-logging.getLogger("urllib3.connection").addFilter(lambda record: "Failed to parse headers" not in str(record.msg))
-
 
 def _handled(record: logging.LogRecord) -> bool:
-    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out."""
+    """Handle what urllib3 logs of our requests here: a handler that raises would end one that was carried out.
+
+    Headers that cannot be parsed stay out of the log: a server may have put the key or a code there.
+    """
     if current.get(None) is None:
         return True
     with suppress(Exception):
-        logging.getLogger(record.name).callHandlers(record)
+        if "Failed to parse headers" not in str(record.msg):
+            logging.getLogger(record.name).callHandlers(record)
     return False
 
 
@@ -130,10 +131,10 @@ class ApiSession:
         return read(self.send("GET", path, params=params, timeout=timeout), lambda response: response)
 
     def page(
-        self, path: str, read_item: Callable[[dict[str, Any], int], Item], page: int, page_size: int, since: Time,
-        until: Time, timeout: Seconds = None,
+        self, path: str, read_item: Callable[..., Item], page: int, page_size: int, since: Time, until: Time,
+        timeout: Seconds = None,
     ) -> Page[Item]:  # fmt: skip
-        """Return one page of a list, each item as `read_item` returns it with the HTTP status."""
+        """Return one page of a list, each item as `read_item` returns it, given `http_status` too."""
         if (since is None) != (until is None):
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         which = {"page": check_count("page", page), "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE)}
@@ -142,7 +143,7 @@ class ApiSession:
         def parse(response: Response) -> Page[Item]:
             pagination = as_dict(response.data.get("pagination"))
             pages, results = (as_count(pagination.get(name)) or 0 for name in ("totalPages", "totalResults"))
-            items = tuple(read_item(item, response.status) for item in response.items("items"))
+            items = tuple(read_item(item, http_status=response.status) for item in response.items("items"))
             results = max(results, len(response.data["items"]))  # some that are no objects, or more than it says
             return Page(items, page, page_size, pages, results, response.retry_after)
 
@@ -170,7 +171,7 @@ class ApiSession:
             self.instance = named
         if response.time is not None:
             self.api_clock.observe(*response.time, started)
-        return response._replace(latency_s=self._clock.monotonic() - started)
+        return response
 
     def _wait_for_rate_limit(self, request: str, longest: float) -> float:
         """Sleep until the request fits under the rate limit; return the seconds slept."""

@@ -85,10 +85,10 @@ class ApiClock:
                 self._in_step_s = -inf
         self._bounds = lowest, highest, now
 
-    def now(self) -> tuple[datetime, datetime] | None:
+    def now(self) -> tuple[datetime | None, datetime | None]:
         """Return the earliest and the latest that it can be there; None if no response had a time."""
         if self._bounds is None:
-            return None
+            return None, None
         now = self._clock.monotonic()
         low, high = self._widened(now)
         earliest = now + low if self._in_step_s >= _IN_STEP_S else self._written

@@ -30,7 +30,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from giftlib.clock import Clock
 
-from .decompression import LARGEST, check_size
+from .decompression import check_size
 
 _USER_AGENT = f"giftlib/{version('giftlib')} {default_user_agent()}"
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.001, 0.02
@@ -42,11 +42,11 @@ class Attempt:
     """Bound a request by `allowed` seconds of its clock and by `longest` real ones, whichever end first.
 
     `peer` is the host and port it is connected to, `sent` whether any of it may have left, `status` the response's,
-    `unread` how many bytes of the response it may still read.
+    `received` how many bytes came.
     """
 
     def __init__(self, clock: Clock, allowed: float, longest: float) -> None:
-        self.peer, self.sent, self.unread = "", False, LARGEST
+        self.peer, self.sent, self.received = "", False, 0
         self.status: int | None = None
         self._clock = clock
         self._ends, self._ends_by_clock = monotonic() + longest, clock.monotonic() + max(allowed, _SHORTEST_WAIT_S)
@@ -82,8 +82,8 @@ class _Socket(socket.socket):
 
     def recv_into(self, *args: Any) -> int:
         size: int = self._repeat(super().recv_into, *args)
-        current.get().unread -= size
-        check_size(LARGEST - current.get().unread)
+        current.get().received += size
+        check_size(current.get().received)
         return size
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:

@@ -11,13 +11,8 @@ T = TypeVar("T")
 
 def check_id(name: str, value: Any) -> str:
     """Return an id that can stand as one part of a path."""
-    if (
-        not isinstance(value, str)
-        or not re.fullmatch(r"[^\s/\\?#%]{1,100}", value)
-        or not value.isprintable()
-        or value == "."
-        or ".." in value
-    ):
+    is_text = isinstance(value, str) and value.isprintable()
+    if not is_text or not re.fullmatch(r"(?!\.$|.*\.\.)[^\s/\\?#%]{1,100}", value):
         raise ValueError(
             f"{name} must be a text of 1 to 100 printable characters without spaces, slashes, '?', '#', '%' "
             f"or '..', got {value!r}"

@@ -4,11 +4,11 @@ An *intent* is the record of an order request, written before the request is sen
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `rows` (parts of that),
 `poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `files` (in which
-people take them away), `tables`, `copying`, `merging` and `parquet`.
+people take them away), `tables` and `merging`.
 """
 
-from .copying import copy_journal
 from .files import guarded, read_orders, read_polls, write_frame
+from .merging import copy_journal
 from .poll import Poll
 from .rows import LostOrder
 from .store import Journal

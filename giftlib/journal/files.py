@@ -1,27 +1,30 @@
 """Write the journal's frames to files that people open, and read them back as they were: Excel, CSV, Parquet."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import BadZipFile
 
 import pandas as pd
 from pandas.api.types import is_object_dtype, is_string_dtype
 
-from giftlib.api import JournalError
+from giftlib.api import JournalError, decimals
 
-from .frames import AMOUNTS, COLUMN_TYPES, TEXT, TIMES
+from .frames import AMOUNTS, COLUMN_TYPES, ORDERS, TEXT, TIMES, UTC_TIME, read_frames
+from .tables import Database
 
 _PACKAGES = {".parquet": 'Parquet files need pyarrow: pip install "giftlib[scale]"',
              ".xlsx": 'Excel files need openpyxl: pip install "giftlib[excel]"'}  # fmt: skip
 _FORMULA = re.compile(r"[='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d]|#(NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A)$|$")
 """A spreadsheet would run such a text, read it as an error, or drop it; `guarded` puts an apostrophe before it."""
-_EXACT, _UTC, _MILLISECOND = "_exact", "datetime64[us, UTC]", pd.Timedelta(milliseconds=1)
+_EXACT, _MILLISECOND = "_exact", pd.Timedelta(milliseconds=1)
 _MOST_ROWS = 2**20 - 1
+_ORDERS_PER_FILE = 100_000
 
 
 def write_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
@@ -144,7 +147,7 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
     if suffix == ".parquet":
         if Path(path).is_dir():
             read = read.drop(columns="day")  # of the folders
-        return read.astype({name: kind for name in read if (kind := _type_of(name))})
+        return read.astype({name: COLUMN_TYPES[name] for name in read if name in COLUMN_TYPES})
     frame = pd.DataFrame({name: _typed(read[name], path) for name in read})
     for name in TIMES:
         if name in frame and (exact := f"{name}{_EXACT}") in frame:
@@ -153,27 +156,18 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
     return frame
 
 
-def _type_of(name: Any, otherwise: Any = None) -> Any:
-    if str(name).removesuffix(_EXACT) in TIMES:
-        return _UTC
-    return object if name in AMOUNTS else COLUMN_TYPES.get(name, otherwise)
-
-
 def _typed(raw: pd.Series, path: str | PathLike[str]) -> pd.Series:
-    kind = _type_of(raw.name, TEXT)
+    name = str(raw.name)
+    kind = UTC_TIME if name.removesuffix(_EXACT) in TIMES else COLUMN_TYPES.get(name, TEXT)
     parse, accepted = _PARSERS[kind]
     values = []
     for value in raw:
         try:
             values.append(None if pd.isna(value) else parse(value))
         except (ValueError, ArithmeticError, TypeError):
-            raise ValueError(f"{path}: {raw.name} must hold {accepted}, got {value!r}") from None
+            raise ValueError(f"{path}: {name} must hold {accepted}, got {value!r}") from None
     column = pd.Series(values, dtype=kind)
-    return column.fillna("") if raw.name == "problems" else column
-
-
-def _text(value: Any) -> str:
-    return str(value).removeprefix("'")
+    return column.fillna("") if name == "problems" else column
 
 
 def _count(value: Any) -> int:
@@ -196,9 +190,49 @@ def _time(value: Any) -> datetime:
 
 
 _PARSERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
-    TEXT: (_text, "texts"),
+    TEXT: (lambda value: str(value).removeprefix("'"), "texts"),
     "Int64": (_count, "whole numbers"),
     float: (float, "numbers"),
     object: (_amount, "amounts"),
-    _UTC: (_time, "ISO 8601 times"),
+    UTC_TIME: (_time, "ISO 8601 times"),
 }
+
+
+def export_orders(database: Database, directory: str | PathLike[str]) -> None:
+    """Write all orders of a journal; see `Journal.to_parquet` for the files and errors."""
+    amounts = " UNION ".join(f"SELECT {name} FROM orders" for name in AMOUNTS)
+    with database.reading() as db:
+        places = [decimals(Decimal(amount)) for (amount,) in db.execute(amounts) if amount is not None]
+    frames = read_frames(database, ORDERS, rows=_ORDERS_PER_FILE, trust_lists=True)
+    write_orders(frames, directory, decimal_places=max([2, *places]))
+
+
+def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
+    """Write frames of orders to a new or empty directory, in folders by day: all of them, or nothing."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise JournalError(_PACKAGES[".parquet"]) from None
+    directory = Path(directory)
+    if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
+        raise ValueError(f"directory must be a new or an empty one, got {directory}")
+    kinds = {TEXT: pa.string(), "Int64": pa.int64(), float: pa.float64(), UTC_TIME: pa.timestamp("us", "UTC"),
+             object: pa.decimal128(38, decimal_places)}  # fmt: skip
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=directory.parent) as scratch:
+            whole = Path(scratch, "whole")
+            for at, frame in enumerate(frames):
+                day = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
+                schema = pa.schema([*((name, kinds[COLUMN_TYPES[str(name)]]) for name in frame), ("day", pa.string())])
+                frame.assign(day=day).to_parquet(
+                    whole, index=False, partition_cols=["day"], schema=schema, max_partitions=max(len(frame), 1),
+                    basename_template=f"{at:06}-{{i}}.parquet", existing_data_behavior="overwrite_or_ignore",
+                )  # fmt: skip
+            if not any(whole.glob("**/*.parquet")):
+                raise JournalError("there is no order to write")
+            if directory.exists():
+                directory.rmdir()
+            whole.rename(directory)
+    except (OSError, pa.ArrowException) as error:
+        raise JournalError(f"{directory} cannot be written: {error}") from None

@@ -11,6 +11,7 @@ import pandas as pd
 from .tables import Database
 
 TEXT = pd.StringDtype(na_value=np.nan)
+UTC_TIME = "datetime64[us, UTC]"
 
 SOURCES = """
 SELECT name, kind, host, account, key_type, COUNT(order_id) AS orders, COALESCE(SUM(is_final), 0) AS final
@@ -96,41 +97,36 @@ FROM polls AS p JOIN orders AS o ON o.number = polled JOIN sources USING (source
 LEFT JOIN intents AS i ON i.placed = polled ORDER BY p.id
 """
 
+TIMES = ("placed_at", "sent_at", "received_at")
+"""In UTC."""
+AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
 COLUMN_TYPES: dict[str, Any] = {
     **dict.fromkeys(("order_id", "product_id", "type_id", "status", "state", "via", "outcome", "request_id"), TEXT),
     **dict.fromkeys(("problems", "ref", "source", "name", "kind", "host", "account", "key_type"), TEXT),
     **dict.fromkeys(("intent", "quantity", "polls", "fulfilled_quantity", "refunded_quantity", "attempt"), "Int64"),
-    **dict.fromkeys(("orders", "final"), "Int64"),
+    **dict.fromkeys(("orders", "final", "http_status"), "Int64"),
     **dict.fromkeys(("not_done_by_s", "done_by_s", "open_at_s", "final_at_s", "guess_error_s"), float),
     **dict.fromkeys(("latency_s", "elapsed_s", "retry_after_s"), float),
-    "http_status": "Int64",
+    **dict.fromkeys(TIMES, UTC_TIME),
+    **dict.fromkeys(AMOUNTS, object),
 }
-TIMES = ("placed_at", "sent_at", "received_at")
-"""In UTC."""
 _ALL = 2**31 - 1
-AMOUNTS = ("price_per_card", "fulfilled_amount", "refunded_amount")
 
 
-def read_frame(database: Database, query: str) -> pd.DataFrame:
-    """Return the rows of one of these queries; raise JournalError if they cannot be read."""
+def read_frames(database: Database, query: str, *, rows: int = _ALL, **parameters: bool) -> Iterator[pd.DataFrame]:
+    """Yield what one of these queries finds, so many rows at a time; one empty frame if there is none."""
     with database.reading() as db:
-        return _typed(pd.read_sql_query(query, db))
+        for frame in pd.read_sql_query(query, db, params=parameters, chunksize=rows):
+            for name in frame:
+                frame[name] = _typed(frame[name])
+            yield frame
 
 
-def read_orders(database: Database, trust_lists: bool = True, chunk_size: int = _ALL) -> Iterator[pd.DataFrame]:
-    """Yield the rows of `ORDERS`, `chunk_size` at a time; one empty frame if there is none."""
-    with database.reading() as db:
-        for chunk in pd.read_sql_query(ORDERS, db, params={"trust_lists": trust_lists}, chunksize=chunk_size):
-            orders = _typed(chunk)
-            for column in AMOUNTS:
-                amounts = [None if pd.isna(text) else Decimal(text) for text in orders[column]]
-                orders[column] = pd.Series(amounts, dtype=object)
-            problems = ["; ".join(json.loads(texts)) for texts in orders["problems"]]
-            yield orders.assign(problems=pd.array(problems, dtype=TEXT))
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.astype({name: COLUMN_TYPES[name] for name in frame if name in COLUMN_TYPES})
-    for name in [name for name in TIMES if name in frame]:
-        frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True).dt.as_unit("us")
-    return frame
+def _typed(column: pd.Series) -> pd.Series:
+    if column.name in TIMES:
+        return pd.to_datetime(column.astype("Int64"), unit="us", utc=True).dt.as_unit("us")
+    if column.name in AMOUNTS:
+        return pd.Series([None if pd.isna(text) else Decimal(text) for text in column], dtype=object)
+    if column.name == "problems":
+        column = column.map(lambda texts: "; ".join(json.loads(texts)))
+    return column.astype(COLUMN_TYPES[str(column.name)])

@@ -1,39 +1,32 @@
-"""Bring what several journals hold into one."""
+"""Copy a journal while it is in use, and bring what several hold into one."""
 
-from collections.abc import Iterable
+import shutil
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from giftlib.api import JournalError
+from giftlib.api import JournalError, Source
 
-from .copying import copy_journal
-from .tables import Database
+from .rows import number_of
+from .tables import FILL_IN, Database, check_regular
 
 # `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
 # and instance; an order by its source and id; a request and a poll by the run and the time of sending. All polls are
 # numbered anew in the order in which they were made, by the API's clock where it is known.
-_SAME_SOURCE = "(a.kind, a.account, a.key_type, a.instance) IS (b.kind, b.account, b.key_type, b.instance)"
 _REST_OF_POLL = """via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s,
     request_id, earliest_us, latest_us"""
+_SOURCES = "SELECT source, kind, host, account, key_type, instance FROM there.sources ORDER BY source"
 _STEPS = f"""
-INSERT INTO sources (name, kind, host, account, key_type, instance)
-SELECT (SELECT a.kind || IIF(COUNT(*) + a.nth = 1, '', ' ' || (COUNT(*) + a.nth)) FROM sources WHERE kind = a.kind),
-    kind, host, account, key_type, instance
-FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY kind ORDER BY source) AS nth FROM there.sources AS a
-      WHERE NOT EXISTS (SELECT 1 FROM main.sources AS b WHERE {_SAME_SOURCE}) ORDER BY source) AS a;
-CREATE TEMP TABLE source_of AS SELECT a.source AS there, b.source AS here FROM there.sources AS a
-JOIN main.sources AS b ON {_SAME_SOURCE};
-INSERT OR IGNORE INTO orders (source, order_id, product_id, type_id, quantity, told_us)
+INSERT INTO orders (source, order_id, product_id, type_id, quantity, told_us)
 SELECT here, order_id, product_id, type_id, quantity, told_us FROM there.orders JOIN source_of ON there = source
-ORDER BY number;
+WHERE TRUE ORDER BY number
+{FILL_IN};
 CREATE TEMP TABLE number_of AS SELECT a.number AS there, b.number AS here
 FROM there.orders AS a JOIN source_of ON source_of.there = a.source
 JOIN main.orders AS b ON (b.source, b.order_id) = (source_of.here, a.order_id);
-UPDATE main.orders SET product_id = COALESCE(orders.product_id, a.product_id),
-    type_id = COALESCE(orders.type_id, a.type_id), quantity = COALESCE(orders.quantity, a.quantity),
-    told_us = COALESCE(orders.told_us, a.told_us)
-FROM there.orders AS a JOIN number_of ON there = a.number WHERE orders.number = here;
 UPDATE main.orders SET status = a.status, is_final = a.is_final, fulfilled_quantity = a.fulfilled_quantity,
     fulfilled_amount = a.fulfilled_amount, price_per_card = a.price_per_card, refunded_quantity = a.refunded_quantity,
     refunded_amount = a.refunded_amount, problems = a.problems
@@ -81,5 +74,50 @@ def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> 
             with database.attached(copy), database.writing() as db:
                 for (ref,) in db.execute(_CLASHES):
                     raise JournalError(f"{path} cannot be added: ref {ref!r} stands for another request there")
+                sources = db.execute(_SOURCES).fetchall()
+                db.execute("CREATE TEMP TABLE source_of (there, here)")
+                db.executemany("INSERT INTO source_of VALUES (?, ?)",
+                               [(there, number_of(db, Source(*source))) for there, *source in sources])  # fmt: skip
                 for statement in _STEPS.split(";\n"):
                     db.execute(statement)
+
+
+def copy_journal(journal: Path, path: Path) -> None:
+    """Copy a journal to `path`, even while programs write to it or after one was killed; the original stays as it is.
+
+    Raise JournalError if the journal cannot be read.
+    """
+    try:
+        original = journal.resolve(strict=True)  # SQLite's files lie beside that, and not beside a link to it
+        check_regular(original)
+        while not _copied(original, path):
+            pass
+        Database(path).close()
+    except JournalError as error:
+        raise JournalError(str(error).replace(str(path), str(journal))) from None
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"{journal} cannot be read: {error}") from None
+
+
+def _copied(original: Path, path: Path) -> bool:
+    """Copy once; gives False if the original changed meanwhile."""
+    for suffix in ("", "-wal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    beside = {suffix: original.with_name(original.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")}
+    if beside["-shm"].exists() or beside["-journal"].exists():  # in use, or was when its program was killed
+        read_only = f"{original.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(read_only, uri=True)) as source, closing(sqlite3.connect(path)) as target:
+            source.execute("BEGIN")
+            source.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()  # waits for a lock, but not without end
+            source.backup(target)
+        return True
+    before = _state(beside)
+    for suffix in ("", "-wal"):  # SQLite would leave files beside the original
+        if beside[suffix].exists():
+            shutil.copyfile(beside[suffix], path.with_name(path.name + suffix))
+    return _state(beside) == before
+
+
+def _state(files: Mapping[str, Path]) -> list[tuple[int, int] | None]:
+    states = [path.stat() if path.exists() else None for path in files.values()]
+    return [state and (state.st_size, state.st_mtime_ns) for state in states]

@@ -8,11 +8,16 @@ from typing import Any, NamedTuple
 from giftlib.api import JournalError, Order, OrderOutcomeUnknownError, OrderRequest, Source
 from giftlib.clock import Timestamp
 
-from .tables import to_us
+from .tables import FILL_IN, to_us
 
 _OF_REF = """
 SELECT intent, state, i.product_id, i.type_id, i.quantity, kind, host, account, key_type, instance, order_id, is_final
 FROM intents AS i JOIN sources USING (source) LEFT JOIN orders ON number = placed WHERE ref = ?
+"""
+_ADD_PLACED = f"""
+INSERT INTO orders (source, order_id, product_id, type_id, quantity, told_us)
+SELECT ?, ?, product_id, type_id, quantity, ? FROM intents WHERE intent = ?
+{FILL_IN}
 """
 _ADOPT = """
 UPDATE OR IGNORE orders SET source = :source
@@ -108,14 +113,15 @@ def adopt(db: sqlite3.Connection, source: int | None, seen: Iterable[tuple[str, 
     ])  # fmt: skip
 
 
-def name_goods(db: sqlite3.Connection, intent: int) -> None:
-    """Let the order that an intent became have its product, type and quantity, as far as they are not known."""
-    db.execute(
-        "UPDATE orders SET product_id = COALESCE(orders.product_id, i.product_id),"
-        " type_id = COALESCE(orders.type_id, i.type_id), quantity = COALESCE(orders.quantity, i.quantity)"
-        " FROM intents AS i WHERE i.intent = ? AND i.placed = number",
-        (intent,),
-    )
+def add_placed(
+    db: sqlite3.Connection, intent: int, source: int | None, order_id: str, placed_at: datetime | None = None
+) -> int:
+    """Add the order that an intent became, with its product, type and quantity, and return its number."""
+    db.execute(_ADD_PLACED, (source, order_id, to_us(placed_at), intent))
+    row = db.execute("SELECT number FROM orders WHERE source = ? AND order_id = ?", (source, order_id)).fetchone()
+    if row is None:
+        raise ValueError(f"intent must be the number of a request in this journal, got {intent}")
+    return int(row[0])
 
 
 def end_intent(

@@ -14,9 +14,10 @@ import pandas as pd
 
 from giftlib.api import JournalError, Source, as_html
 
-from .frames import INTENTS, POLLS, SOURCES, read_frame, read_orders
+from .files import export_orders
+from .frames import INTENTS, ORDERS, POLLS, SOURCES, read_frames
 from .merging import merge_journals
-from .parquet import export_orders
+from .rows import number_of
 from .tables import Database
 from .writer import JournalWriter
 
@@ -25,10 +26,9 @@ class Journal(JournalWriter):
     """Keep orders and polls in memory, or in a file that outlives the process.
 
     Several threads may share a journal, and several processes a file. Each order belongs to a *source*: the vendor or
-    another host, with the account and kind of key, or one emulator; ids are unique within a source. A file of version 1
-    is brought up to date and a copy of it kept beside it; its orders belong to a source that is not known.
+    another host, with the account and kind of key, or one emulator; ids are unique within a source.
 
-    Raise JournalError for a file that is no journal, or one of a later version, and wherever one cannot be read or
+    Raise JournalError for a file that is no journal, or one of another version, and wherever one cannot be read or
     written. Where `GIFTLIB_JOURNAL_DIR` names a folder, a journal "in memory" is a new file there, so that a killed
     process loses none of its orders.
 
@@ -94,7 +94,7 @@ class Journal(JournalWriter):
         Columns: name (as in `source` of the other frames), kind ("vendor", "emulator", "other" or "unknown"), host,
         account, key_type, orders and final (numbers of orders).
         """
-        return read_frame(self._database, SOURCES)
+        return next(read_frames(self._database, SOURCES))
 
     def unfinished(self, source: Source | None = None) -> list[str]:
         """Return the ids of the orders not yet seen final, of all sources or of that of a client (`client.source`).
@@ -102,12 +102,12 @@ class Journal(JournalWriter):
         They are in the order in which the journal came to know them. Orders of a source that is not known are included.
         """
         with self._database.reading() as db:
-            rows = db.execute(
-                "SELECT order_id, kind, account, key_type, instance FROM orders JOIN sources USING (source)"
-                " WHERE NOT is_final ORDER BY number"
-            ).fetchall()
-        identity = source and (source.kind, source.account, source.key_type, source.instance)
-        return [row[0] for row in rows if identity is None or row[1] == "unknown" or row[1:] == identity]
+            found = db.execute(
+                "SELECT order_id FROM orders JOIN sources USING (source)"
+                " WHERE NOT is_final AND (? OR kind = 'unknown' OR source = ?) ORDER BY number",
+                (source is None, source and number_of(db, source, add=False)),
+            )
+            return [order_id for (order_id,) in found]
 
     def intents(self) -> pd.DataFrame:
         """Return one row per order request, in the order in which they were begun.
@@ -116,7 +116,7 @@ class Journal(JournalWriter):
         placed), ref, source (a name in `sources()`). The states: "intended" (under way, or its process was killed),
         "placed", "not placed" (rejected, nothing was ordered), "unknown" (the response was lost).
         """
-        return read_frame(self._database, INTENTS)
+        return next(read_frames(self._database, INTENTS))
 
     def orders(self, *, trust_lists: bool = True) -> pd.DataFrame:
         """Return one row per order, in the order in which the journal came to know them.
@@ -142,7 +142,7 @@ class Journal(JournalWriter):
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
         bounds any interval of its source from below; with `trust_lists=False` none ever does.
         """
-        return next(read_orders(self._database, trust_lists))
+        return next(read_frames(self._database, ORDERS, trust_lists=trust_lists))
 
     def to_parquet(self, directory: str | PathLike[str]) -> None:
         """Write `orders()` to a new or empty directory, for `dask.dataframe.read_parquet(directory)`.
@@ -166,4 +166,4 @@ class Journal(JournalWriter):
         that is not known), outcome (a status, an error code, "NO_ANSWER" or
         "INTERRUPTED"), http_status, retry_after_s, request_id, source.
         """
-        return read_frame(self._database, POLLS)
+        return next(read_frames(self._database, POLLS))

@@ -1,14 +1,12 @@
-"""The journal's SQLite tables: how they are made, opened, brought up to date, read and written."""
+"""The journal's SQLite tables: how they are made, opened, read and written."""
 
-import os
 import sqlite3
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from os import PathLike
 from pathlib import Path
 
@@ -52,32 +50,12 @@ CREATE TABLE polls (
 );
 CREATE INDEX polls_by_order ON polls (polled, id);
 """
-# Version 1 knew no sources: all its orders go to one that is named after its first run.
-_FROM_VERSION_1 = """
-ALTER TABLE orders RENAME TO orders_1;
-ALTER TABLE polls RENAME TO polls_1;
-DROP INDEX IF EXISTS polls_by_order;
-{schema}
-INSERT INTO sources SELECT 1, 'unknown', 'unknown', NULL, NULL, NULL, MIN(run)
-FROM (SELECT run FROM orders_1 UNION SELECT run FROM polls_1);
-INSERT INTO orders SELECT intent, 1, order_id, product_id, type_id, quantity, told_us, status, is_final,
-    fulfilled_quantity, fulfilled_amount, price_per_card, refunded_quantity, refunded_amount, problems
-FROM orders_1 WHERE order_id IS NOT NULL;
-INSERT INTO intents SELECT intent, 1, NULL, state, product_id, type_id, quantity, run, sent_us, sent_s, received_us,
-    received_s, NULL, NULL, IIF(order_id IS NULL, NULL, intent)
-FROM orders_1 WHERE state != 'watched';
-INSERT INTO polls SELECT id, intent, via, p.run, p.sent_us, p.sent_s, p.received_us, p.received_s, outcome, shows,
-    http_status, retry_after_s, request_id, NULL, NULL
-FROM polls_1 AS p JOIN orders_1 USING (order_id) ORDER BY id;
-DROP TABLE polls_1;
-DROP TABLE orders_1;
+FILL_IN = """
+ON CONFLICT (source, order_id) DO UPDATE SET product_id = COALESCE(product_id, excluded.product_id),
+    type_id = COALESCE(type_id, excluded.type_id), quantity = COALESCE(quantity, excluded.quantity),
+    told_us = COALESCE(told_us, excluded.told_us)
 """
-# Version 2 had no API time of a poll.
-_FROM_VERSION_2 = """
-ALTER TABLE polls ADD COLUMN earliest_us INTEGER;
-ALTER TABLE polls ADD COLUMN latest_us INTEGER
-"""
-_UPDATES = {1: _FROM_VERSION_1.format(schema=_SCHEMA), 2: _FROM_VERSION_2}
+"""How an order is added that may be there: what is known of it stays."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE = (sqlite3.Error, ArithmeticError, LookupError, OSError, RecursionError, TypeError, ValueError)
 PATIENCE_S = 30.0
@@ -89,11 +67,9 @@ class Database:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self._lock = threading.RLock()
-        self._path: Path | None = None
         try:
-            self._path = None if str(path) == ":memory:" else Path(path).absolute()
-            if self._path is not None:
-                check_regular(self._path)
+            self._path = Path(path).absolute()  # there is no such file if the journal is in memory
+            check_regular(self._path)
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError, TypeError, ValueError) as error:
             raise JournalError(f"{path} cannot be opened: {error}") from None
@@ -138,7 +114,7 @@ class Database:
         if not self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
             raise JournalError("the journal cannot be written: another thread is writing")
         try:
-            if self._path is not None and self._file_there() != self._file:
+            if self._file_there() != self._file:
                 raise JournalError(f"the journal cannot be written: {self._path} was deleted or replaced")
             self._begin(deadline)
             yield self._db
@@ -146,11 +122,9 @@ class Database:
         except (sqlite3.Error, UnicodeError, OverflowError) as error:
             raise JournalError(f"the journal cannot be written: {error}") from None
         finally:
-            try:
+            with suppress(sqlite3.Error):  # the connection is closed, or SQLite has rolled back itself
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-            except sqlite3.Error:
-                pass  # the connection is closed, or SQLite has rolled back itself
             self._lock.release()
 
     def _begin(self, deadline: float) -> None:
@@ -167,46 +141,34 @@ class Database:
         self._db.execute("PRAGMA busy_timeout = 5000")  # readers wait for nothing but a program that closes the file
 
     def _file_there(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path) if self._path is not None else None
-        except OSError:
-            return None
-        return found and (found.st_dev, found.st_ino)
+        with suppress(OSError):
+            found = self._path.stat()
+            return found.st_dev, found.st_ino
+        return None
 
     def _prepare(self) -> None:
-        """Make the tables where there are none; bring older ones up to date, after a copy of the file."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Make the tables where there are none; raise JournalError for others than a journal's."""
         self._db.execute("PRAGMA trusted_schema = OFF")
-        self._begin(deadline)  # first: two programs that set the mode of a new file at once would fail
-        self._db.execute("COMMIT")
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-        self._begin(deadline)
+        self._begin(time.monotonic() + PATIENCE_S)  # first: two programs that set the mode of a new file would fail
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         kinds = {kind for (kind,) in self._db.execute(
             "SELECT IIF(type = 'table' AND rootpage = 0, 'virtual table', type) FROM sqlite_schema"
         )}  # fmt: skip
         if version == 0 and not kinds:
-            self._run(_SCHEMA)
-        elif version not in (*_UPDATES, SCHEMA_VERSION):
-            raise JournalError(f"its version is {version}, this giftlib reads up to version {SCHEMA_VERSION}")
+            for statement in _SCHEMA.split(";\n"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version == 0:
+            raise JournalError("its tables are another program's")
+        elif version != SCHEMA_VERSION:
+            raise JournalError(
+                f"it has version {version} and this giftlib reads version {SCHEMA_VERSION}: the giftlib that wrote it "
+                f"still reads it, and track_orders(order_ids, journal=...) takes its orders into a new one"
+            )
         elif strange := kinds - {"table", "index"}:
             raise JournalError(f"it has a {min(strange)}, and no journal has one")
-        elif version in _UPDATES:
-            self._keep_copy(version)
-            self._run(_UPDATES[version])
         self._db.execute("COMMIT")
-
-    def _run(self, script: str) -> None:
-        for statement in script.split(";\n"):
-            self._db.execute(statement)
-        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
-    def _keep_copy(self, version: int) -> None:
-        if self._path is not None:
-            names = (self._path.with_name(f"{self._path.name}.version-{version}.{number}") for number in count(1))
-            copy = next(name for name in names if not name.exists())
-            with closing(sqlite3.connect(self._path)) as other:
-                other.execute("VACUUM INTO ?", (str(copy),))
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
 
 
 def check_regular(path: Path) -> None:

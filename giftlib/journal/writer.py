@@ -6,22 +6,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from giftlib.api import Order, OrderRequest, Source, check_id
+from giftlib.api import Order, OrderRequest, Source, check_count, check_id
 from giftlib.clock import Timestamp
 
+from . import rows
 from .poll import Poll
-from .rows import (
-    Begun,
-    LostOrder,
-    add_orders,
-    adopt,
-    end_intent,
-    held,
-    name_goods,
-    number_of,
-    of_another_source,
-    row_of_ref,
-)
+from .rows import Begun, LostOrder
 from .tables import PATIENCE_S, Database, from_us, to_us
 
 _SEE = """
@@ -59,14 +49,14 @@ class JournalWriter:
         """
         wanted = (request.product_id, request.type_id, request.quantity)
         with self._database.writing() as db:
-            known = held(row_of_ref(db, request), request, source)
+            known = rows.held(rows.row_of_ref(db, request), request, source)
             if known is not None and not known.is_new:
                 return known
             values = ("intended", *wanted, self._run, to_us(sent.utc), sent.monotonic, to_us(earliest), to_us(latest))
             cursor = db.execute(
                 "INSERT OR REPLACE INTO intents (intent, ref, source, state, product_id, type_id, quantity, run,"
                 " sent_us, sent_s, earliest_us, latest_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (known and known.intent, request.ref, number_of(db, source), *values),
+                (known and known.intent, request.ref, rows.number_of(db, source), *values),
             )
         assert cursor.lastrowid is not None
         return Begun(cursor.lastrowid)
@@ -74,8 +64,8 @@ class JournalWriter:
     def check_ref(self, request: OrderRequest, source: Source) -> None:
         """Raise ValueError if its `ref` stands for another request, JournalError if it was made of another source."""
         with self._database.reading() as db:
-            row = row_of_ref(db, request)
-        held(row, request, source)
+            row = rows.row_of_ref(db, request)
+        rows.held(row, request, source)
 
     def placed(
         self, intent: int, order_id: str, received: Timestamp, source: Source, latest: datetime | None = None
@@ -85,68 +75,56 @@ class JournalWriter:
         An order claimed for another intent by mistake is taken back.
         """
         with self._database.writing() as db:
-            number = number_of(db, source)
-            add_orders(db, number, [order_id])
-            (placed,) = db.execute("SELECT number FROM orders WHERE (source, order_id) = (?, ?)", (number, order_id))
-            db.execute("UPDATE intents SET state = 'unknown', placed = NULL WHERE placed = ? AND intent != ?",
-                       (*placed, intent))  # fmt: skip
-            db.execute("UPDATE intents SET source = ?, placed = ? WHERE intent = ?", (number, *placed, intent))
-            end_intent(db, intent, "placed", received, latest)
-            name_goods(db, intent)
+            number = rows.number_of(db, source)
+            order = rows.add_placed(db, intent, number, order_id)
+            db.execute("UPDATE intents SET state = 'unknown', placed = NULL WHERE placed = ?", (order,))
+            db.execute("UPDATE intents SET source = ?, placed = ? WHERE intent = ?", (number, order, intent))
+            rows.end_intent(db, intent, "placed", received, latest)
 
     def not_placed(self, intent: int, received: Timestamp) -> None:
         """Record that the request was rejected; no order was placed."""
         with self._database.writing() as db:
-            end_intent(db, intent, "not placed", received)
+            rows.end_intent(db, intent, "not placed", received)
 
     def outcome_unknown(self, intent: int, received: Timestamp, latest: datetime | None = None) -> None:
         """Record that the response was lost; the order may have been placed, until `latest` by the API's clock."""
         with self._database.writing() as db:
-            end_intent(db, intent, "unknown", received, latest)
+            rows.end_intent(db, intent, "unknown", received, latest)
 
     def lost_orders(self, source: Source) -> list[LostOrder]:
-        """Return the source's requests of unknown outcome, also those of killed processes, in the order of sending.
-
-        Those of a journal of version 1, whose source is not known, may be this one's.
-        """
+        """Return the source's requests of unknown outcome, also those of killed processes, in the order of sending."""
         with self._database.reading() as db:
-            rows = db.execute(
+            found = db.execute(
                 "SELECT intent, product_id, type_id, quantity, ref, sent_us, received_us, earliest_us, latest_us"
-                " FROM intents JOIN sources USING (source) WHERE state IN ('unknown', 'intended')"
-                " AND (kind = 'unknown' OR source = ?) ORDER BY sent_us, intent",
-                (number_of(db, source, add=False),),
+                " FROM intents WHERE state IN ('unknown', 'intended') AND source = ? ORDER BY sent_us, intent",
+                (rows.number_of(db, source, add=False),),
             ).fetchall()
-        return [LostOrder(*row[:5], *map(from_us, row[5:])) for row in rows]
+        return [LostOrder(*row[:5], *map(from_us, row[5:])) for row in found]
 
     def placed_ids(self, source: Source) -> set[str]:
         """Return the ids of the orders that this journal's intents became."""
         with self._database.reading() as db:
-            rows = db.execute(
+            found = db.execute(
                 "SELECT order_id FROM orders JOIN intents ON placed = number WHERE orders.source = ?",
-                (number_of(db, source, add=False),),
+                (rows.number_of(db, source, add=False),),
             ).fetchall()
-        return {order_id for (order_id,) in rows}
+        return {order_id for (order_id,) in found}
 
     def claim(self, intent: int, order: Order, source: Source) -> None:
         """Record that a lost intent became this order, unless its own process has ended it or another intent has it.
 
         When the response came is not known: the order's time then counts from the API's time of placement.
         """
+        intent, order_id = check_count("intent", intent), check_id("order.order_id", order.order_id)
         with self._database.writing() as db:
-            number = number_of(db, source)
-            adopt(db, number, [(check_id("order.order_id", order.order_id), order)])
-            add_orders(db, number, [str(order.order_id)])
+            number = rows.number_of(db, source)
+            rows.adopt(db, number, [(order_id, order)])
+            placed = rows.add_placed(db, intent, number, order_id, order.placed_at)
             db.execute(
-                "UPDATE orders SET told_us = COALESCE(told_us, ?) WHERE source = ? AND order_id = ?",
-                (to_us(order.placed_at), number, order.order_id),
+                "UPDATE OR IGNORE intents SET state = 'placed', source = ?, placed = ?, received_us = NULL,"
+                " received_s = NULL WHERE intent = ? AND state IN ('unknown', 'intended')",
+                (number, placed, intent),
             )
-            db.execute(
-                "UPDATE OR IGNORE intents SET state = 'placed', source = ?, received_us = NULL, received_s = NULL,"
-                " placed = (SELECT number FROM orders WHERE source = ? AND order_id = ?)"
-                " WHERE intent = ? AND state IN ('unknown', 'intended')",
-                (number, number, order.order_id, intent),
-            )
-            name_goods(db, intent)
 
     def watch(self, *order_ids: str, source: Source = Source(), timeout: float = PATIENCE_S) -> None:  # noqa: B008
         """Remember orders that were placed elsewhere; no effect on those that are known.
@@ -156,7 +134,7 @@ class JournalWriter:
         for order_id in order_ids:
             check_id("order_ids", order_id)
         with self._database.writing(timeout) as db:
-            number = number_of(db, source, add=False)
+            number = rows.number_of(db, source, add=False)
             for order_id in order_ids:
                 others = db.execute(
                     "SELECT source, kind, host, account, key_type, instance FROM orders JOIN sources USING (source)"
@@ -164,20 +142,20 @@ class JournalWriter:
                     (order_id, number),
                 ).fetchone()
                 if others and source.kind != "unknown" and others[0] != number and others[1] != "unknown":
-                    raise of_another_source(f"order {order_id}", Source(*others[1:]), source)
+                    raise rows.of_another_source(f"order {order_id}", Source(*others[1:]), source)
                 if not others:
-                    add_orders(db, number_of(db, source), [order_id])
+                    rows.add_orders(db, rows.number_of(db, source), [order_id])
 
-    def record(self, *polls: Poll, source: Source = Source(), timeout: float = PATIENCE_S) -> None:  # noqa: B008
+    def record(self, *polls: Poll, source: Source, timeout: float = PATIENCE_S) -> None:
         """Keep polls and what they reported of their orders. An order once seen final stays as it was then.
 
         A failed poll of an order that this source is not known to have is not kept.
         """
         with self._database.writing(timeout) as db:
-            number = number_of(db, source, add=any(poll.order is not None for poll in polls))
+            number = rows.number_of(db, source, add=any(poll.order is not None for poll in polls))
             seen = [(poll.order_id, order) for poll in polls if (order := poll.order) is not None]
-            adopt(db, number, seen)
-            add_orders(db, number, (order_id for order_id, _ in seen))
+            rows.adopt(db, number, seen)
+            rows.add_orders(db, number, (order_id for order_id, _ in seen))
             db.executemany(_ADD_POLL, [(*self._row(poll), number, poll.order_id) for poll in polls])
             db.executemany(_SEE, [(*_seen(order), number, order_id) for order_id, order in seen])
 

@@ -69,7 +69,7 @@ def fuzzed_client():
 
 def only_giftlib_errors(fuzzed_client, call, response):
     client, server = fuzzed_client
-    server.replies, client.key_type = [response], None
+    server.replies, client._validated = [response], None
     try:
         result = CALLS[call](client)
     except GiftlibError as error:

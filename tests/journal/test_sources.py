@@ -1,4 +1,4 @@
-"""A journal knows where each order was placed: two emulators, another host, and what version 1 did not know."""
+"""A journal knows where each order was placed: two emulators, another host, or one that is not known."""
 
 import shutil
 import sqlite3
@@ -7,9 +7,8 @@ from contextlib import closing
 
 import pandas as pd
 import pytest
-from samples import ORDER_ID, PRODUCT
+from samples import PRODUCT
 from sandbox_checks import contains_truth
-from version_1 import write_version_1
 
 from giftlib import (
     Client,
@@ -106,51 +105,36 @@ def test_lost_order_stays_its_sources(vendor, sandbox, journal):
     assert len(recover_orders(journal, sandbox.client())) == 0
 
 
-def test_version_1(tmp_path, sandbox):
-    """A journal of version 1 keeps everything and a copy of itself; an order of it is the source's that knows it."""
-    path = tmp_path / "journal.sqlite"
+def test_unknown_source(journal, sandbox):
+    """An order that is remembered without a source is the source's that shows it."""
     [open_order] = sandbox.add_orders(1)
-    write_version_1(path, final=ORDER_ID, still_open=open_order)
-    shutil.copy(path, tmp_path / "before")
-    with Journal(path) as journal:
-        assert journal.orders()["order_id"].tolist() == [ORDER_ID, open_order]
-        assert journal.orders()["status"].tolist() == ["PARTIALLY_FILLED", "HANDLING"]
-        assert journal.orders()["refunded_amount"].iloc[0] == 490
-        assert journal.orders()["done_by_s"].iloc[0] == pytest.approx(7.25)
-        assert journal.polls()["outcome"].tolist() == ["HANDLING", "PARTIALLY_FILLED", "HANDLING"]
-        assert journal.intents()["state"].tolist() == ["placed", "unknown"]
-        assert journal.sources()["kind"].tolist() == ["unknown"]
+    journal.watch(open_order)
+    assert journal.sources()["kind"].tolist() == ["unknown"]
+    track_orders(journal.unfinished(sandbox.client().source), client=sandbox.client(), journal=journal)
+    assert journal.orders()[["source", "status"]].to_numpy().tolist() == [["emulator", "FULFILLED"]]
+
+
+def test_unknown_source_elsewhere(journal, sandbox):
+    """An API that does not know such an order leaves no trace in the journal."""
+    journal.watch("elsewhere")
+    with pytest.warns(UserWarning, match="cannot be polled"):
         track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
-        assert journal.orders()["source"].tolist() == ["unknown", "emulator"]
-        assert journal.orders()["status"].tolist() == ["PARTIALLY_FILLED", "FULFILLED"]
-    with (
-        closing(sqlite3.connect(tmp_path / "journal.sqlite.version-1.1")) as copy,
-        closing(sqlite3.connect(tmp_path / "before")) as before,
-    ):
-        assert list(copy.iterdump()) == list(before.iterdump())
+    assert len(journal.polls()) == 0
+    assert journal.sources()["orders"].tolist() == [1]
 
 
-def test_version_1_elsewhere(tmp_path, sandbox):
-    """An API that does not know an order of version 1 leaves no trace in the journal."""
+@pytest.mark.parametrize("version", [0, 1, 2, 4, 99])
+@pytest.mark.parametrize("read", [Journal, lambda path: Journal().merge(path)])
+def test_another_version(tmp_path, version, read):
+    """A file of another version, or another program's, is refused, with the way out, and stays as it is."""
     path = tmp_path / "journal.sqlite"
-    write_version_1(path, final="done", still_open="elsewhere")
-    with Journal(path) as journal, pytest.warns(UserWarning, match="cannot be polled"):
-        track_orders(journal.unfinished(), client=sandbox.client(), journal=journal)
-        assert len(journal.polls()) == 3
-        assert journal.sources()["orders"].tolist() == [2]
-
-
-def test_upgrade_that_fails(tmp_path):
-    """A journal of version 1 that cannot be brought up to date stays as it is."""
-    path = tmp_path / "journal.sqlite"
-    write_version_1(path, final="done", still_open="elsewhere")
     with closing(sqlite3.connect(path)) as db:
-        db.execute("ALTER TABLE polls RENAME COLUMN outcome TO result")
-        before = list(db.iterdump())
-    with pytest.raises(JournalError, match="not a journal that can be opened"):
-        Journal(path)
-    with closing(sqlite3.connect(path)) as db:
-        assert list(db.iterdump()) == before
+        db.executescript(f"CREATE TABLE orders (order_id TEXT); PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    way_out = f"version {version} .* reads version 3: the giftlib that wrote it"
+    with pytest.raises(JournalError, match=way_out if version else "another program's"):
+        read(path)
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
 def test_merge(tmp_path, journal):
@@ -206,24 +190,6 @@ def test_sources_apart(journal):
     assert len(plot_poll_timelines(journal.polls(), orders).get_yticks()) == 20
     with pytest.raises(ValueError, match="orders must be of one source, .* got emulator, emulator 2"):
         reconcile_refunds(orders, [])
-
-
-def test_version_2(tmp_path, sandbox):
-    """A journal of version 2, which had no API time of polls, keeps everything and a copy of itself."""
-    path = tmp_path / "journal.sqlite"
-    with Journal(path) as journal:
-        track_orders(sandbox.add_orders(2), client=sandbox.client(), journal=journal)
-        before = journal.polls()["outcome"].tolist()
-    with closing(sqlite3.connect(path)) as db:
-        for column in ("earliest_us", "latest_us"):
-            db.execute(f"ALTER TABLE polls DROP COLUMN {column}")
-        db.execute("PRAGMA user_version = 2")
-    with Journal(path) as journal:
-        assert journal.polls()["outcome"].tolist() == before
-        assert (journal.orders()["status"] == "FULFILLED").all()
-        track_orders(sandbox.add_orders(1), client=sandbox.client(), journal=journal)
-        assert journal.unfinished() == []
-    assert (tmp_path / "journal.sqlite.version-2.1").exists()
 
 
 @pytest.mark.parametrize("reverse", [False, True])

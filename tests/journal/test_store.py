@@ -211,7 +211,7 @@ def test_interrupted_write(tmp_path):
     """An interrupt inside a write leaves no open transaction, here or for others."""
     with Journal(tmp_path / "j") as journal, Journal(tmp_path / "j") as other:
         with (
-            mock.patch("giftlib.journal.writer.add_orders", side_effect=KeyboardInterrupt),
+            mock.patch("giftlib.journal.rows.add_orders", side_effect=KeyboardInterrupt),
             pytest.raises(KeyboardInterrupt),
         ):
             journal.watch("a")
@@ -241,7 +241,7 @@ def test_view_for_a_table(tmp_path):
         db.execute(
             "CREATE VIEW orders AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT * FROM n"
         )
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     with pytest.raises(JournalError, match="it has a view"):
         Journal(tmp_path / "j")
 

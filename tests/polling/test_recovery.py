@@ -299,6 +299,9 @@ def test_order_of_another_program(sandbox, client, journal, later_s, idle_s):
     assert journal.orders().empty
     journal.claim(found["intent"], client.check_order_status(others), client.source)
     assert journal.unfinished() == [others]
+    assert journal.intents()[["state", "order_id", "product_id"]].to_numpy().tolist() == [["placed", others, PRODUCT]]
+    with pytest.raises(ValueError, match="intent must be the number of a request in this journal, got 7"):
+        journal.claim(7, client.check_order_status(client.place_order(PRODUCT, "type_001", 1)), client.source)
 
 
 def test_order_of_long_before(sandbox, client, journal):
