@@ -7,10 +7,11 @@ from decimal import Decimal
 from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_type
 from giftlib.journal import Journal
 
-from .one_order import check_waiting, poll_order_until_complete
+from .one_order import wait_for_one
 from .placing import place_order
 from .progress import OnPoll
 from .schedules import Schedule
+from .waiting import Waiting
 
 
 def handle_order_result(order: Order, deliver: Callable[[Card], object] | None = None) -> None:
@@ -87,15 +88,12 @@ def process_order(
     Waiting for fulfillment...
     ❌ Order failed - full refund issued
     """
-    check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
+    waiting = Waiting(interval, timeout, schedule, client, journal, on_poll, progress, max_attempts)
     check_callable("deliver", deliver)
     _print("Placing order...")
     order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
     _print(f"Order placed: {order_id}")
     _print("Waiting for fulfillment...")
-    order = poll_order_until_complete(
-        order_id, max_attempts, interval=interval, timeout=timeout, schedule=schedule, client=client,
-        journal=journal, on_poll=on_poll, progress=progress,
-    )  # fmt: skip
+    order = wait_for_one(order_id, waiting)
     handle_order_result(order, deliver)
     return order

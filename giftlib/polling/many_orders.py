@@ -5,7 +5,8 @@ became final is hardly known. What is left is used to place orders, as soon as p
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from queue import Queue
 
 from giftlib.api import Client, OrderRequest, check_id, check_type
@@ -14,6 +15,7 @@ from giftlib.journal import Journal
 from .progress import OnPoll
 from .run import Run
 from .schedules import Schedule
+from .waiting import Waiting
 
 Item = tuple[str, str, int] | tuple[str, str, int, str | None] | OrderRequest
 
@@ -49,13 +51,17 @@ def track_orders(
     ...     track_orders(sandbox.add_orders(3), client=sandbox.client())
     Journal(3 orders, 3 final; emulator)
     """
-    run = Run(deque(), interval, timeout, schedule, client, journal, on_poll, progress)
+    run = Run(deque(), Waiting(interval, timeout, schedule, client, journal, on_poll, progress))
     if isinstance(order_ids, str) or not isinstance(order_ids, Iterable | Queue):
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
-    if isinstance(order_ids, Iterator | Queue):
-        return run.to_the_end(run.take_from(order_ids))
-    checked = [check_id("order_ids", order_id) for order_id in order_ids]
-    return run.to_the_end(run.take_all(checked))
+    if isinstance(order_ids, Queue):
+        order_ids = iter(order_ids.get_nowait, None)  # raises queue.Empty, and gives what is added later
+    batches: Iterator[Sequence[str]]
+    if isinstance(order_ids, Iterator):
+        batches = zip(order_ids)  # one by one
+    else:
+        batches = iter([[check_id("order_ids", order_id) for order_id in order_ids]])
+    return run.to_the_end(partial(run.add_next, batches))
 
 
 def process_orders(
@@ -92,7 +98,7 @@ def process_orders(
     for request in requests:
         if request.ref is not None and of_ref[request.ref] != request:
             raise ValueError(f"items must have one request for each ref, got {request} and {of_ref[request.ref]}")
-    run = Run(requests, interval, timeout, schedule, client, journal, on_poll, progress)
+    run = Run(requests, Waiting(interval, timeout, schedule, client, journal, on_poll, progress))
     return run.to_the_end(run.place_next)
 
 

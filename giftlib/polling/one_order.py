@@ -1,14 +1,13 @@
 """Wait for one order: poll, pause, poll again, until it is final or the timeout passes."""
 
-from giftlib.api import Client, Order, check_callable, check_count, check_id, check_seconds, check_type, errors
+from giftlib.api import Client, Order, check_id, errors
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
 from .poller import Poller, identified
 from .progress import OnPoll, Progress
-from .schedules import PollTime, Schedule, every, latest_pause, next_pause
-
-_SHORTEST_PAUSE_S = 1.0
+from .schedules import Schedule, every
+from .waiting import PollTimes, Waiting
 
 
 def check_order_status(order_id: str, *, client: Client | None = None) -> Order:
@@ -53,73 +52,48 @@ def poll_order_until_complete(
     >>> poll_order_until_complete(client.place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 2)).refunded_quantity
     2
     """
+    return wait_for_one(
+        order_id, Waiting(interval, timeout, schedule, client, journal, on_poll, progress, max_attempts)
+    )
+
+
+def wait_for_one(order_id: str, waiting: Waiting) -> Order:
+    """Do what `poll_order_until_complete` does."""
     check_id("order_id", order_id)
-    check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
-    schedule = schedule or every(interval or 5.0)
-    given = {"client": client, "journal": journal}
-    options = [repr(order_id), *(f"{name}={name}" for name, value in given.items() if value is not None)]
-    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join(options)})"
-    client = current_client(client)
-    shown = Progress(progress, client, on_poll, go_on)
+    schedule, journal = waiting.schedule or every(waiting.interval or 5.0), waiting.journal
+    given = [f"{name}={name}" for name in ("client", "journal") if getattr(waiting, name) is not None]
+    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join([repr(order_id), *given])})"
+    client = current_client(waiting.client)
+    shown = Progress(waiting.progress, client, waiting.on_poll, go_on)
     poller = Poller(client, journal, shown)
-    now = client.clock.monotonic
-    started = now()
-    poller.deadline = started + timeout
+    now, sleep = client.clock.monotonic, client.clock.sleep
+    times = PollTimes(poller, schedule)
+    poller.deadline = deadline = times.started + waiting.timeout
     if journal is not None:
         try:
-            source = identified(client, timeout)
+            source = identified(client, waiting.timeout)
         except (errors.ServerError, errors.RateLimitError, errors.NoAnswerError) as error:
-            raise errors.PollTimeoutError(order_id, None, 0, now() - started) from error
-        journal.watch(order_id, source=source, timeout=timeout)
+            raise errors.PollTimeoutError(order_id, None, 0, now() - times.started) from error
+        journal.watch(order_id, source=source, timeout=waiting.timeout)
 
-    polls: list[PollTime] = []
     last_status, last_error = None, None
     with shown:
-        for _ in range(max_attempts):
-            planned = next_pause(schedule, now() - started if polls else 0.0, polls)
-            pause = max(planned, poller.retry_delay_s, poller.next_delay_s)
-            left = started + timeout - now()
-            last_pause = latest_pause(left, poller.response_s) if polls else max(left - poller.response_s, 0.0)
-            # Before it is known how long a response takes, a poll that leaves time for it need not be the last one.
-            is_last = pause >= last_pause and (
-                (poller.slowest_s >= 0 and poller.response_s < left) or (bool(polls) and last_pause < _SHORTEST_PAUSE_S)
-            )
-            shown.waiting([order_id], now() + min(pause, last_pause))
-            client.clock.sleep(min(pause, last_pause))
-            client.clock.sleep(min(client.rate_limit.delay_s(), max(started + timeout - now(), 0.0)))
-
-            poller.retry_delay_s = poller.next_delay_s = 0.0
-            poll = poller.check(order_id, timeout=max(started + timeout - now(), 0.0))
-            if poll.order is not None:
-                last_status = poll.order.status
-                if poll.order.is_final:
-                    shown.waiting([], now())
-                    return poll.order
-            else:
+        for _ in range(waiting.max_attempts):
+            due = times.next_at([deadline])
+            shown.waiting([order_id], due)
+            sleep(max(due - now(), 0.0))
+            sleep(min(client.rate_limit.delay_s(), max(deadline - now(), 0.0)))
+            sent = now()
+            poll = poller.check(order_id, timeout=max(deadline - sent, 0.0))
+            if poll.order is None:
                 last_error = poll.error
-            polls.append(PollTime(poll.sent.monotonic - started, poll.received.monotonic - started))
-            if is_last or now() >= started + timeout:
-                client.clock.sleep(max(started + timeout - now(), 0.0))
+            elif poll.order.is_final:
+                shown.waiting([], now())
+                return poll.order
+            else:
+                last_status = poll.order.status
+            times.record(sent, schedule)
+            if deadline - now() <= poller.too_late_s:
+                sleep(max(deadline - now(), 0.0))
                 break
-    raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - started) from last_error
-
-
-def check_waiting(
-    interval: float | None,
-    timeout: float,
-    schedule: Schedule | None,
-    on_poll: OnPoll | None,
-    journal: Journal | None,
-    max_attempts: int = 1,
-) -> None:
-    """Raise ValueError for arguments with which no order can be waited for."""
-    check_count("max_attempts", max_attempts)
-    check_seconds("timeout", timeout)
-    check_callable("schedule", schedule)
-    check_callable("on_poll", on_poll)
-    if journal is not None:
-        check_type("journal", journal, Journal)
-    if interval is not None:
-        check_seconds("interval", interval)
-        if schedule is not None:
-            raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")
+    raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - times.started) from last_error

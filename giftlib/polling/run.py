@@ -1,108 +1,50 @@
 """Place, poll and wait, in turn, in one thread."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from math import ceil, inf
-from queue import Empty, Queue
+from math import inf
+from queue import Empty
 
-from giftlib.api import Client, OrderRequest, errors
+from giftlib.api import OrderRequest, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
-from .lost import LostSearch
-from .one_order import check_waiting
 from .open_orders import OpenOrders
 from .placing import MOST_FOR_POLLS, Placer
 from .poller import Poller, identified
-from .progress import OnPoll, Progress, show_in_one_line, warn
-from .rounds import Rounds, RoundTimes
-from .schedules import Schedule
+from .progress import Progress, show_in_one_line, warn
+from .rounds import Rounds
+from .waiting import Waiting
 
-NextOrder = Callable[[], float]
-"""Adds one more order if it can, and returns when to call it again: 0 immediately, infinity if it has none."""
+_SEARCH_EVERY_S = 10.0
 
 
 class Run:
     """Place, poll and wait, in turn, until no order is open and none is left to place."""
 
-    def __init__(
-        self,
-        requests: deque[OrderRequest],
-        interval: float | None,
-        timeout: float,
-        schedule: Schedule | None,
-        client: Client | None,
-        journal: Journal | None,
-        on_poll: OnPoll | None,
-        progress: bool | None,
-    ) -> None:
-        check_waiting(interval, timeout, schedule, on_poll, journal)
-        self._timeout = timeout
-        self._client = current_client(client)
-        self._of_client = "" if client is None else ", client=client"
-        self._journal = Journal() if journal is None else journal
+    def __init__(self, requests: deque[OrderRequest], waiting: Waiting) -> None:
+        self._waiting = waiting
+        self._client = current_client(waiting.client)
+        self._journal = waiting.journal or Journal()
         self._client.limit_rate()
         self._orders = OpenOrders(self._client)
-        self._progress = Progress(progress, self._client, on_poll)
+        self._progress = Progress(waiting.progress, self._client, waiting.on_poll)
         self._poller = Poller(self._client, self._journal, self._progress)
-        self._rounds = Rounds(self._orders, self._poller)
-        self._times = RoundTimes(self._client.clock, schedule, interval)
+        self._rounds = Rounds(self._orders, self._poller, waiting)
         self._placer = Placer(requests, self._client, self._journal)
+        self._search_at = self._search_until = 0.0
         for request in requests:
             if request.ref is not None:
-                self._journal.check_ref(request, identified(self._client, self._timeout))
+                self._journal.check_ref(request, identified(self._client, waiting.timeout))
 
-    def add(self, order_ids: list[str], placed: Timestamp | None = None) -> None:
-        """Wait for these too; the journal has them whatever fails, as of an unknown source if that cannot be asked."""
-        if order_ids:
-            try:
-                source = identified(self._client, self._timeout)
-            except BaseException:
-                self._journal.watch(*order_ids)
-                raise
-            self._journal.watch(*order_ids, source=source)
-        for order_id in order_ids:
-            self._orders.add(order_id, self._client.clock.monotonic() + self._timeout, placed)
-
-    def take_all(self, order_ids: list[str]) -> NextOrder:
-        def take() -> float:
-            self.add(order_ids)
-            order_ids.clear()
-            return inf
-
-        return take
-
-    def take_from(self, order_ids: "Iterator[str] | Queue[str]") -> NextOrder:
-        def take_one() -> float:
-            try:
-                order_id = order_ids.get_nowait() if isinstance(order_ids, Queue) else next(order_ids)
-            except (Empty, StopIteration):
-                return inf
-            self.add([order_id])
-            return 0.0
-
-        return take_one
-
-    def place_next(self) -> float:
-        """Place one more order if the polls leave room for it: they get as many requests as in the last minute."""
-        first_minute = self._client.clock.monotonic() < self._times.started + 60
-        expected = self._rounds.requests * ceil(60 / max(self._times.pause_s, 1.0))
-        ready_at = max(self._placer.ready_at(expected if first_minute else None), self._times.held_until)
-        if ready_at > self._client.clock.monotonic():
-            return ready_at
-        placed = self._placer.place_next()
-        if placed is not None and not placed.is_final:
-            self.add([placed.order_id], placed.sent)
-        return 0.0
-
-    def to_the_end(self, source: NextOrder) -> Journal:
+    def to_the_end(self, add_more: Callable[[], float]) -> Journal:
+        """Wait until no order is open and `add_more`, which says when to call it again, answers with infinity."""
         with self._progress:
             try:
                 try:
-                    self._wait(source)
-                    self._wait(LostSearch(self._placer, self.place_next, self.add, self._timeout).next)
+                    self._wait(add_more)
                     with suppress(errors.GiftlibError):
                         self._rounds.compare()
                 finally:
@@ -115,70 +57,99 @@ class Run:
                 raise
         return self._journal
 
-    def _explain(self, error: BaseException) -> None:
-        """Give whatever ends the run the journal and the line that goes on, and keep an earlier failure's words."""
-        failure = self._placer.failure
-        if failure is not None and failure is not error:
-            error.add_note(str(failure))
-        error.journal = self._journal  # type: ignore[attr-defined]
-        _say_how_to_go_on(error, list(self._orders.deadlines), len(self._placer.queue), self._of_client)
+    def add_next(self, batches: Iterator[Sequence[str]]) -> float:
+        """Wait for the next orders too."""
+        try:
+            self._add(next(batches))
+        except (Empty, StopIteration):
+            return inf
+        return 0.0
 
-    def _wait(self, source: NextOrder) -> None:
+    def place_next(self) -> float:
+        """Place one more order if the polls leave room for it; when there is none, search for those that were lost."""
+        if not self._placer.queue:
+            return self._search()
+        ready_at = max(self._placer.ready_at(self._rounds.requests_per_minute), self._poller.held_until)
+        if ready_at > self._client.clock.monotonic():
+            return ready_at
+        placed = self._placer.place_next()
+        if placed is not None and not placed.is_final:
+            self._add([placed.order_id], placed.sent)
+        return 0.0
+
+    def _search(self) -> float:
+        """Search for lost orders once none is open, and again while it is not known what became of one with a ref.
+
+        This goes on for as long as an order is waited for.
+        """
+        now = self._client.clock.monotonic()
+        if not self._placer.lost or (self._orders.deadlines and not self._search_until):
+            return inf
+        if now >= self._search_at:
+            self._search_until = self._search_until or now + self._waiting.timeout
+            self._add(self._placer.find_lost())
+            undecided = any(request.ref is not None for request in self._placer.lost.values())
+            self._search_at = now + _SEARCH_EVERY_S if undecided and now < self._search_until else inf
+        return 0.0 if self._placer.queue else self._search_at
+
+    def _add(self, order_ids: Sequence[str], placed: Timestamp | None = None) -> None:
+        """Wait for these too; the journal has them whatever fails, as of an unknown source if that cannot be asked."""
+        if order_ids:
+            try:
+                source = identified(self._client, self._waiting.timeout)
+            except BaseException:
+                self._journal.watch(*order_ids)
+                raise
+            self._journal.watch(*order_ids, source=source)
+        for order_id in order_ids:
+            self._orders.add(order_id, self._client.clock.monotonic() + self._waiting.timeout, placed)
+
+    def _wait(self, add_more: Callable[[], float]) -> None:
+        clock = self._client.clock
         while True:
-            if self._orders.deadlines and self._client.clock.monotonic() >= self._next_round_at() - 1e-9:
-                self._poll()
-            more_at = source()
-            self._show()
-            if not self._orders.deadlines and more_at == inf:
+            if clock.monotonic() >= self._rounds.next_at() - 1e-9:
+                self._rounds.poll(MOST_FOR_POLLS if self._placer.queue else 1.0)
+            more_at = add_more()
+            next_at = self._rounds.next_at()
+            self._progress.waiting(
+                self._orders.deadlines, next_at, len(self._placer.queue) + len(self._placer.lost),
+                rejected=len(self._placer.rejected), cannot_be_polled=len(self._orders.unavailable),
+                timed_out=len(self._orders.expired),
+            )  # fmt: skip
+            if min(next_at, more_at) == inf:
                 return
-            wake_at = min(self._next_round_at(), more_at) if self._orders.deadlines else more_at
-            self._client.clock.sleep(max(wake_at - self._client.clock.monotonic(), 0.0))
-
-    def _show(self) -> None:
-        self._progress.waiting(
-            self._orders.deadlines, self._next_round_at() if self._orders.deadlines else 0.0,
-            len(self._placer.queue) + len(self._placer.lost), rejected=len(self._placer.rejected),
-            cannot_be_polled=len(self._orders.unavailable), timed_out=len(self._orders.expired),
-        )  # fmt: skip
-
-    def _next_round_at(self) -> float:
-        return self._times.next_at(self._orders, self._poller.response_s)
-
-    def _poll(self) -> None:
-        began = self._client.clock.monotonic()
-        self._poller.deadline = max(self._orders.deadlines.values())
-        limit = self._client.rate_limit.per_minute or 0
-        self._rounds.poll((MOST_FOR_POLLS if self._placer.queue else 1.0) * limit * self._times.share_s(began) / 60)
-        self._orders.expire(min(self._poller.response_s, 1.0))
-        self._times.record(began, self._orders, self._poller.retry_delay_s, self._rounds.unfinished)
+            clock.sleep(max(min(next_at, more_at) - clock.monotonic(), 0.0))
 
     def _warnings(self) -> Iterator[str]:
         """Yield what the caller must know at the end, one sentence for each type of problem."""
         if rejected := self._placer.rejected:
             yield f"{len(rejected)} orders were not placed: {_some(rejected)}"
-        if self._placer.lost:
+        if lost := self._placer.lost:
             yield (
-                f"{len(self._placer.lost)} order requests were sent and their responses lost, and no order was found "
-                f"for them: do not send them again; recover_orders(journal) searches again, journal.intents() shows "
-                f"them"
+                f"{len(lost)} order requests were sent and their responses lost, and no order was found for them: do "
+                f"not send them again; recover_orders(journal) searches again, journal.intents() shows them"
             )
-        if self._orders.unavailable:
-            reasons = [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]
-            yield f"{len(reasons)} orders cannot be polled: {_some(reasons)}"
+        if unavailable := [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]:
+            yield f"{len(unavailable)} orders cannot be polled: {_some(unavailable)}"
         if expired := self._orders.expired:
             yield (
-                f"{len(expired)} orders are still being processed after {self._timeout:g} s, not failed: "
+                f"{len(expired)} orders are still being processed after {self._waiting.timeout:g} s, not failed: "
                 f"{_some(expired)}; track_orders(journal.unfinished(), journal=journal) continues"
             )
 
-
-def _say_how_to_go_on(error: BaseException, open_ids: list[str], not_placed: int, of_client: str) -> None:
-    call = f"track_orders({{0}}.unfinished(), journal={{0}}{of_client})"
-    left = f"{len(open_ids)} orders are open" + f", {not_placed} not placed" * (not_placed > 0)
-    journal = "import sys; journal = sys.last_value.journal"
-    show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
-    goes_on = f"goes on with the {len(open_ids)} open orders: {_some(open_ids)}"
-    error.add_note(f"{call.format('error.journal')} {goes_on}")
+    def _explain(self, error: BaseException) -> None:
+        """Give whatever ends the run the journal and the line that goes on, and keep an earlier failure's words."""
+        failure, open_ids, not_placed = self._placer.failure, list(self._orders.deadlines), len(self._placer.queue)
+        if failure is not None and failure is not error:
+            error.add_note(str(failure))
+        error.journal = self._journal  # type: ignore[attr-defined]
+        of_client = "" if self._waiting.client is None else ", client=client"
+        call = f"track_orders({{0}}.unfinished(), journal={{0}}{of_client})"
+        left = f"{len(open_ids)} orders are open" + f", {not_placed} not placed" * (not_placed > 0)
+        journal = "import sys; journal = sys.last_value.journal"
+        show_in_one_line(error, f"{left}. To go on: {journal}; {call.format('journal')}")
+        goes_on = f"goes on with the {len(open_ids)} open orders: {_some(open_ids)}"
+        error.add_note(f"{call.format('error.journal')} {goes_on}")
 
 
 def _some(texts: list[str]) -> str:

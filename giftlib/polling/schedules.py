@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 from giftlib.api import check_seconds
 
-_SHORTEST_RESPONSE_S = 1e-3
-
 
 class PollTime(NamedTuple):
     """Hold the seconds from the beginning of the wait until a poll was sent and until its response was received.
@@ -147,12 +145,6 @@ def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: 
     if isinstance(pause, Real) and not isinstance(pause, bool) and 0 <= float(pause) < inf:
         return float(pause)
     raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
-
-
-def latest_pause(left_s: float, response_s: float) -> float:
-    """Return the longest pause that leaves time for a response: as much as it takes, or half of what is left."""
-    response_s = max(response_s, _SHORTEST_RESPONSE_S)
-    return left_s - response_s if response_s < left_s else left_s / 2
 
 
 def _check_between(name: str, value: float, most: float) -> float:

@@ -126,4 +126,4 @@ def test_retry_after_on_comparison(make_sandbox):
     orders.add(order_id, deadline=300.0)
     orders.finish(order_id)
     OrderList(orders, poller).compare(order_id)
-    assert poller.retry_delay_s == 20
+    assert poller.held_until == client.clock.monotonic() + 20
