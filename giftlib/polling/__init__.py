@@ -1,8 +1,9 @@
 """When to poll, one order, many orders, placing, and the recovery of lost orders.
 
-Read `schedules` first (when to poll), then `poller` (one poll), `one_order` (wait for one), `placing` and `handling`
-(place an order, handle its result), `many_orders` with its parts `run`, `open_orders`, `order_list`, `rounds` and
-`lost`, `recovery` (search for orders whose response was lost), and `progress` with `panel` (what a person sees).
+Read `schedules` first (when to poll), then `poller` (one request), `waiting` (when it is due), `one_order` (wait for
+one), `placing` and `handling` (place an order, handle its result), `many_orders` with its parts `run`, `rounds`,
+`open_orders` and `order_list`, `recovery` (search for orders whose response was lost), and `progress` with `panel` (what
+a person sees).
 """
 
 from .handling import handle_order_result, process_order

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -17,7 +17,7 @@ from giftlib.api import Client
 from giftlib.clock import SystemClock
 from giftlib.journal import Poll
 
-from .panel import OpenIds, Panel
+from .panel import Panel
 
 OnPoll = Callable[[Poll], object]
 _LEAST_PAUSE_S = 0.1
@@ -51,7 +51,8 @@ class Progress:
                 is_real = isinstance(self._clock, SystemClock) and "TQDM_DISABLE" not in os.environ
                 self._wanted = is_real and (is_watched if shell else sys.stderr.isatty())
             if self._wanted:
-                self._draw = _Display() if shell else _Bar()
+                display = sys.modules["IPython"].display.display if shell else None
+                self._draw = display(self._panel, display_id=True).update if display else _Bar()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
@@ -74,12 +75,9 @@ class Progress:
                 self._panel.add(poll)
         self._show_if_time()
 
-    def waiting(self, open_ids: OpenIds, next_at: float, to_place: int = 0, **failed: int) -> None:
+    def waiting(self, open_ids: Collection[str], next_at: float, to_place: int = 0, **failed: int) -> None:
         """Say, before a pause, which orders are open, and when the next round of polls begins."""
-        if self._draw is None:
-            return
-        self._panel.take_in(open_ids)
-        self._panel.next_at, self._panel.to_place = next_at, to_place
+        self._panel.open_ids, self._panel.next_at, self._panel.to_place = open_ids, next_at, to_place
         self._panel.failed = {name.replace("_", " "): count for name, count in failed.items()}
         pauses = isinstance(self._clock, SystemClock) and next_at - self._clock.monotonic() > _LEAST_PAUSE_S
         self._show() if pauses else self._show_if_time()
@@ -105,21 +103,8 @@ class Progress:
             self._draw = None
 
 
-class _Display:
-    """Show the panel in a notebook, each time in the same place."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def __call__(self, panel: Panel) -> None:
-        if self._handle is None:
-            self._handle = sys.modules["IPython"].display.display(panel, display_id=True)
-        else:
-            self._handle.update(panel)
-
-
 class _Bar:
-    """Show the panel's counts beside a bar in a terminal."""
+    """Show the panel's counts beside a bar in a terminal, once there are orders."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -128,7 +113,7 @@ class _Bar:
         if self._bar is None and panel.orders:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=panel.orders, disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
+            self._bar = tqdm(disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
         if self._bar is not None:
             self._bar.total, self._bar.n = panel.orders, panel.final
             if panel.ending:
