@@ -2,8 +2,8 @@
 
 Read `schedules` first (when to poll), then `poller` (one request), `waiting` (when it is due), `one_order` (wait for
 one), `placing` and `handling` (place an order, handle its result), `many_orders` with its parts `run`, `rounds`,
-`open_orders` and `order_list`, `recovery` (search for orders whose response was lost), and `progress` with `panel` (what
-a person sees).
+`open_orders` and `order_list`, `recovery` (search for orders whose response was lost), and `progress` with `panel`
+(what a person sees).
 """
 
 from .handling import handle_order_result, process_order

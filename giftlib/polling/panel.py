@@ -4,7 +4,7 @@ It shows ids, statuses, amounts and times, nothing else of what the API sent. Th
 are seen on white and on black: so it stays in a saved notebook, also where that is not trusted.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,11 +57,11 @@ class Panel:
         self._client = client
         self._began = client.clock.monotonic()
         self._failed_polls = 0
-        self._known: dict[str, _Row] = {}
+        self._rows = defaultdict[str, _Row](lambda: _Row(self._elapsed))
 
     def add(self, poll: Poll) -> None:
         """Take in a poll."""
-        row, order = self._row(poll.order_id), poll.order
+        row, order = self._rows[poll.order_id], poll.order
         if order is None:
             self._failed_polls += 1
             return
@@ -76,7 +76,10 @@ class Panel:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return how many orders are in each status, "open", "to place", or have failed, by how; those there are."""
+        """Return how many orders are in each status, "open", "to place", or have failed, by how; those there are.
+
+        An open order has a row from here on.
+        """
         counts = Counter(dict.fromkeys(_MARKS, 0) | {"to place": self.to_place} | self.failed)
         counts.update(row.status for row in self._rows.values() if row.status != "open")
         counts["open"] = sum(self._rows[order_id].status == "open" for order_id in self.open_ids)
@@ -84,24 +87,19 @@ class Panel:
 
     @property
     def final(self) -> int:
-        """Return how many orders are final."""
-        return sum(row.status != "open" for row in self._known.values())
+        return sum(row.status != "open" for row in self._rows.values())
 
     @property
     def orders(self) -> int:
-        """Return how many orders are or were waited for or to be placed."""
         return sum(self.counts.values())
 
     @property
     def summary(self) -> str:
-        """Return in one sentence how the wait goes, or went."""
-        elapsed = _duration(self._client.clock.monotonic() - self._began)
-        final = f"{self.final} of {_counted(self.orders, 'order')} final"
+        final, elapsed = f"{self.final} of {_counted(self.orders, 'order')} final", _duration(self._elapsed)
         return f"{self.ending} after {elapsed}: {final}" if self.ending else f"{final} after {elapsed}"
 
     @property
     def statuses(self) -> str:
-        """Return the counts in words."""
         return ", ".join(f"{count} {name}" for name, count in self.counts.items()) or "no order yet"
 
     @property
@@ -136,7 +134,7 @@ class Panel:
     def _repr_html_(self) -> str:
         marked = {name: f'<span style="color: {color}">{mark}</span> ' for name, (mark, color) in _MARKS.items()}
         parts = [f"{marked.get(name, '')}{count} {escape(name)}" for name, count in self.counts.items()]
-        svg = "".join(_draw(self._rows, self._client.clock.monotonic() - self._began))
+        svg = "".join(_draw(self._rows, self._elapsed))
         image = f'src="data:image/svg+xml,{quote(svg, safe=_SAFE)}" width="{_WIDTH}" style="width: 100%"'
         lines = "".join(f"<div>{line}</div>" for line in (" &ensp; ".join(parts), self.money, self.requests))
         return (
@@ -145,15 +143,8 @@ class Panel:
         )
 
     @property
-    def _rows(self) -> dict[str, _Row]:
-        for order_id in self.open_ids:
-            self._row(order_id)
-        return self._known
-
-    def _row(self, order_id: str) -> _Row:
-        if order_id not in self._known:
-            self._known[order_id] = _Row(self._client.clock.monotonic() - self._began)
-        return self._known[order_id]
+    def _elapsed(self) -> float:
+        return self._client.clock.monotonic() - self._began
 
 
 def _counted(count: int, name: str) -> str:

@@ -56,7 +56,7 @@ def place_order(
             raise ValueError(f"ref needs a journal, which keeps what was placed for it, got ref={ref!r} without one")
         return client.place(request)
     check_type("journal", journal, Journal)
-    if ref is not None and any(lost.ref == ref for lost in journal.lost_orders(client.source)):
+    if ref is not None and any(lost.ref == request.ref for lost in journal.lost_orders(client.source)):
         recover_orders(journal, client)
     return place_recorded(request, client, journal).order_id
 

@@ -20,10 +20,8 @@ from giftlib.journal import Poll
 from .panel import Panel
 
 OnPoll = Callable[[Poll], object]
-_LEAST_PAUSE_S = 0.1
-_LEAST_GAP = 40
-_MOST_GAP_S = 0.5
-"""Between two drawings there are 40 times as long as the last one took, half a second at most, or a pause."""
+_LEAST_PAUSE_S, _GAP_S = 0.1, 0.5
+"""Between two drawings there is a pause, or half a second."""
 
 
 class Progress:
@@ -41,7 +39,7 @@ class Progress:
         self._go_on = go_on
         self._panel = Panel(client)
         self._draw: Callable[[Panel], object] | None = None
-        self._drawn_at = self._took_s = -inf
+        self._drawn_at = -inf
         self._warned: set[str] = set()
 
     def __enter__(self) -> "Progress":
@@ -60,7 +58,7 @@ class Progress:
             show_in_one_line(error, self._go_on)
         complete = "Complete" if self._panel.final == self._panel.orders else "Ended"
         self._panel.ending = "Interrupted" if isinstance(error, KeyboardInterrupt) else complete
-        self._show()
+        self._show(at_once=True)
 
     def report(self, *polls: Poll) -> None:
         """Report polls that were made."""
@@ -73,14 +71,14 @@ class Progress:
                     self.warn_once("on_poll", text)
             if self._draw is not None:
                 self._panel.add(poll)
-        self._show_if_time()
+        self._show()
 
     def waiting(self, open_ids: Collection[str], next_at: float, to_place: int = 0, **failed: int) -> None:
         """Say, before a pause, which orders are open, and when the next round of polls begins."""
         self._panel.open_ids, self._panel.next_at, self._panel.to_place = open_ids, next_at, to_place
         self._panel.failed = {name.replace("_", " "): count for name, count in failed.items()}
         pauses = isinstance(self._clock, SystemClock) and next_at - self._clock.monotonic() > _LEAST_PAUSE_S
-        self._show() if pauses else self._show_if_time()
+        self._show(at_once=pauses)
 
     def warn_once(self, about: str, message: str) -> None:
         """Warn of each thing once in a wait."""
@@ -88,17 +86,12 @@ class Progress:
             self._warned.add(about)
             warn(message, may_raise=False)
 
-    def _show_if_time(self) -> None:
-        if time.monotonic() - self._drawn_at > min(_LEAST_GAP * self._took_s, _MOST_GAP_S):
-            self._show()
-
-    def _show(self) -> None:
+    def _show(self, *, at_once: bool = False) -> None:
+        if self._draw is None or not (at_once or time.monotonic() - self._drawn_at > _GAP_S):
+            return
         try:
-            if self._draw is not None:
-                began = time.monotonic()
-                self._draw(self._panel)
-                self._drawn_at = time.monotonic()
-                self._took_s = self._drawn_at - began
+            self._draw(self._panel)
+            self._drawn_at = time.monotonic()
         except Exception:
             self._draw = None
 

@@ -54,7 +54,7 @@ def every(seconds: float, *, first: float = 0.0, counts_request: bool = False) -
     >>> schedule(0.0, []), schedule(7.2, [PollTime(7.0, 7.2)])
     (7.0, 5.0)
     """
-    seconds, first = check_seconds("seconds", seconds), _check_between("first", first, inf)
+    seconds, first = check_seconds("seconds", seconds), _from_zero("first", first)
     options = (f", first={first:g}" if first else "") + (", counts_request=True" if counts_request else "")
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
@@ -73,7 +73,7 @@ def exponential(first: float, factor: float, most: float, *, initial: float = 0.
     [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
     """
     first, most = check_seconds("first", first), check_seconds("most", most)
-    initial = _check_between("initial", initial, inf)
+    initial = _from_zero("initial", initial)
     if not 1 <= factor < inf:
         raise ValueError(f"factor must be a finite number from 1 up, got {factor!r}")
 
@@ -112,7 +112,7 @@ def with_jitter(schedule: Schedule, proportion: float, *, seed: int = 0) -> Sche
     >>> 5 <= schedule(0.0, [PollTime(0.0, 0.1)]) <= 6
     True
     """
-    proportion = _check_between("proportion", proportion, 10.0)
+    proportion = _from_zero("proportion", proportion)
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
         return schedule(elapsed, polls) * (1 + proportion * Random(f"{seed}:{len(polls)}").random())
@@ -147,8 +147,7 @@ def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: 
     raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
 
 
-def _check_between(name: str, value: float, most: float) -> float:
-    if isinstance(value, bool) or not 0 <= value <= most or value == inf:
-        accepted = "a finite number from 0 up" if most == inf else f"a number from 0 to {most:g}"
-        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+def _from_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not 0 <= value < inf:
+        raise ValueError(f"{name} must be a finite number from 0 up, got {value!r}")
     return float(value)
