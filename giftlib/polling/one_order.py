@@ -68,7 +68,7 @@ def wait_for_one(order_id: str, waiting: Waiting) -> Order:
     poller = Poller(client, journal, shown)
     now, sleep = client.clock.monotonic, client.clock.sleep
     times = PollTimes(poller, schedule)
-    poller.deadline = deadline = times.started + waiting.timeout
+    poller.deadline = times.started + waiting.timeout
     if journal is not None:
         try:
             source = identified(client, waiting.timeout)
@@ -79,12 +79,11 @@ def wait_for_one(order_id: str, waiting: Waiting) -> Order:
     last_status, last_error = None, None
     with shown:
         for _ in range(waiting.max_attempts):
-            due = times.next_at([deadline])
+            due = times.next_at([poller.deadline])
             shown.waiting([order_id], due)
             sleep(max(due - now(), 0.0))
-            sleep(min(client.rate_limit.delay_s(), max(deadline - now(), 0.0)))
-            sent = now()
-            poll = poller.check(order_id, timeout=max(deadline - sent, 0.0))
+            left, sent = poller.wait_for_limit(), now()
+            poll = poller.check(order_id, timeout=left)
             if poll.order is None:
                 last_error = poll.error
             elif poll.order.is_final:
@@ -93,7 +92,7 @@ def wait_for_one(order_id: str, waiting: Waiting) -> Order:
             else:
                 last_status = poll.order.status
             times.record(sent, schedule)
-            if deadline - now() <= poller.too_late_s:
-                sleep(max(deadline - now(), 0.0))
+            if poller.time_left() <= poller.too_late_s:
+                sleep(poller.time_left())
                 break
     raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - times.started) from last_error

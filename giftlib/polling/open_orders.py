@@ -48,10 +48,6 @@ class OpenOrders:
         placed = self.placed.get(order_id)
         return inf if placed is None else self._client.clock.monotonic() - placed.monotonic
 
-    def time_left(self) -> float:
-        """Return the seconds until the last deadline; infinity if no order is open."""
-        return max(max(self.deadlines.values(), default=inf) - self._client.clock.monotonic(), 0.0)
-
     def finish(self, order_id: str) -> None:
         """Stop waiting for an order that is final."""
         self.final.add(order_id)

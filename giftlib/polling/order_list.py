@@ -91,12 +91,12 @@ class OrderList:
     def read(self, key: PageKey, expected: list[str], wanted: Iterable[str]) -> set[str]:
         """Read a page that may show the expected orders; return the wanted ones that it shows without contradiction."""
         client, (since, until, number) = self._poller.client, key
-        sent, timeout = Timestamp.now(client.clock), min(self._orders.time_left(), self._poller.patience_s)
+        sent, timeout = Timestamp.now(client.clock), min(self._poller.time_left(), self._poller.patience_s)
         try:
             page = client.list_orders(number, LARGEST_PAGE, since=since, until=until, timeout=timeout)
         except (errors.ApiError, errors.NoAnswerError) as error:
             with suppress(errors.NotFoundError, errors.InvalidRequestError):
-                self._poller.end("list", sent, {expected[0]: error})
+                self._poller.record("list", sent, {expected[0]: error})
                 self._turns.failed(key)
                 return set()
             page, shown = Page((), number, LARGEST_PAGE, 0, 0), set[str]()  # there is no such page
@@ -128,7 +128,7 @@ class OrderList:
             if is_late or (order_id in wanted and not (order.is_final and order.problems)):
                 self.is_late |= is_late
                 shown[order_id] = order
-        self._poller.end("list", sent, shown)
+        self._poller.record("list", sent, shown)
         for order_id, order in shown.items():
             if order.is_final:
                 self._orders.finish(order_id)

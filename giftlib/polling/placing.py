@@ -5,11 +5,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
-from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors, retry_delay
+from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .poller import Poller
 from .recovery import recover_orders
 
 _REJECTED = (errors.InvalidRequestError, errors.OutOfStockError, errors.RateLimitError, errors.NoAnswerError)
@@ -123,22 +124,29 @@ class Placer:
     intent, `failure` is the error that every further order would meet as well.
     """
 
-    def __init__(self, queue: deque[OrderRequest], client: Client, journal: Journal) -> None:
+    def __init__(self, queue: deque[OrderRequest], poller: Poller, journal: Journal) -> None:
         self.queue = queue
         self.rejected: list[str] = []
         self.lost: dict[int, OrderRequest] = {}
         self.failure: errors.GiftlibError | None = None
-        self._client = client
+        self._poller = poller
+        self._client = poller.client
         self._journal = journal
-        self._sent = RateLimit(client.clock)
-        self._paused_until = 0.0
+        self._sent = RateLimit(poller.client.clock)
+        self._first_minute_ends = poller.client.clock.monotonic() + 60
 
     def ready_at(self, polls_per_minute: int) -> float:
-        """Return when the next order may be placed, so that as many polls still fit into the minute."""
+        """Return when the next order may be placed, so that as many polls as in the last minute still fit into one.
+
+        In the first minute so many are expected.
+        """
+        now = self._client.clock.monotonic()
+        if now >= self._first_minute_ends:
+            polls_per_minute = self._client.rate_limit.recent() - self._sent.recent()
         limit = self._client.rate_limit.per_minute
         assert limit is not None
         left = limit - min(polls_per_minute + 1, int(MOST_FOR_POLLS * limit))
-        return max(self._client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
+        return max(now + self._sent.delay_s(left), self._poller.held_until)
 
     def place_next(self) -> Placed | None:
         """Place the next order; return it, or None if it was not placed."""
@@ -149,7 +157,7 @@ class Placer:
             self.lost[error.intent or 0] = request
         except _REJECTED as error:
             self._reject(request, error)
-            self._paused_until = self._client.clock.monotonic() + retry_delay(error)
+            self._poller.hold(error)
         except (errors.AuthenticationError, errors.PermissionDeniedError):
             raise
         except errors.GiftlibError as error:

@@ -1,5 +1,6 @@
 """Poll orders once: send the request, record the polls, report them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
@@ -43,7 +44,7 @@ class Poller:
 
     `requests` counts the requests sent, `slowest_s` is the longest that a response took (-infinity before the first),
     `patience_s` how long one of many requests may take. `held_until` is when the wait that a response has asked for
-    ends, `is_stopped` whether one that failed has asked for it. After `deadline` nothing waits for the journal.
+    ends, `is_stopped` whether one that failed has asked for it. After `deadline` nothing is waited for.
     """
 
     def __init__(self, client: Client, journal: Journal | None, progress: Progress | None) -> None:
@@ -55,7 +56,7 @@ class Poller:
         self.deadline = inf
         self._journal = journal
         self._progress = progress or Progress(False, client, None)
-        self._attempts: dict[str, int] = {}
+        self._attempts = Counter[str]()
 
     @property
     def response_s(self) -> float:
@@ -67,6 +68,15 @@ class Poller:
         """Return how long before a deadline nothing is polled any more."""
         return max(min(self.response_s, 2.0), 2 * _LEAST_S)
 
+    def time_left(self) -> float:
+        """Return the seconds until the deadline."""
+        return max(self.deadline - self.client.clock.monotonic(), 0.0)
+
+    def wait_for_limit(self) -> float:
+        """Wait until the rate limit has room; return the seconds that are left then."""
+        self.client.clock.sleep(min(self.client.rate_limit.delay_s(), self.time_left()))
+        return self.time_left()
+
     def check(self, order_id: str, *, timeout: float | None = None) -> Poll:
         """Send one checkOrder request; a failure that may pass is a Poll with an `error`."""
         sent = Timestamp.now(self.client.clock)
@@ -75,46 +85,44 @@ class Poller:
         except (ApiError, NoAnswerError) as error:
             result = error
         except BaseException:
-            received = Timestamp.now(self.client.clock)
-            self.record(Poll(order_id, self.next_attempt(order_id), "check", sent, received, "INTERRUPTED"))
+            self.record("check", sent, {order_id: None})
             raise
-        [poll] = self.end("check", sent, {order_id: result})
+        [poll] = self.record("check", sent, {order_id: result})
         return poll
 
-    def end(self, via: str, sent: Timestamp, shown: Mapping[str, Order | GiftlibError]) -> list[Poll]:
-        """Record what a request has shown of orders, or why it failed; raise that if it cannot pass."""
+    def record(self, via: str, sent: Timestamp, shown: Mapping[str, Order | GiftlibError | None]) -> list[Poll]:
+        """Record and report what a request has shown of orders, or why it failed, None if it was interrupted.
+
+        Raise what it failed with if that cannot pass.
+        """
         received = Timestamp.now(self.client.clock)
+        earliest, latest = self.client.api_time_during(sent.monotonic, received.monotonic)
         self.requests += 1
-        polls = [
-            Poll.of(order_id, self.next_attempt(order_id), via, sent, received, result)
-            for order_id, result in shown.items()
-        ]
-        self.record(*polls)
-        self._set_patience(received.monotonic - sent.monotonic)
+        self._attempts.update(shown.keys())
+        polls = []
+        for order_id, result in shown.items():
+            made = (order_id, self._attempts[order_id], via, sent, received)
+            poll = Poll(*made, "INTERRUPTED") if result is None else Poll.of(*made, result)
+            polls.append(replace(poll, earliest=earliest, latest=latest))
+        if self._journal is not None:
+            timeout = max(self.time_left(), _LEAST_FOR_JOURNAL_S)
+            self._journal.record(*polls, source=self.client.source, timeout=timeout)
+        self._learn(received.monotonic - sent.monotonic, polls)
+        self._progress.report(*polls)
         for poll in polls:
             if poll.error is not None and not is_retryable(poll.error):
                 raise poll.error
         return polls
 
-    def next_attempt(self, order_id: str) -> int:
-        """Return the number of the next poll of that order."""
-        self._attempts[order_id] = self._attempts.get(order_id, 0) + 1
-        return self._attempts[order_id]
-
     def hold(self, response: object) -> None:
         """Keep the wait that a response asks for."""
         self.held_until = max(self.held_until, self.client.clock.monotonic() + retry_delay(response))
 
-    def record(self, *polls: Poll) -> None:
-        """Record polls, with the API's time of each, and report them."""
-        times = [self.client.api_time_during(poll.sent.monotonic, poll.received.monotonic) for poll in polls]
-        polls = tuple(replace(poll, earliest=since, latest=by) for poll, (since, by) in zip(polls, times, strict=True))
-        if self._journal is not None:
-            left = max(self.deadline - self.client.clock.monotonic(), _LEAST_FOR_JOURNAL_S)
-            self._journal.record(*polls, source=self.client.source, timeout=left)
+    def _learn(self, took_s: float, polls: list[Poll]) -> None:
+        """Let a request take ten times as long as any response did, and longer after one that ran out of time."""
         for poll in polls:
             if poll.order is not None:
-                self.slowest_s = max(self.slowest_s, poll.latency_s)
+                self.slowest_s = max(self.slowest_s, took_s)
                 self.hold(poll.order)
                 if not isinstance(poll.order.status, OrderStatus):
                     self._progress.warn_once(
@@ -125,10 +133,6 @@ class Poller:
             elif poll.error is not None and is_retryable(poll.error):
                 self.hold(poll.error)
                 self.is_stopped |= retry_delay(poll.error) > 0
-        self._progress.report(*polls)
-
-    def _set_patience(self, took_s: float) -> None:
-        """Let a request take ten times as long as any response did, and longer after one that ran out of time."""
         if took_s > 0.99 * self.patience_s:
             self.patience_s *= 2
         elif self.slowest_s >= 0:

@@ -44,13 +44,16 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         with suppress(Exception):
-            shell, is_watched = _notebook()
+            ipython: Any = sys.modules.get("IPython")
+            shell = ipython and ipython.get_ipython()
+            notebook = shell if hasattr(shell, "kernel") else None
             if self._wanted is None:
                 is_real = isinstance(self._clock, SystemClock) and "TQDM_DISABLE" not in os.environ
-                self._wanted = is_real and (is_watched if shell else sys.stderr.isatty())
+                self._wanted = is_real and (
+                    notebook.get_parent()["content"]["allow_stdin"] if notebook else sys.stderr.isatty()
+                )
             if self._wanted:
-                display = sys.modules["IPython"].display.display if shell else None
-                self._draw = display(self._panel, display_id=True).update if display else _Bar()
+                self._draw = ipython.display.display(self._panel, display_id=True).update if notebook else _Bar()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
@@ -114,15 +117,6 @@ class _Bar:
             self._bar.set_description_str(f"{panel.summary}: {panel.statuses}")
             if panel.ending:
                 self._bar.close()
-
-
-def _notebook() -> tuple[Any, bool]:
-    """Return the shell of the notebook in which this runs, or None, and whether a person runs this cell."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython and ipython.get_ipython()
-    if not hasattr(shell, "kernel"):
-        return None, False
-    return shell, shell.get_parent().get("content", {}).get("allow_stdin", False)
 
 
 def show_in_one_line(error: BaseException, text: str) -> None:

@@ -78,8 +78,8 @@ class Rounds:
         youngest = min(map(self._orders.age, self._orders.deadlines), default=0.0)
         late = is_whole and _LATE_S < youngest < inf
         round_s = self._waiting.interval or (_LATE_ROUND_S if late else _ROUND_S)
-        self._times.record(began, self._waiting.schedule or every(round_s, counts_request=True))
-        self._pause_s = self._times.planned - began
+        pause_s = self._times.record(began, self._waiting.schedule or every(round_s, counts_request=True))
+        self._pause_s = pause_s if self._waiting.schedule else round_s
 
     def compare(self) -> None:
         """If lists were trusted, see whether they agree with the single poll that found the last order final.
@@ -112,11 +112,7 @@ class Rounds:
 
     def _has_time(self) -> bool:
         """Wait until the rate limit has room; return whether a request may be sent then."""
-        client = self._poller.client
-        if not self._orders.deadlines or self._poller.is_stopped:
-            return False
-        client.clock.sleep(min(client.rate_limit.delay_s(), self._orders.time_left()))
-        return self._orders.time_left() > 0
+        return bool(self._orders.deadlines) and not self._poller.is_stopped and self._poller.wait_for_limit() > 0
 
     def _doubtful(self, excluded: set[str], listed: set[str]) -> list[str]:
         """Return the orders to poll singly, the one whose turn it is first."""
@@ -138,7 +134,7 @@ class Rounds:
 
     def _check(self, order_id: str) -> None:
         try:
-            poll = self._poller.check(order_id, timeout=min(self._orders.time_left(), self._poller.patience_s))
+            poll = self._poller.check(order_id, timeout=min(self._poller.time_left(), self._poller.patience_s))
         except (NotFoundError, InvalidRequestError) as error:
             self._orders.drop(order_id, error)
             return

@@ -33,7 +33,7 @@ class Run:
         self._progress = Progress(waiting.progress, self._client, waiting.on_poll)
         self._poller = Poller(self._client, self._journal, self._progress)
         self._rounds = Rounds(self._orders, self._poller, waiting)
-        self._placer = Placer(requests, self._client, self._journal)
+        self._placer = Placer(requests, self._poller, self._journal)
         self._search_at = self._search_until = 0.0
         for request in requests:
             if request.ref is not None:
@@ -69,7 +69,7 @@ class Run:
         """Place one more order if the polls leave room for it; when there is none, search for those that were lost."""
         if not self._placer.queue:
             return self._search()
-        ready_at = max(self._placer.ready_at(self._rounds.requests_per_minute), self._poller.held_until)
+        ready_at = self._placer.ready_at(self._rounds.requests_per_minute)
         if ready_at > self._client.clock.monotonic():
             return ready_at
         placed = self._placer.place_next()

@@ -40,20 +40,17 @@ class Waiting:
 
 
 class PollTimes:
-    """Say when each poll of one order, or round of polls of many, is due.
-
-    `planned` is when the schedule wants the next one, in the clock's monotonic seconds.
-    """
+    """Say when each poll of one order, or round of polls of many, is due, in the clock's monotonic seconds."""
 
     def __init__(self, poller: Poller, schedule: Schedule) -> None:
         self.started = poller.client.clock.monotonic()
-        self.planned = self.started + next_pause(schedule, 0.0, [])
+        self._planned = self.started + next_pause(schedule, 0.0, [])
         self._poller = poller
         self._polls: list[PollTime] = []
 
     def next_at(self, deadlines: Collection[float], earliest: float = -inf) -> float:
         """Return when the next poll is due: as planned, or in time for its response before a deadline."""
-        due, response_s = max(self.planned, self._poller.held_until, earliest), self._poller.response_s
+        due, response_s = max(self._planned, self._poller.held_until, earliest), self._poller.response_s
         first, last = min(deadlines), max(deadlines)
         if not self._polls:
             return min(due, first - response_s)
@@ -67,11 +64,13 @@ class PollTimes:
         """Return the seconds since the last poll was sent; 0 before the first."""
         return now - self.started - self._polls[-1].sent if self._polls else 0.0
 
-    def record(self, sent: float, schedule: Schedule) -> None:
-        """Plan the next poll after one that was sent then and has just ended."""
+    def record(self, sent: float, schedule: Schedule) -> float:
+        """Plan the next poll after one that was sent then and has just ended; return the pause before it."""
         elapsed = self._poller.client.clock.monotonic() - self.started
         self._polls.append(PollTime(sent - self.started, elapsed))
-        self.planned = self.started + elapsed + next_pause(schedule, elapsed, self._polls)
+        pause_s = next_pause(schedule, elapsed, self._polls)
+        self._planned = self.started + elapsed + pause_s
+        return pause_s
 
 
 def _latest_pause(left_s: float, response_s: float) -> float:
