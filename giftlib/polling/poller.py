@@ -107,7 +107,7 @@ class Poller:
         if self._journal is not None:
             timeout = max(self.time_left(), _LEAST_FOR_JOURNAL_S)
             self._journal.record(*polls, source=self.client.source, timeout=timeout)
-        self._learn(received.monotonic - sent.monotonic, polls)
+        self._take_in(polls, received.monotonic - sent.monotonic)
         self._progress.report(*polls)
         for poll in polls:
             if poll.error is not None and not is_retryable(poll.error):
@@ -118,8 +118,11 @@ class Poller:
         """Keep the wait that a response asks for."""
         self.held_until = max(self.held_until, self.client.clock.monotonic() + retry_delay(response))
 
-    def _learn(self, took_s: float, polls: list[Poll]) -> None:
-        """Let a request take ten times as long as any response did, and longer after one that ran out of time."""
+    def _take_in(self, polls: list[Poll], took_s: float) -> None:
+        """Keep what the polls of one request ask for, and how long it took.
+
+        A request may take ten times as long as any response did, and longer after one that ran out of time.
+        """
         for poll in polls:
             if poll.order is not None:
                 self.slowest_s = max(self.slowest_s, took_s)

@@ -30,7 +30,8 @@ _MOST_SAVED_S = 30.0
 class Rounds:
     """Poll all open orders: by the list where it shows them, singly where it does not or may be wrong.
 
-    A round begins every 5 s, and every 10 s once all orders are older than 40 s; or as is asked for.
+    A round begins every 5 s, and every 10 s once all orders are older than 40 s; or as is asked for. If all are like
+    the last one, they need `requests_per_minute`.
     """
 
     def __init__(self, orders: OpenOrders, poller: Poller, waiting: Waiting) -> None:
@@ -40,15 +41,10 @@ class Rounds:
         self._list = OrderList(orders, poller)
         self._turns = Turns(poller.client.clock)
         self._times = PollTimes(poller, waiting.schedule or every(_ROUND_S))
-        self._requests = 1
         self._pause_s = waiting.interval or _ROUND_S
+        self.requests_per_minute = ceil(60 / max(self._pause_s, 1.0))
         self._found_by_check = ""
         self._probes = _PROBES
-
-    @property
-    def requests_per_minute(self) -> int:
-        """Return how many requests the rounds are going to need, if all are like the last one."""
-        return self._requests * ceil(60 / max(self._pause_s, 1.0))
 
     def next_at(self) -> float:
         """Return when the next round begins; infinity if no order is open."""
@@ -73,13 +69,13 @@ class Rounds:
         self._list.shown_open.clear()
         is_whole = self._poll(first + most)
         self._probe_list()
-        self._requests = self._poller.requests - first
         self._orders.expire(self._poller.too_late_s)
         youngest = min(map(self._orders.age, self._orders.deadlines), default=0.0)
         late = is_whole and _LATE_S < youngest < inf
         round_s = self._waiting.interval or (_LATE_ROUND_S if late else _ROUND_S)
         pause_s = self._times.record(began, self._waiting.schedule or every(round_s, counts_request=True))
         self._pause_s = pause_s if self._waiting.schedule else round_s
+        self.requests_per_minute = (self._poller.requests - first) * ceil(60 / max(self._pause_s, 1.0))
 
     def compare(self) -> None:
         """If lists were trusted, see whether they agree with the single poll that found the last order final.
@@ -98,8 +94,8 @@ class Rounds:
             wanted = [order_id for order_id in self._orders.deadlines if order_id in listed and order_id not in shown]
             pages = self._list.pages(wanted)
             unread = [key for key in pages if tries[key] < _TRIES]
-            waiting = set[str]().union(*(pages[key] for key in unread))
-            doubtful = self._doubtful(checked | waiting, shown.union(*pages.values()))
+            on_unread = set[str]().union(*(pages[key] for key in unread))
+            doubtful = self._doubtful(checked | on_unread, shown.union(*pages.values()))
             if doubtful and (not unread or self._poller.requests % _PAGES_PER_SINGLE == 0):
                 checked.add(doubtful[0])
                 self._check(doubtful[0])
