@@ -12,7 +12,6 @@ from math import inf
 from queue import Empty, Queue
 
 from giftlib.api import Client, OrderRequest, check_id, check_type, errors
-from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
@@ -65,7 +64,7 @@ def track_orders(
         raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
     batches: Iterator[Sequence[str]] = (
         zip(order_ids) if isinstance(order_ids, Iterator)
-        else iter([[check_id("order_ids", order_id) for order_id in order_ids]])
+        else filter(None, [[check_id("order_ids", order_id) for order_id in order_ids]])
     )  # fmt: skip
     run = Run(deque(), Waiting(interval, timeout, schedule, client, journal, on_poll, progress))
     return run.to_the_end(partial(run.add_next, batches))
@@ -117,7 +116,7 @@ class Run:
         self._client = current_client(waiting.client)
         self._journal = waiting.journal or Journal()
         self._client.limit_rate()
-        self._orders = OpenOrders(self._client)
+        self._orders = OpenOrders(self._client, waiting.timeout)
         self._progress = Progress(waiting.progress, self._client, waiting.on_poll)
         self._poller = Poller(self._client, self._journal, self._progress)
         self._rounds = Rounds(self._orders, self._poller, waiting)
@@ -146,11 +145,19 @@ class Run:
         return self._journal
 
     def add_next(self, batches: Iterator[Sequence[str]]) -> float:
-        """Wait for the next orders too."""
+        """Wait for the next orders too; the journal has them even if the API cannot be asked which source it is."""
         try:
-            self._add(next(batches))
+            order_ids = next(batches)
         except (Empty, StopIteration):
             return inf
+        try:
+            source = identified(self._client, self._waiting.timeout)
+        except BaseException:
+            self._journal.watch(*order_ids)
+            raise
+        self._journal.watch(*order_ids, source=source)
+        for order_id in order_ids:
+            self._orders.add(order_id)
         return 0.0
 
     def place_next(self) -> float:
@@ -162,7 +169,7 @@ class Run:
             return ready_at
         placed = self._placer.place_next()
         if placed is not None and not placed.is_final:
-            self._add([placed.order_id], placed.sent)
+            self._orders.add(placed.order_id, placed.sent)
         return 0.0
 
     def _search(self) -> float:
@@ -172,22 +179,11 @@ class Run:
             return inf
         if now >= self._search_at:
             self._search_until = self._search_until or now + self._waiting.timeout
-            self._add(self._placer.find_lost())
+            for order_id in self._placer.find_lost():
+                self._orders.add(order_id)
             undecided = any(request.ref is not None for request in self._placer.lost.values())
             self._search_at = now + _SEARCH_EVERY_S if undecided and now < self._search_until else inf
         return 0.0 if self._placer.queue else self._search_at
-
-    def _add(self, order_ids: Sequence[str], placed: Timestamp | None = None) -> None:
-        """Wait for these too; the journal has them whatever fails, as of an unknown source if that cannot be asked."""
-        if order_ids:
-            try:
-                source = identified(self._client, self._waiting.timeout)
-            except BaseException:
-                self._journal.watch(*order_ids)
-                raise
-            self._journal.watch(*order_ids, source=source)
-        for order_id in order_ids:
-            self._orders.add(order_id, self._client.clock.monotonic() + self._waiting.timeout, placed)
 
     def _wait(self, add_more: Callable[[], float]) -> None:
         clock = self._client.clock

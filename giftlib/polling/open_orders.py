@@ -18,19 +18,20 @@ class OpenOrders:
     API's clock.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, timeout: float) -> None:
         self.deadlines: dict[str, float] = {}
         self.final: set[str] = set()
         self.unavailable: dict[str, GiftlibError] = {}
         self.expired: list[str] = []
         self.placed: dict[str, Timestamp] = {}
         self._client = client
+        self._timeout = timeout
 
-    def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
+    def add(self, order_id: str, placed: Timestamp | None = None) -> None:
         """Wait for an order too; its time of placement is read from its id if it is not given."""
         if order_id in self.final:
             return
-        self.deadlines[order_id] = deadline
+        self.deadlines[order_id] = self._client.clock.monotonic() + self._timeout
         if placed is None:
             self.set_placed(order_id, _time_in(order_id))
         else:

@@ -26,6 +26,9 @@ class PollTime(NamedTuple):
     received: float
 
 
+Pause = Callable[[float, Sequence[PollTime]], float]
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Give a rule its name. Any function of the same two arguments is a schedule too.
@@ -35,7 +38,7 @@ class Schedule:
     """
 
     name: str
-    pause: Callable[[float, Sequence[PollTime]], float]
+    pause: Pause
 
     def __call__(self, elapsed: float, polls: Sequence[PollTime]) -> float:
         return self.pause(elapsed, polls)
@@ -120,9 +123,7 @@ def with_jitter(schedule: Schedule, proportion: float, *, seed: int = 0) -> Sche
     return Schedule(f"with_jitter({schedule!r}, {proportion:g}, seed={seed})", pause)
 
 
-def planned_pause(
-    times: Sequence[float], gap: float, closest: float = 0.0
-) -> Callable[[float, Sequence[PollTime]], float]:
+def planned_pause(times: Sequence[float], gap: float, closest: float = 0.0) -> Pause:
     """Poll at the times, then every `gap`; never sooner than `closest` after the last poll was sent. All in seconds."""
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
@@ -135,7 +136,7 @@ def planned_pause(
     return pause
 
 
-def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: float, polls: list[PollTime]) -> float:
+def next_pause(schedule: Pause, elapsed: float, polls: list[PollTime]) -> float:
     """Return the pause that a schedule gives; raise ValueError if it gives none."""
     accepted = "it must return the seconds to pause, a finite number from 0 up"
     try:
