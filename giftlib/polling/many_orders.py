@@ -210,7 +210,7 @@ class Run:
                 f"{len(lost)} order requests were sent and their responses lost, and no order was found for them: do "
                 f"not send them again; recover_orders(journal) searches again, journal.intents() shows them"
             )
-        if unavailable := [f"{order_id}: {error}" for order_id, error in self._orders.unavailable.items()]:
+        if unavailable := self._orders.unavailable:
             yield f"{len(unavailable)} orders cannot be polled: {_some(unavailable)}"
         if expired := self._orders.expired:
             yield (

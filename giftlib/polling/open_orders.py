@@ -21,7 +21,7 @@ class OpenOrders:
     def __init__(self, client: Client, timeout: float) -> None:
         self.deadlines: dict[str, float] = {}
         self.final: set[str] = set()
-        self.unavailable: dict[str, GiftlibError] = {}
+        self.unavailable: list[str] = []
         self.expired: list[str] = []
         self.placed: dict[str, Timestamp] = {}
         self._client = client
@@ -56,7 +56,7 @@ class OpenOrders:
 
     def drop(self, order_id: str, reason: GiftlibError) -> None:
         """Stop waiting for an order that cannot be polled."""
-        self.unavailable[order_id] = reason
+        self.unavailable.append(f"{order_id}: {reason}")
         del self.deadlines[order_id]
 
     def expire(self, margin_s: float) -> None:

@@ -136,10 +136,9 @@ class Rounds:
             return
         if poll.order is None:
             self._turns.failed(order_id)
-            return
-        self._turns.served(order_id)
-        if poll.order.is_final:
+        elif poll.order.is_final:
             self._found_by_check = order_id
             self._orders.finish(order_id)
         else:
+            self._turns.served(order_id)
             self._orders.set_placed(order_id, poll.order.placed_at)
