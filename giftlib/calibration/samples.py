@@ -8,7 +8,6 @@ from typing import Any
 
 from giftlib.api import Order, errors
 from giftlib.clock import Timestamp
-from giftlib.journal import Poll
 from giftlib.polling import Poller, process_orders, track_orders
 
 from .durations import find_lists
@@ -65,11 +64,11 @@ def watch(session: CalibrationSession, order_id: str, *, in_list: bool = False) 
             with session.finding("list_lag_s", "list_hides_s"):
                 sent = Timestamp.now(clock)
                 newest = session.newest(session.client.list_orders, at_once=True)
-                lists_fail, received = False, Timestamp.now(clock)
+                lists_fail = False
                 shown = [each for each in newest if each.order_id == order_id]
                 session.hidden_s = max(session.hidden_s, 0.0 if shown else sent.monotonic - placed)
                 for listed in shown:
-                    poller.record(Poll.of(order_id, poller.next_attempt(order_id), "list", sent, received, listed))
+                    poller.record("list", sent, {order_id: listed})
                     listed_final = listed.is_final
         age = clock.monotonic() - placed
         if age >= _LONGEST_S or (final and (listed_final or lists_fail or not in_list)):

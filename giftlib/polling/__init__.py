@@ -1,13 +1,12 @@
 """When to poll, one order, many orders, placing, and the recovery of lost orders.
 
-Read `schedules` first (when to poll), then `poller` (one poll), `one_order` (wait for one), `placing` and `handling`
-(place an order, handle its result), `many_orders` with its parts `run`, `open_orders`, `order_list`, `rounds` and
-`lost`, `recovery` (search for orders whose response was lost), and `progress` with `panel` (what a person sees).
+Read `schedules` first (when to poll), then `poller` (one request), `waiting` (when it is due), `placing` (place an
+order), `one_order` (wait for it and handle it), `many_orders` with its parts `rounds`, `open_orders` and `order_list`,
+`recovery` (search for orders whose response was lost), and `progress` with `panel` (what a person sees).
 """
 
-from .handling import handle_order_result, process_order
 from .many_orders import process_orders, track_orders
-from .one_order import check_order_status, poll_order_until_complete
+from .one_order import check_order_status, handle_order_result, poll_order_until_complete, process_order
 from .placing import place_order
 from .poller import Poller
 from .recovery import find_order, recover_orders

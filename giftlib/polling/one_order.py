@@ -1,14 +1,18 @@
-"""Wait for one order: poll, pause, poll again, until it is final or the timeout passes."""
+"""One order: wait until it is final or the timeout passes, handle it, or all that the vendor's guide walks through."""
 
-from giftlib.api import Client, Order, check_callable, check_count, check_id, check_seconds, check_type, errors
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+
+from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_id, check_type, errors
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .placing import place_order
 from .poller import Poller, identified
 from .progress import OnPoll, Progress
-from .schedules import PollTime, Schedule, every, latest_pause, next_pause
-
-_SHORTEST_PAUSE_S = 1.0
+from .schedules import Schedule, every
+from .waiting import PollTimes, Waiting
 
 
 def check_order_status(order_id: str, *, client: Client | None = None) -> Order:
@@ -53,73 +57,132 @@ def poll_order_until_complete(
     >>> poll_order_until_complete(client.place_order("507f1f77bcf86cd799439011", "TEST_REFUND", 2)).refunded_quantity
     2
     """
+    return wait_for_one(
+        order_id, Waiting(interval, timeout, schedule, client, journal, on_poll, progress, max_attempts)
+    )
+
+
+def wait_for_one(order_id: str, waiting: Waiting) -> Order:
+    """Do what `poll_order_until_complete` does."""
     check_id("order_id", order_id)
-    check_waiting(interval, timeout, schedule, on_poll, journal, max_attempts)
-    schedule = schedule or every(interval or 5.0)
-    given = {"client": client, "journal": journal}
-    options = [repr(order_id), *(f"{name}={name}" for name, value in given.items() if value is not None)]
-    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join(options)})"
-    client = current_client(client)
-    shown = Progress(progress, client, on_poll, go_on)
+    schedule, journal = waiting.schedule or every(waiting.interval or 5.0), waiting.journal
+    given = [f"{name}={name}" for name in ("client", "journal") if getattr(waiting, name) is not None]
+    go_on = f"the order is not final. To go on: poll_order_until_complete({', '.join([repr(order_id), *given])})"
+    client = current_client(waiting.client)
+    shown = Progress(waiting.progress, client, waiting.on_poll, go_on)
     poller = Poller(client, journal, shown)
-    now = client.clock.monotonic
-    started = now()
-    poller.deadline = started + timeout
+    now, sleep = client.clock.monotonic, client.clock.sleep
+    times = PollTimes(poller, schedule)
+    poller.deadline = times.started + waiting.timeout
     if journal is not None:
         try:
-            source = identified(client, timeout)
+            source = identified(client, waiting.timeout)
         except (errors.ServerError, errors.RateLimitError, errors.NoAnswerError) as error:
-            raise errors.PollTimeoutError(order_id, None, 0, now() - started) from error
-        journal.watch(order_id, source=source, timeout=timeout)
+            raise errors.PollTimeoutError(order_id, None, 0, now() - times.started) from error
+        journal.watch(order_id, source=source, timeout=waiting.timeout)
 
-    polls: list[PollTime] = []
     last_status, last_error = None, None
     with shown:
-        for _ in range(max_attempts):
-            planned = next_pause(schedule, now() - started if polls else 0.0, polls)
-            pause = max(planned, poller.retry_delay_s, poller.next_delay_s)
-            left = started + timeout - now()
-            last_pause = latest_pause(left, poller.response_s) if polls else max(left - poller.response_s, 0.0)
-            # Before it is known how long a response takes, a poll that leaves time for it need not be the last one.
-            is_last = pause >= last_pause and (
-                (poller.slowest_s >= 0 and poller.response_s < left) or (bool(polls) and last_pause < _SHORTEST_PAUSE_S)
-            )
-            shown.waiting([order_id], now() + min(pause, last_pause))
-            client.clock.sleep(min(pause, last_pause))
-            client.clock.sleep(min(client.rate_limit.delay_s(), max(started + timeout - now(), 0.0)))
-
-            poller.retry_delay_s = poller.next_delay_s = 0.0
-            poll = poller.check(order_id, timeout=max(started + timeout - now(), 0.0))
-            if poll.order is not None:
-                last_status = poll.order.status
-                if poll.order.is_final:
-                    shown.waiting([], now())
-                    return poll.order
-            else:
+        for _ in range(waiting.max_attempts):
+            due = times.next_at([poller.deadline])
+            shown.waiting([order_id], due)
+            sleep(max(due - now(), 0.0))
+            left, sent = poller.wait_for_limit(), now()
+            poll = poller.check(order_id, timeout=left)
+            if poll.order is None:
                 last_error = poll.error
-            polls.append(PollTime(poll.sent.monotonic - started, poll.received.monotonic - started))
-            if is_last or now() >= started + timeout:
-                client.clock.sleep(max(started + timeout - now(), 0.0))
+            elif poll.order.is_final:
+                shown.waiting([], now())
+                return poll.order
+            else:
+                last_status = poll.order.status
+            times.record(sent, schedule)
+            if poller.time_left() <= poller.too_late_s:
+                sleep(poller.time_left())
                 break
-    raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - started) from last_error
+    raise errors.PollTimeoutError(order_id, last_status, poller.requests, now() - times.started) from last_error
 
 
-def check_waiting(
-    interval: float | None,
-    timeout: float,
-    schedule: Schedule | None,
-    on_poll: OnPoll | None,
-    journal: Journal | None,
-    max_attempts: int = 1,
-) -> None:
-    """Raise ValueError for arguments with which no order can be waited for."""
-    check_count("max_attempts", max_attempts)
-    check_seconds("timeout", timeout)
-    check_callable("schedule", schedule)
-    check_callable("on_poll", on_poll)
-    if journal is not None:
-        check_type("journal", journal, Journal)
-    if interval is not None:
-        check_seconds("interval", interval)
-        if schedule is not None:
-            raise ValueError(f"give interval or schedule, not both: got interval={interval!r}, schedule={schedule!r}")
+def handle_order_result(order: Order, deliver: Callable[[Card], object] | None = None) -> None:
+    """Print what the vendor's guide prints for a final order, with hidden codes, and pass each card to `deliver`.
+
+    An exception of `deliver` ends the handling; `check_order_status` returns the cards again. Raise ValueError for an
+    order that is not final.
+
+    >>> from giftlib import connect, handle_order_result, place_order, poll_order_until_complete
+    >>> client = connect()
+    >>> order_id = place_order("507f1f77bcf86cd799439011", "TEST_PARTIAL", 2)
+    >>> handle_order_result(poll_order_until_complete(order_id))
+    ⚠️ Partial: 1/2 cards
+    Charged: 490 DA
+    Refunded: 490 DA
+    Delivered: Card(****)
+    """
+    check_callable("deliver", deliver)
+    match check_type("order", order, Order).status:
+        case OrderStatus.FULFILLED:
+            _print(f"✅ Success: {order.delivered_quantity} cards delivered")
+            _print(f"Cost: {_dinars(order.fulfilled_amount)}")
+            for number, card in enumerate(order.cards, start=1):
+                _print(f"Card {number}: {card}")
+        case OrderStatus.PARTIALLY_FILLED:
+            _print(f"⚠️ Partial: {order.delivered_quantity}/{order.quantity or '?'} cards")
+            _print(f"Charged: {_dinars(order.fulfilled_amount)}")
+            _print(f"Refunded: {_dinars(order.refunded_amount)}")
+            for card in order.cards:
+                _print(f"Delivered: {card}")
+        case OrderStatus.REFUNDED:
+            _print("❌ Order failed - full refund issued")
+        case status:
+            raise ValueError(f"order must be final, got one that is {status or 'without status'}")
+    if deliver is not None:
+        for card in order.cards:
+            deliver(card)
+
+
+def _dinars(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else f"{amount} DA"
+
+
+def _print(text: str) -> None:
+    """Print, if that can be done: an order that was placed must not be lost to an output that is gone."""
+    with suppress(Exception):
+        try:
+            print(text)
+        except UnicodeEncodeError:
+            print(text.encode("ascii", "replace").decode())
+
+
+def process_order(
+    product_id: str,
+    type_id: str,
+    quantity: int,
+    max_attempts: int = 60,
+    *,
+    client: Client | None = None,
+    journal: Journal | None = None,
+    deliver: Callable[[Card], object] | None = None,
+    interval: float | None = None,
+    timeout: float = 300.0,
+    schedule: Schedule | None = None,
+    on_poll: OnPoll | None = None,
+    progress: bool | None = None,
+) -> Order:
+    """Place an order, wait for it as `poll_order_until_complete` does, handle it as `handle_order_result` does.
+
+    >>> from giftlib import connect, process_order
+    >>> order = process_order("507f1f77bcf86cd799439011", "TEST_REFUND", 1, client=connect())  # doctest: +ELLIPSIS
+    Placing order...
+    Order placed: ...
+    Waiting for fulfillment...
+    ❌ Order failed - full refund issued
+    """
+    waiting = Waiting(interval, timeout, schedule, client, journal, on_poll, progress, max_attempts)
+    check_callable("deliver", deliver)
+    _print("Placing order...")
+    order_id = place_order(product_id, type_id, quantity, client=client, journal=journal)
+    _print(f"Order placed: {order_id}")
+    _print("Waiting for fulfillment...")
+    order = wait_for_one(order_id, waiting)
+    handle_order_result(order, deliver)
+    return order

@@ -1,16 +1,11 @@
 """The orders that are waited for: since when, until when, and which are final."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
-from typing import TypeVar
 
 from giftlib.api import Client, GiftlibError
-from giftlib.clock import Clock, Timestamp
+from giftlib.clock import Timestamp
 
-Name = TypeVar("Name", bound=Hashable)
-_TRIES = 5
 CLOCK_SKEW = timedelta(minutes=2)
 """The most by which the API's clock and the one here are taken to differ."""
 
@@ -20,30 +15,27 @@ class OpenOrders:
 
     `deadlines` has the open ones, in the clock's monotonic seconds; `final` those seen final; `unavailable` those that
     cannot be polled, with the reason; `expired` those given up; `placed` the times of placement that are known, by the
-    API's clock, the latest of which is `newest`. `patience_s` is how long one request may take.
+    API's clock.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, timeout: float) -> None:
         self.deadlines: dict[str, float] = {}
         self.final: set[str] = set()
-        self.unavailable: dict[str, GiftlibError] = {}
+        self.unavailable: list[str] = []
         self.expired: list[str] = []
         self.placed: dict[str, Timestamp] = {}
-        self.newest = datetime.min.replace(tzinfo=UTC)
-        self.patience_s = 1e9  # the client's own time-out is shorter
         self._client = client
-        self._clock = client.clock
+        self._timeout = timeout
 
-    def add(self, order_id: str, deadline: float, placed: Timestamp | None = None) -> None:
+    def add(self, order_id: str, placed: Timestamp | None = None) -> None:
         """Wait for an order too; its time of placement is read from its id if it is not given."""
         if order_id in self.final:
             return
-        self.deadlines[order_id] = deadline
+        self.deadlines[order_id] = self._client.clock.monotonic() + self._timeout
         if placed is None:
             self.set_placed(order_id, _time_in(order_id))
         else:
             self.placed[order_id] = placed
-            self.newest = max(self.newest, placed.utc)
 
     def set_placed(self, order_id: str, utc: datetime | None) -> None:
         """Keep a time of placement that the API reports; it lies in the past, whatever the clocks say."""
@@ -51,20 +43,11 @@ class OpenOrders:
             now = self._client.api_now()
             age = max((now.utc - utc) / timedelta(seconds=1), 0.0)
             self.placed[order_id] = Timestamp(utc, now.monotonic - age)
-            self.newest = max(self.newest, utc)
 
     def age(self, order_id: str) -> float:
         """Return the seconds since the order was placed; infinity if that is not known."""
         placed = self.placed.get(order_id)
-        return inf if placed is None else self._clock.monotonic() - placed.monotonic
-
-    def time_left(self) -> float:
-        """Return the seconds until the last deadline; infinity if no order is open."""
-        return max(max(self.deadlines.values(), default=inf) - self._clock.monotonic(), 0.0)
-
-    def request_timeout(self) -> float:
-        """Return the seconds that one request may take."""
-        return min(self.time_left(), self.patience_s)
+        return inf if placed is None else self._client.clock.monotonic() - placed.monotonic
 
     def finish(self, order_id: str) -> None:
         """Stop waiting for an order that is final."""
@@ -73,41 +56,16 @@ class OpenOrders:
 
     def drop(self, order_id: str, reason: GiftlibError) -> None:
         """Stop waiting for an order that cannot be polled."""
-        self.unavailable[order_id] = reason
+        self.unavailable.append(f"{order_id}: {reason}")
         del self.deadlines[order_id]
 
     def expire(self, margin_s: float) -> None:
         """Stop waiting for the orders whose deadline is at most `margin_s` away."""
-        now = self._clock.monotonic()
+        now = self._client.clock.monotonic()
         expired = [order_id for order_id, deadline in self.deadlines.items() if deadline <= now + margin_s]
         for order_id in expired:
             del self.deadlines[order_id]
         self.expired += expired
-
-
-class Turns:
-    """Say whose turn it is: of pages or orders the one served longest ago. One that fails keeps its turn a while."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._served: dict[Hashable, float] = {}
-        self._failures = Counter[Hashable]()
-        self._clock = clock
-
-    def in_order(self, names: Iterable[Name]) -> list[Name]:
-        """Return them sorted; one that is new has waited since now."""
-        now = self._clock.monotonic()
-        return sorted(names, key=lambda name: self._served.setdefault(name, now))
-
-    def served(self, name: Hashable) -> None:
-        """Put it behind all others."""
-        self._served[name] = self._clock.monotonic()
-        del self._failures[name]
-
-    def failed(self, name: Hashable) -> None:
-        """Leave it its turn, but once it has failed so often in a row put it behind all others each time."""
-        self._failures[name] += 1
-        if self._failures[name] >= _TRIES:
-            self._served[name] = self._clock.monotonic()
 
 
 def _time_in(order_id: str) -> datetime | None:

@@ -1,21 +1,24 @@
 """Place one order, or many under the rate limit, each written to the journal before its request leaves."""
 
 from collections import deque
+from contextlib import suppress
 from datetime import timedelta
-from math import inf
 from typing import NamedTuple
 
-from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors, retry_delay
+from giftlib.api import Client, OrderRequest, RateLimit, check_type, errors
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
+from .poller import Poller
 from .recovery import recover_orders
 
 _REJECTED = (errors.InvalidRequestError, errors.OutOfStockError, errors.RateLimitError, errors.NoAnswerError)
 """Errors of one order request that the next one need not meet."""
 _BEFORE_SENDING = timedelta(seconds=90)
 """The longest that a request waits for the journal (30 s) and for the rate limit (60 s)."""
+_TRIES = 10
+"""How often a page of the list is read in search of lost orders."""
 MOST_FOR_POLLS = 0.75
 """The largest part of the rate limit that polls may take while there are orders to place."""
 
@@ -54,8 +57,7 @@ def place_order(
             raise ValueError(f"ref needs a journal, which keeps what was placed for it, got ref={ref!r} without one")
         return client.place(request)
     check_type("journal", journal, Journal)
-    client.require_sandbox_key()
-    if ref is not None and any(lost.ref == ref for lost in journal.lost_orders(client.source)):
+    if ref is not None and any(lost.ref == request.ref for lost in journal.lost_orders(client.source)):
         recover_orders(journal, client)
     return place_recorded(request, client, journal).order_id
 
@@ -74,6 +76,7 @@ def place_recorded(request: OrderRequest, client: Client, journal: Journal) -> P
     What matters to the caller is raised: that the outcome is not known, or an error with the order's id. What then
     fails in the journal is a note of it.
     """
+    client.require_sandbox_key()
     sent, (earliest, latest) = Timestamp.now(client.clock), client.api_time()
     longest = timedelta(seconds=min(client.request_timeout, 86400.0)) + _BEFORE_SENDING
     begun = journal.intend(request, client.source, sent, earliest, latest and latest + longest)
@@ -121,53 +124,64 @@ class Placer:
     intent, `failure` is the error that every further order would meet as well.
     """
 
-    def __init__(self, queue: deque[OrderRequest], client: Client, journal: Journal) -> None:
+    def __init__(self, queue: deque[OrderRequest], poller: Poller, journal: Journal) -> None:
         self.queue = queue
         self.rejected: list[str] = []
         self.lost: dict[int, OrderRequest] = {}
         self.failure: errors.GiftlibError | None = None
-        self.client = client
-        self.journal = journal
-        self._sent = RateLimit(client.clock)
-        self._paused_until = 0.0
+        self._poller = poller
+        self._client = poller.client
+        self._journal = journal
+        self._sent = RateLimit(poller.client.clock)
+        self._first_minute_ends = poller.client.clock.monotonic() + 60
 
-    def ready_at(self, polls_per_minute: int | None = None) -> float:
-        """Return when the next order may be placed, so that as many polls still fit into the minute; inf if none waits.
+    def ready_at(self, polls_per_minute: int) -> float:
+        """Return when the next order may be placed, so that as many polls as in the last minute still fit into one.
 
-        `polls_per_minute` is by default the number of requests of the last minute that placed no order.
+        In the first minute so many are expected.
         """
-        if not self.queue:
-            return inf
-        if polls_per_minute is None:
-            polls_per_minute = self.client.rate_limit.recent() - self._sent.recent()
-        limit = self.client.rate_limit.per_minute
+        now = self._client.clock.monotonic()
+        if now >= self._first_minute_ends:
+            polls_per_minute = self._client.rate_limit.recent() - self._sent.recent()
+        limit = self._client.rate_limit.per_minute
         assert limit is not None
         left = limit - min(polls_per_minute + 1, int(MOST_FOR_POLLS * limit))
-        return max(self.client.clock.monotonic() + self._sent.delay_s(left), self._paused_until)
-
-    def reject(self, request: OrderRequest, reason: object) -> None:
-        """Keep for the warning at the end that a request placed nothing."""
-        self.rejected.append(f"{request.quantity} x {request.type_id}: {reason}")
+        return max(now + self._sent.delay_s(left), self._poller.held_until)
 
     def place_next(self) -> Placed | None:
         """Place the next order; return it, or None if it was not placed."""
-        request = self.queue.popleft()
+        request, placed = self.queue.popleft(), None
         try:
-            self.client.require_sandbox_key()
-            placed = place_recorded(request, self.client, self.journal)
+            placed = place_recorded(request, self._client, self._journal)
         except errors.OrderOutcomeUnknownError as error:
             self.lost[error.intent or 0] = request
         except _REJECTED as error:
-            self.reject(request, error)
-            self._paused_until = self.client.clock.monotonic() + retry_delay(error)
+            self._reject(request, error)
+            self._poller.hold(error)
         except (errors.AuthenticationError, errors.PermissionDeniedError):
             raise
         except errors.GiftlibError as error:
             self.failure = error
             self.queue.clear()
-        else:
-            if placed.sent is not None:
-                self._sent.count()
-            return placed
-        self._sent.count()
-        return None
+        if placed is None or placed.sent is not None:
+            self._sent.count()
+        return placed
+
+    def find_lost(self) -> list[str]:
+        """Search for the lost orders; return the ids of those found. What was not placed and has a ref is queued."""
+        source = self._client.source
+        before = set(self._journal.unfinished(source))
+        with suppress(errors.GiftlibError):
+            recover_orders(self._journal, self._client, tries=_TRIES)
+        states = self._journal.intents().set_index("intent")["state"]
+        for intent, request in list(self.lost.items()):
+            if states[intent] not in ("intended", "unknown"):
+                del self.lost[intent]
+            if states[intent] == "not placed" and request.ref is not None:
+                self.queue.append(request)
+            elif states[intent] == "not placed":
+                self._reject(request, "the response was lost, and no order was placed")
+        return [order_id for order_id in self._journal.unfinished(source) if order_id not in before]
+
+    def _reject(self, request: OrderRequest, reason: object) -> None:
+        self.rejected.append(f"{request.quantity} x {request.type_id}: {reason}")

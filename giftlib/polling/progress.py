@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -17,13 +17,11 @@ from giftlib.api import Client
 from giftlib.clock import SystemClock
 from giftlib.journal import Poll
 
-from .panel import OpenIds, Panel
+from .panel import Panel
 
 OnPoll = Callable[[Poll], object]
-_LEAST_PAUSE_S = 0.1
-_LEAST_GAP = 40
-_MOST_GAP_S = 0.5
-"""Between two drawings there are 40 times as long as the last one took, half a second at most, or a pause."""
+_LEAST_PAUSE_S, _GAP_S = 0.1, 0.5
+"""Between two drawings there is a pause, or half a second."""
 
 
 class Progress:
@@ -41,17 +39,21 @@ class Progress:
         self._go_on = go_on
         self._panel = Panel(client)
         self._draw: Callable[[Panel], object] | None = None
-        self._drawn_at = self._took_s = -inf
+        self._drawn_at = -inf
         self._warned: set[str] = set()
 
     def __enter__(self) -> "Progress":
         with suppress(Exception):
-            shell, is_watched = _notebook()
+            ipython: Any = sys.modules.get("IPython")
+            shell = ipython and ipython.get_ipython()
+            notebook = shell if hasattr(shell, "kernel") else None
             if self._wanted is None:
                 is_real = isinstance(self._clock, SystemClock) and "TQDM_DISABLE" not in os.environ
-                self._wanted = is_real and (is_watched if shell else sys.stderr.isatty())
+                self._wanted = is_real and (
+                    notebook.get_parent()["content"]["allow_stdin"] if notebook else sys.stderr.isatty()
+                )
             if self._wanted:
-                self._draw = _Display() if shell else _Bar()
+                self._draw = ipython.display.display(self._panel, display_id=True).update if notebook else _Bar()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
@@ -59,7 +61,7 @@ class Progress:
             show_in_one_line(error, self._go_on)
         complete = "Complete" if self._panel.final == self._panel.orders else "Ended"
         self._panel.ending = "Interrupted" if isinstance(error, KeyboardInterrupt) else complete
-        self._show()
+        self._show(at_once=True)
 
     def report(self, *polls: Poll) -> None:
         """Report polls that were made."""
@@ -72,17 +74,14 @@ class Progress:
                     self.warn_once("on_poll", text)
             if self._draw is not None:
                 self._panel.add(poll)
-        self._show_if_time()
+        self._show()
 
-    def waiting(self, open_ids: OpenIds, next_at: float, to_place: int = 0, **failed: int) -> None:
+    def waiting(self, open_ids: Collection[str], next_at: float, to_place: int = 0, **failed: int) -> None:
         """Say, before a pause, which orders are open, and when the next round of polls begins."""
-        if self._draw is None:
-            return
-        self._panel.take_in(open_ids)
-        self._panel.next_at, self._panel.to_place = next_at, to_place
+        self._panel.open_ids, self._panel.next_at, self._panel.to_place = open_ids, next_at, to_place
         self._panel.failed = {name.replace("_", " "): count for name, count in failed.items()}
         pauses = isinstance(self._clock, SystemClock) and next_at - self._clock.monotonic() > _LEAST_PAUSE_S
-        self._show() if pauses else self._show_if_time()
+        self._show(at_once=pauses)
 
     def warn_once(self, about: str, message: str) -> None:
         """Warn of each thing once in a wait."""
@@ -90,36 +89,18 @@ class Progress:
             self._warned.add(about)
             warn(message, may_raise=False)
 
-    def _show_if_time(self) -> None:
-        if time.monotonic() - self._drawn_at > min(_LEAST_GAP * self._took_s, _MOST_GAP_S):
-            self._show()
-
-    def _show(self) -> None:
+    def _show(self, *, at_once: bool = False) -> None:
+        if self._draw is None or not (at_once or time.monotonic() - self._drawn_at > _GAP_S):
+            return
         try:
-            if self._draw is not None:
-                began = time.monotonic()
-                self._draw(self._panel)
-                self._drawn_at = time.monotonic()
-                self._took_s = self._drawn_at - began
+            self._draw(self._panel)
+            self._drawn_at = time.monotonic()
         except Exception:
             self._draw = None
 
 
-class _Display:
-    """Show the panel in a notebook, each time in the same place."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def __call__(self, panel: Panel) -> None:
-        if self._handle is None:
-            self._handle = sys.modules["IPython"].display.display(panel, display_id=True)
-        else:
-            self._handle.update(panel)
-
-
 class _Bar:
-    """Show the panel's counts beside a bar in a terminal."""
+    """Show the panel's counts beside a bar in a terminal, once there are orders."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -128,7 +109,7 @@ class _Bar:
         if self._bar is None and panel.orders:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=panel.orders, disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
+            self._bar = tqdm(disable=False, bar_format="{percentage:3.0f} % |{bar:20}| {desc}")
         if self._bar is not None:
             self._bar.total, self._bar.n = panel.orders, panel.final
             if panel.ending:
@@ -136,15 +117,6 @@ class _Bar:
             self._bar.set_description_str(f"{panel.summary}: {panel.statuses}")
             if panel.ending:
                 self._bar.close()
-
-
-def _notebook() -> tuple[Any, bool]:
-    """Return the shell of the notebook in which this runs, or None, and whether a person runs this cell."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython and ipython.get_ipython()
-    if not hasattr(shell, "kernel"):
-        return None, False
-    return shell, shell.get_parent().get("content", {}).get("allow_stdin", False)
 
 
 def show_in_one_line(error: BaseException, text: str) -> None:

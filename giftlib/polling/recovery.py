@@ -4,8 +4,8 @@ The API takes no reference of ours, so an order is recognised by what was ordere
 API's own clock: not before it was sent, and not long after it was given up.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import pandas as pd
 from giftlib.api import LARGEST_PAGE, Client, Listing, Order, Page, check_count, check_type, errors, retry_read
 from giftlib.clock import Timestamp
 from giftlib.connection import current_client
-from giftlib.journal import Journal, LostOrder
+from giftlib.journal import Journal
 
 from .open_orders import CLOCK_SKEW
 
@@ -52,12 +52,9 @@ def find_order(
     1
     """
     check_count("tries", tries)
-    period = _Period.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
-    return [
-        order
-        for order in _Listed.read(current_client(client), period.since, period.until, tries).orders
-        if order.order_id not in known and _may_be(order, lost) and period.may_have(order)
-    ]
+    search = _Search.of(check_type("lost", lost, errors.OrderOutcomeUnknownError))
+    listed = _Listed.read(current_client(client), search.since, search.until, tries)
+    return [order for order in listed.orders if order.order_id not in known and search.may_find(order)]
 
 
 def recover_orders(journal: Journal, client: Client | None = None, *, tries: int = 1) -> pd.DataFrame:
@@ -86,67 +83,58 @@ def recover_orders(journal: Journal, client: Client | None = None, *, tries: int
     """
     check_type("journal", journal, Journal)
     check_count("tries", tries)
-    client, reasons = current_client(client), dict[int, str | None]()
-    candidates: dict[int, list[str | None]] = {}
-    searches = [_Search(lost, _Period.of(lost.error)) for lost in journal.lost_orders(client.source)]
-    for group in _overlapping(searches, lambda period: period.until):
-        until = max(search.period.until for search in group)
-        listing = _Listed.read(client, group[0].period.since, until, tries)
+    client = current_client(client)
+    found: dict[int, tuple[list[str | None], str | None]] = {}
+    searches = [_Search.of(lost.error) for lost in journal.lost_orders(client.source)]
+    for group in _overlapping(searches, attrgetter("until")):
+        listing = _Listed.read(client, group[0].since, max(search.until for search in group), tries)
         known = journal.placed_ids(client.source)
+        orders = [order for order in listing.orders if order.order_id not in known]
         for goods in {_goods(search.lost) for search in group}:
             alike = [search for search in group if _goods(search.lost) == goods]
-            fitting = [
-                order for order in listing.orders if order.order_id not in known and _may_be(order, alike[0].lost)
-            ]
-            orders = [order for order in fitting if _goods(order) == goods]
-            claims = {
-                intent: order
-                for cluster in _overlapping(alike, lambda period: period.sure_until)
-                for intent, order in _matched(cluster, orders).items()
-            }
+            claims = _matched(alike, [order for order in orders if _goods(order) == goods])
             claimed = [order.order_id for order in claims.values()]
-            for (intent, *_), period in alike:
-                possible = [order for order in fitting if period.may_have(order) or listing.contradicts(order)]
-                candidates[intent] = [order.order_id for order in possible]
-                reasons[intent] = None
-                if intent in claims:
-                    journal.claim(intent, claims[intent], client.source)
-                elif reason := period.undecided(any(order.order_id not in claimed for order in possible), listing):
-                    reasons[intent] = reason
-                else:
+            for search in alike:
+                intent = search.lost.intent or 0  # it has one
+                possible = [order.order_id for order in orders if search.may_find(order, listing.contradicts(order))]
+                reason = None
+                if search in claims:
+                    journal.claim(intent, claims[search], client.source)
+                elif not (reason := search.undecided(any(order_id not in claimed for order_id in possible), listing)):
                     journal.not_placed(intent, Timestamp.now(client.clock))
-    intents = journal.intents()
-    intents = intents[intents["intent"].isin(list(candidates))].reset_index(drop=True)
-    numbers = intents["intent"].tolist()
-    return intents.assign(
-        candidates=pd.Series([candidates[number] for number in numbers], dtype=object),
-        reason=pd.Series([reasons[number] for number in numbers], dtype=object),
-    )
+                found[intent] = possible, reason
+    intents = pd.Index(list(found), dtype="int64")
+    columns = pd.DataFrame(list(found.values()), intents, ["candidates", "reason"], dtype=object)
+    return journal.intents().join(columns, on="intent", how="inner").reset_index(drop=True)
 
 
-class _Period(NamedTuple):
-    """Say when, by the API's clock, an order can have been placed: surely its own until `sure_until`, if it is known.
+class _Search(NamedTuple):
+    """Say when, by the API's clock, a lost order can have been placed: surely until `sure_until`, if it is known.
 
     After that and until `until` it may be its own, or another program's.
     """
 
+    lost: errors.OrderOutcomeUnknownError
     since: datetime
     sure_until: datetime
     until: datetime
     is_known: bool
 
     @classmethod
-    def of(cls, lost: errors.OrderOutcomeUnknownError) -> "_Period":
+    def of(cls, lost: errors.OrderOutcomeUnknownError) -> "_Search":
         if lost.earliest is None or lost.latest is None:
             until = lost.gave_up_at + _LONGEST_REQUEST + CLOCK_SKEW
-            return cls(lost.sent_at - CLOCK_SKEW, until, until, is_known=False)
+            return cls(lost, lost.sent_at - CLOCK_SKEW, until, until, is_known=False)
         until = lost.latest + _API_CLOCKS
-        return cls(lost.earliest - _API_CLOCKS, until, until + _LONGEST_REQUEST, is_known=True)
+        return cls(lost, lost.earliest - _API_CLOCKS, until, until + _LONGEST_REQUEST, is_known=True)
 
-    def may_have(self, order: Order) -> bool:
-        return self.since <= (order.placed_at or self.since) <= self.until
+    def may_find(self, order: Order, at_any_time: bool = False) -> bool:
+        """Return whether the order may be the lost one; what the list does not say may be as it was ordered."""
+        is_alike = all(listed in (None, own) for listed, own in zip(_goods(order), _goods(self.lost), strict=True))
+        return is_alike and (at_any_time or self.since <= (order.placed_at or self.since) <= self.until)
 
-    def surely_has(self, order: Order) -> bool:
+    def surely_finds(self, order: Order) -> bool:
+        """Return whether an order of the same goods was placed when only the lost one was under way."""
         return self.is_known and order.placed_at is not None and self.since <= order.placed_at <= self.sure_until
 
     def undecided(self, others_fit: bool, listing: "_Listed") -> str | None:
@@ -162,41 +150,33 @@ class _Period(NamedTuple):
         return None
 
 
-class _Search(NamedTuple):
-    lost: LostOrder
-    period: _Period
+def _goods(of: Order | errors.OrderOutcomeUnknownError) -> tuple[str | None, str | None, int | None]:
+    return of.product_id, of.type_id, of.quantity
 
 
-def _goods(order: Order | LostOrder | errors.OrderOutcomeUnknownError) -> tuple[str | None, str | None, int | None]:
-    return order.product_id, order.type_id, order.quantity
-
-
-def _may_be(order: Order, lost: LostOrder | errors.OrderOutcomeUnknownError) -> bool:
-    """Return whether they are alike; what the list does not say of an order may be as it was ordered."""
-    return all(listed in (None, wanted) for listed, wanted in zip(_goods(order), _goods(lost), strict=True))
-
-
-def _overlapping(searches: Iterable[_Search], end: Callable[[_Period], datetime]) -> list[list[_Search]]:
+def _overlapping(searches: Collection[_Search], end: Callable[[_Search], datetime]) -> list[list[_Search]]:
     """Group searches whose periods, until that end of each, overlap."""
     groups: list[list[_Search]] = []
-    for search in sorted(searches, key=lambda search: search.period.since):
-        if groups and search.period.since <= max(end(other.period) for other in groups[-1]):
+    for search in sorted(searches, key=attrgetter("since")):
+        if groups and search.since <= max(map(end, groups[-1])):
             groups[-1].append(search)
         else:
             groups.append([search])
     return groups
 
 
-def _matched(cluster: list[_Search], orders: list[Order]) -> dict[int, Order]:
-    """Return the order of each request, in the order of time; none if more orders than requests fit."""
-    fitting = [order for order in orders if any(search.period.surely_has(order) for search in cluster)]
-    matched: dict[int, Order] = {}
-    if len(fitting) <= len(cluster):
-        for order in sorted(fitting, key=_placed_at):
-            fits = [search for search in cluster
-                    if search.period.surely_has(order) and search.lost.intent not in matched]  # fmt: skip
-            if fits:
-                matched[min(fits, key=lambda search: search.period.sure_until).lost.intent] = order
+def _matched(alike: list[_Search], orders: list[Order]) -> dict[_Search, Order]:
+    """Return the order of each request, in the order of time; none where more orders fit than requests."""
+    matched: dict[_Search, Order] = {}
+    for cluster in _overlapping(alike, attrgetter("sure_until")):
+        fitting = [order for order in orders if any(search.surely_finds(order) for search in cluster)]
+        if len(fitting) > len(cluster):
+            continue
+        for order in sorted(fitting, key=attrgetter("placed_at")):
+            for search in sorted(cluster, key=attrgetter("sure_until")):
+                if search.surely_finds(order) and search not in matched:
+                    matched[search] = order
+                    break
     return matched
 
 
@@ -234,7 +214,3 @@ class _Listed(NamedTuple):
         placed = order.placed_at or self.since
         near = self.since - _LOCAL_TIMES <= placed <= self.until + _LOCAL_TIMES
         return near and not self.since <= placed <= self.until
-
-
-def _placed_at(order: Order) -> datetime:
-    return order.placed_at or datetime.max.replace(tzinfo=UTC)

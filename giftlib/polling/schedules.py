@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 from giftlib.api import check_seconds
 
-_SHORTEST_RESPONSE_S = 1e-3
-
 
 class PollTime(NamedTuple):
     """Hold the seconds from the beginning of the wait until a poll was sent and until its response was received.
@@ -28,6 +26,9 @@ class PollTime(NamedTuple):
     received: float
 
 
+Pause = Callable[[float, Sequence[PollTime]], float]
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Give a rule its name. Any function of the same two arguments is a schedule too.
@@ -37,7 +38,7 @@ class Schedule:
     """
 
     name: str
-    pause: Callable[[float, Sequence[PollTime]], float]
+    pause: Pause
 
     def __call__(self, elapsed: float, polls: Sequence[PollTime]) -> float:
         return self.pause(elapsed, polls)
@@ -56,7 +57,7 @@ def every(seconds: float, *, first: float = 0.0, counts_request: bool = False) -
     >>> schedule(0.0, []), schedule(7.2, [PollTime(7.0, 7.2)])
     (7.0, 5.0)
     """
-    seconds, first = check_seconds("seconds", seconds), _check_between("first", first, inf)
+    seconds, first = check_seconds("seconds", seconds), _from_zero("first", first)
     options = (f", first={first:g}" if first else "") + (", counts_request=True" if counts_request else "")
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
@@ -75,7 +76,7 @@ def exponential(first: float, factor: float, most: float, *, initial: float = 0.
     [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
     """
     first, most = check_seconds("first", first), check_seconds("most", most)
-    initial = _check_between("initial", initial, inf)
+    initial = _from_zero("initial", initial)
     if not 1 <= factor < inf:
         raise ValueError(f"factor must be a finite number from 1 up, got {factor!r}")
 
@@ -114,7 +115,7 @@ def with_jitter(schedule: Schedule, proportion: float, *, seed: int = 0) -> Sche
     >>> 5 <= schedule(0.0, [PollTime(0.0, 0.1)]) <= 6
     True
     """
-    proportion = _check_between("proportion", proportion, 10.0)
+    proportion = _from_zero("proportion", proportion)
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
         return schedule(elapsed, polls) * (1 + proportion * Random(f"{seed}:{len(polls)}").random())
@@ -122,9 +123,7 @@ def with_jitter(schedule: Schedule, proportion: float, *, seed: int = 0) -> Sche
     return Schedule(f"with_jitter({schedule!r}, {proportion:g}, seed={seed})", pause)
 
 
-def planned_pause(
-    times: Sequence[float], gap: float, closest: float = 0.0
-) -> Callable[[float, Sequence[PollTime]], float]:
+def planned_pause(times: Sequence[float], gap: float, closest: float = 0.0) -> Pause:
     """Poll at the times, then every `gap`; never sooner than `closest` after the last poll was sent. All in seconds."""
 
     def pause(elapsed: float, polls: Sequence[PollTime]) -> float:
@@ -137,7 +136,7 @@ def planned_pause(
     return pause
 
 
-def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: float, polls: list[PollTime]) -> float:
+def next_pause(schedule: Pause, elapsed: float, polls: list[PollTime]) -> float:
     """Return the pause that a schedule gives; raise ValueError if it gives none."""
     accepted = "it must return the seconds to pause, a finite number from 0 up"
     try:
@@ -149,14 +148,7 @@ def next_pause(schedule: Callable[[float, Sequence[PollTime]], float], elapsed: 
     raise ValueError(f"schedule {schedule!r} returned {pause!r}; {accepted}")
 
 
-def latest_pause(left_s: float, response_s: float) -> float:
-    """Return the longest pause that leaves time for a response: as much as it takes, or half of what is left."""
-    response_s = max(response_s, _SHORTEST_RESPONSE_S)
-    return left_s - response_s if response_s < left_s else left_s / 2
-
-
-def _check_between(name: str, value: float, most: float) -> float:
-    if isinstance(value, bool) or not 0 <= value <= most or value == inf:
-        accepted = "a finite number from 0 up" if most == inf else f"a number from 0 to {most:g}"
-        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+def _from_zero(name: str, value: float) -> float:
+    if isinstance(value, bool) or not 0 <= value < inf:
+        raise ValueError(f"{name} must be a finite number from 0 up, got {value!r}")
     return float(value)

@@ -65,10 +65,10 @@ from giftlib.polling import progress
 drawing_s, show = 0.0, progress.Progress._show
 
 
-def timed(self):
+def timed(self, **options):
     global drawing_s
     begun = perf_counter()
-    show(self)
+    show(self, **options)
     drawing_s += perf_counter() - begun
 
 

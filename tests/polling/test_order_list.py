@@ -122,8 +122,8 @@ def test_retry_after_on_comparison(make_sandbox):
     """The wait that a list asks for is kept also when it was read for an order that is final already."""
     sandbox = make_sandbox(faults=[Fault("list", status=429, headers={"Retry-After": "20"})])
     client, [order_id] = sandbox.client(), sandbox.add_orders(1)
-    orders, poller = OpenOrders(client), Poller(client, None, None)
-    orders.add(order_id, deadline=300.0)
+    orders, poller = OpenOrders(client, timeout=300.0), Poller(client, None, None)
+    orders.add(order_id)
     orders.finish(order_id)
     OrderList(orders, poller).compare(order_id)
-    assert poller.retry_delay_s == 20
+    assert poller.held_until == client.clock.monotonic() + 20

@@ -194,7 +194,7 @@ def test_panel_of_any_order(ids, status, seconds):
     client = Client(KEY, "http://127.0.0.1:1", clock=SimulatedClock())
     panel = Panel(client)
     client.clock.sleep(seconds)
-    panel.take_in(ids)
+    panel.open_ids = ids
     for order_id in ids[::2]:
         poll_of(panel, order_id, seconds, **(FINAL if status < "m" else {"status": status}))
     texts = [node.text for node in picture(panel).iter("{http://www.w3.org/2000/svg}text")]
@@ -217,7 +217,7 @@ def test_next_poll(sandbox, client):
     """While an order is open the panel says when the next poll is due, and no longer once the wait has ended."""
     panel = Panel(client)
     panel.next_at = client.clock.monotonic() + 5
-    panel.take_in(["a"])
+    panel.open_ids = ["a"]
     assert "next poll" in panel._repr_html_() and "in 5 s" in repr(panel)
     panel.ending = "Ended"
     assert "next poll" not in panel._repr_html_() + repr(panel)
@@ -228,7 +228,7 @@ def test_size_of_the_panel(client):
     panel = Panel(client)
     sizes = []
     for orders in (400, 4000):
-        panel.take_in(list(map(str, range(orders))))
+        panel.open_ids = list(map(str, range(orders)))
         sizes.append(len(panel._repr_html_()))
         assert f"200 of {orders}" in ElementTree.tostring(picture(panel), encoding="unicode")
     assert sizes[1] < 1.1 * sizes[0] < 30_000

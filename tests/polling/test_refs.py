@@ -90,12 +90,13 @@ def test_rejected_before(sandbox, client, journal):
     assert journal.intents()["state"].tolist() == ["placed"]
 
 
-def test_lost_before(sandbox, client, journal):
-    """A request whose response was lost is searched for first."""
+@pytest.mark.parametrize("ref", ["a", "Socie\u0301te\u0301 7"])
+def test_lost_before(sandbox, client, journal, ref):
+    """A request whose response was lost is searched for first, however the accents of its ref are composed."""
     sandbox.inject(Fault.commit_then_drop())
     with pytest.raises(OrderOutcomeUnknownError):
-        place_order(*ITEM, client=client, journal=journal, ref="a")
-    assert [place_order(*ITEM, client=client, journal=journal, ref="a")] == list(sandbox.truth())
+        place_order(*ITEM, client=client, journal=journal, ref=ref)
+    assert [place_order(*ITEM, client=client, journal=journal, ref=ref)] == list(sandbox.truth())
 
 
 def test_lost_and_unknown(sandbox, client, journal):

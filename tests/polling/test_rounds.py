@@ -131,9 +131,11 @@ def test_list_turns_slow(make_sandbox):
     assert journal.polls()["via"].eq("list").mean() > 0.5
 
 
-def test_retry_after_holds_all(make_sandbox):
+@pytest.mark.filterwarnings("ignore:1 orders were not placed")
+@pytest.mark.parametrize(("endpoint", "call"), [("list", 1), ("placeOrder", 5)])
+def test_retry_after_holds_all(make_sandbox, endpoint, call):
     """After a 429 with Retry-After neither polls nor orders are sent with the key until then."""
-    fault = Fault("list", status=429, headers={"Retry-After": "20"})
+    fault = Fault(endpoint, call=call, status=429, headers={"Retry-After": "20"})
     sandbox = make_sandbox(faults=[fault], latency_s=0.1)
     process_orders([ITEM] * 12, client=sandbox.client())
     [rejected] = [place for place, request in enumerate(sandbox.requests) if request.status == 429]
