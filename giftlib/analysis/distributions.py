@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import read_guesses
+from giftlib.analysis.intervals import read_intervals
 
 FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
@@ -180,7 +180,7 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
 
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
-    low, high = np.concatenate([read_guesses(orders)[:2], [prior, prior]], axis=1)
+    low, high = np.concatenate([read_intervals(orders)[1], [prior, prior]], axis=1)
     # An exact time of 0 has no density; the API's times have a precision of 1 ms.
     return fit_distribution("lognormal", low, np.maximum(high, 1e-3), np.ones(len(low)))
 

@@ -125,18 +125,14 @@ def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[ob
     return {group: _put_together([part[group] for part in parts if group in part]) for group in in_order}
 
 
-def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Give the bounds (low, high) of each order in seconds. Raises ValueError if one is missing or out of order."""
-    require_columns("orders", orders, BOUNDS)
-    return _interval(orders, BOUNDS)
+def read_intervals(orders: pd.DataFrame) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], Floats]:
+    """Give of each order the bounds (low, high) in seconds, the best guesses likewise, and what a guess may be off.
 
-
-def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """Give the best guesses (low, high) of when the server answered, for each order, and by how much each may be off.
-
-    Without columns for them, they are the bounds, moved by half of the time that the requests took if it is known.
+    Without columns for them, guesses are the bounds, moved by half of the time that the requests took if it is known.
+    Raises ValueError if a column or a value is missing, or out of order.
     """
-    low, high = read_bounds(orders)
+    require_columns("orders", orders, BOUNDS)
+    low, high = bounds = _interval(orders, BOUNDS)
     error = np.zeros(len(low))
     if "guess_error_s" in orders:
         error = np.nan_to_num(_seconds(orders, "guess_error_s"))
@@ -144,9 +140,9 @@ def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
         final = np.isfinite(high)
         error[final] = _seconds(orders[final], "request_s") / 2
     if set(GUESSES) <= set(orders.columns):
-        return *_interval(orders, GUESSES), error
+        return bounds, _interval(orders, GUESSES), error
     shift = np.minimum(error, np.where(np.isfinite(high), high - low, 0) / 4)
-    return low + np.where(low > 0, shift, 0), high - shift, error
+    return bounds, (low + np.where(low > 0, shift, 0), high - shift), error
 
 
 def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple[Guesses, int]:
@@ -157,9 +153,10 @@ def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple
     """
     for tried in count(power):
         # A sample has no more distinct intervals than the whole, and is faster to count.
-        sample = guesses.taken(slice(10 * most))
-        if len(_distinct(sample, tried).low) <= most and len((all_ := _distinct(guesses, tried)).low) <= most:
-            return all_, tried
+        if len(guesses.low) > 10 * most and len(_distinct(guesses.taken(slice(10 * most)), tried).low) > most:
+            continue
+        if len((distinct := _distinct(guesses, tried)).low) <= most:
+            return distinct, tried
     raise AssertionError
 
 
@@ -177,7 +174,7 @@ _Part = tuple[Guesses, int, Sorted, Sorted, float]
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
-    bounds, (low, high, error) = read_bounds(orders), read_guesses(orders)
+    bounds, (low, high), error = read_intervals(orders)
     otherwise = np.zeros(len(low), bool)
     if outcome is not None:
         otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)

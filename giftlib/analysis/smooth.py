@@ -7,7 +7,7 @@ Modelling 7: 239-254). The estimate is the mean over amounts of smoothing, weigh
 likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,6 @@ class Counts(NamedTuple):
 
 class _Candidate(NamedTuple):
     evidence: float
-    mass: Floats
     logit: Floats
     variance: Floats
 
@@ -91,67 +90,89 @@ def _candidates(grid: Floats, counts: Counts) -> list[_Candidate]:
     spread = max(np.sqrt(np.average((centre - mean) ** 2, weights=counts.orders)), 0.2)
     z = ((grid[1:] + grid[:-1]) / 2 - mean) / spread
     shapes = np.column_stack([z, z**2 / 2, _smooth_shapes()])
-    start = np.zeros(shapes.shape[1])
-    start[1] = -1.0
-    weights, prior = start, start.copy()
+    prior = np.zeros(shapes.shape[1])
+    prior[1] = -1.0
+    at = _Expansion(shapes, counts, prior)
     found: list[_Candidate] = []
     for penalty in _PENALTIES:
         penalties = np.append([_RIDGE, _RIDGE], np.full(_SHAPES, penalty))
-        weights, mass, information, likelihood = _maximise(shapes, counts, weights, prior, penalties)
-        half = np.linalg.cholesky(information)
-        evidence = likelihood + _SHAPES * np.log(penalty) / 2 - np.log(half.diagonal()).sum()
-        cdf = np.cumsum(mass)[:-1].clip(1e-12, 1 - 1e-12)
-        slopes = np.cumsum(mass[:, None] * (shapes - mass @ shapes), axis=0)[:-1]
-        variance = (np.linalg.solve(half, slopes.T) ** 2).sum(axis=0) / (cdf * (1 - cdf)) ** 2
-        found.append(_Candidate(evidence, mass, np.log(cdf / (1 - cdf)), variance))
-        if evidence < max(each.evidence for each in found) - _UNLIKELY:
+        at = _maximise(at, prior, penalties)
+        found.append(_candidate(at, prior, penalties))
+        if found[-1].evidence < max(each.evidence for each in found) - _UNLIKELY:
             break
     return found
 
 
-def _maximise(
-    shapes: Floats, counts: Counts, weights: Floats, prior: Floats, penalties: Floats
-) -> tuple[Floats, Floats, Floats, float]:
-    """Give weights of the shapes that maximise the penalised likelihood, by Newton's or Fisher's steps.
+class _Expansion:
+    """Hold the log-likelihood at some weights of the shapes; its derivatives are computed once they are used."""
 
-    With them the masses, the information matrix and the penalised log-likelihood.
-    """
-    n = counts.orders.sum()
-
-    def evaluate(weights: Floats) -> tuple[Floats, Floats, float]:
+    def __init__(self, shapes: Floats, counts: Counts, weights: Floats) -> None:
+        self.weights, self._shapes, self._counts = weights, shapes, counts
         logarithm = shapes @ weights
         mass = np.exp(logarithm - logarithm.max())
-        mass /= mass.sum()
-        covered = np.maximum(_masses(counts, mass), 1e-300)
-        return mass, covered, float(counts.orders @ np.log(covered) - penalties @ (weights - prior) ** 2 / 2)
+        self.mass = mass / mass.sum()
+        self._covered = np.maximum(_masses(counts, self.mass), 1e-300)
+        self.likelihood = float(counts.orders @ np.log(self._covered))
 
-    mass, covered, likelihood = evaluate(weights)
+    def at(self, weights: Floats) -> "_Expansion":
+        """Give the same at other weights."""
+        return _Expansion(self._shapes, self._counts, weights)
+
+    @cached_property
+    def up_to(self) -> Floats:
+        """Give the sum of mass times shape up to each point of the grid."""
+        return np.concatenate([np.zeros((1, len(self.weights))), (self.mass[:, None] * self._shapes).cumsum(axis=0)])
+
+    @cached_property
+    def derivatives(self) -> tuple[Floats, Floats, Floats]:
+        """Give the slope, the curvature, and Fisher's information, which is positive far from the maximum too."""
+        shapes, (first, last, orders) = self._shapes, self._counts
+        n, ratio, mean = orders.sum(), orders / self._covered, self.up_to[-1]
+        surplus = (_cover(self._counts, ratio) - n) * self.mass
+        slope = surplus @ shapes
+        within = self.up_to.take(last, axis=0) - self.up_to.take(first, axis=0)
+        pairs = (within * (ratio / self._covered)[:, None]).T @ within - n * mean[:, None] * mean
+        outer = mean[:, None] * slope
+        return slope, pairs - (surplus[:, None] * shapes).T @ shapes, pairs - outer - outer.T
+
+
+def _maximise(at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
+    """Go to the maximum of the penalised likelihood, by Newton's or Fisher's steps."""
+    from scipy.linalg.lapack import dposv
+
+    def penalised(at: _Expansion) -> float:
+        return at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
+
     for _ in range(100):
-        ratio = counts.orders / covered
-        scaled = mass[:, None] * shapes
-        summed = np.vstack([np.zeros(len(weights)), scaled.cumsum(axis=0)])
-        within, mean = summed[counts.last] - summed[counts.first], summed[-1]
-        score, pairs = within.T @ ratio, (within * (ratio / covered)[:, None]).T @ within
-        outer = np.outer(mean, score)
-        information = pairs + n * np.outer(mean, mean) - outer - outer.T + np.diag(penalties)
-        slope = score - n * mean - penalties * (weights - prior)
-        bend = shapes.T @ ((_cover(counts, ratio) - n)[:, None] * scaled)
-        curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
+        slope, *matrices = at.derivatives
+        slope = slope - penalties * (at.weights - prior)
         # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
-        try:
-            np.linalg.cholesky(curvature)
-        except np.linalg.LinAlgError:
-            curvature = information
-        step = np.linalg.solve(curvature, slope)
+        for matrix in matrices:
+            _, step, failed = dposv(matrix + np.diag(penalties), slope)
+            if not failed:
+                break
         if (gain := float(slope @ step)) < _PRECISION:
             break
+        before = penalised(at)
         for halvings in range(20):
-            tried = weights + step / 2**halvings
-            mass, covered, reached = evaluate(tried)
-            if reached >= likelihood + 1e-4 * gain / 2**halvings:
+            tried = at.at(at.weights + step / 2**halvings)
+            if penalised(tried) >= before + 1e-4 * gain / 2**halvings:
                 break
-        weights, likelihood = tried, reached
-    return weights, mass, information, likelihood
+        at = tried
+    return at
+
+
+def _candidate(at: _Expansion, prior: Floats, penalties: Floats) -> _Candidate:
+    from scipy.linalg.lapack import dtrtrs
+
+    half = np.linalg.cholesky(at.derivatives[2] + np.diag(penalties))
+    evidence = at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
+    evidence += float(np.log(penalties).sum() / 2 - np.log(half.diagonal()).sum())
+    cdf = np.cumsum(at.mass)[:-1]
+    slopes, _ = dtrtrs(half, (at.up_to[1:-1] - cdf[:, None] * at.up_to[-1]).T, lower=1)
+    cdf = cdf.clip(1e-12, 1 - 1e-12)
+    odds = cdf * (1 - cdf)
+    return _Candidate(evidence, np.log(cdf / (1 - cdf)), (slopes**2).sum(axis=0) / odds**2)
 
 
 def _masses(counts: Counts, mass: Floats) -> Floats:
