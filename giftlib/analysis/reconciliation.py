@@ -96,8 +96,8 @@ def _read(orders: pd.DataFrame) -> list[Row]:
     orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s"])])
     read = pd.DataFrame({
         "order_id": ids_of(orders["order_id"]), "is_final": finals_of(orders),
-        "quantity": counts_of(orders, "quantity"), "price": amounts_of(orders, "price_per_card"),
-        "refund": amounts_of(orders, "refunded_amount"), "placed_at": times_of(orders, "placed_at"),
+        "quantity": counts_of(orders["quantity"]), "price": amounts_of(orders["price_per_card"])[0],
+        "refund": amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
         "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
     })  # fmt: skip
     return read[read["order_id"].notna()].to_dict("records")
