@@ -76,17 +76,6 @@ def ids_of(ids: pd.Series) -> pd.Series:
     return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
 
 
-def require_same_ids(orders: Any, transactions: Any) -> None:
-    """Raise ValueError if one side's ids were read from a file as numbers, which would alter ids of the other side."""
-    if not isinstance(transactions, pd.DataFrame):
-        return
-    for of_orders in each_part(orders, ["order_id"], lambda part: part["order_id"]):
-        for numbers, ids in permutations((of_orders, transactions["object_id"])):
-            for order_id in ids.dropna().astype(str) if is_numeric_dtype(numbers) else ():
-                if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
-                    raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
-
-
 def require_once(orders: Any) -> None:
     """Raise ValueError if an order, which has an id of its own within its source, is there twice."""
     key = [name for name in ("source", "order_id") if name in orders.columns]
@@ -102,14 +91,21 @@ def require_once(orders: Any) -> None:
         raise ValueError(f"orders must hold each order once, got {again['order_id'].iloc[0]!r} more than once")
 
 
-def require_one_source(orders: Any) -> None:
-    """Raise ValueError if the orders are of several accounts, as the transactions are of one."""
+def require_account(orders: Any, transactions: Any) -> None:
+    """Raise ValueError if the orders are of several accounts, as the transactions are of one, or if one side's ids were
+    read from a file as numbers, which would alter ids of the other side.
+    """
     if "source" in orders.columns:
         sources = of_parts(orders, ["source"], lambda part: part.drop_duplicates())["source"].dropna().unique()
         if len(sources) > 1:
-            raise ValueError(
-                f"orders must be of one source, as the transactions are, got {', '.join(map(str, sources))}"
-            )
+            names = ", ".join(map(str, sources))
+            raise ValueError(f"orders must be of one source, as the transactions are, got {names}")
+    for of_orders in each_part(orders, ["order_id"], lambda part: part["order_id"]):
+        sides = (of_orders, transactions["object_id"]) if isinstance(transactions, pd.DataFrame) else ()
+        for numbers, ids in permutations(sides, 2):
+            for order_id in ids.dropna().astype(str) if is_numeric_dtype(numbers) else ():
+                if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
+                    raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
 
 
 def read_transactions(transactions: Iterable[Transaction] | pd.DataFrame) -> pd.DataFrame:

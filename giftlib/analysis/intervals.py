@@ -62,18 +62,14 @@ class Intervals:
     """Hold the distinct intervals of some orders.
 
     `guesses` are the best guesses of when the server answered, `lows` and `highs` the guaranteed bounds, `error_s` the
-    mean of what a guess may be off.
+    mean of what a guess may be off, `orders` their number.
     """
 
     guesses: Guesses
     lows: Sorted
     highs: Sorted
     error_s: float
-
-    @cached_property
-    def orders(self) -> int:
-        """Give the number of orders."""
-        return int(self.guesses.orders.sum())
+    orders: int
 
     @cached_property
     def common_time(self) -> tuple[float, float] | None:
@@ -189,25 +185,26 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
         guesses, power = widen(all_.taken(row))
         # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
         lows, highs = ((end[row] * 1000).round(6) for end in bounds)
-        sums = _count([(np.floor(lows), None)]), _count([(np.ceil(highs), None)])
-        counted[group] = (guesses, power, *sums, float(error[row].sum()))
+        ones = np.ones(len(lows))
+        counted[group] = (
+            guesses, power, _count(np.floor(lows), ones), _count(np.ceil(highs), ones), float(error[row].sum())
+        )  # fmt: skip
     return counted
 
 
 def _put_together(parts: list[_Part]) -> Intervals:
     guesses, powers, lows, highs, errors = zip(*parts, strict=True)
-    low, high, otherwise, orders = (np.concatenate(columns) for columns in zip(*guesses, strict=True))
-    distinct = widen(Guesses(low, high, otherwise, orders), power=max(powers))[0] if len(parts) > 1 else guesses[0]
-    return Intervals(distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()))
+    joined = [[np.concatenate(ends) for ends in zip(*each, strict=True)] for each in (guesses, lows, highs)]
+    distinct = widen(Guesses(*joined[0]), power=max(powers))[0] if len(parts) > 1 else guesses[0]
+    orders = int(distinct.orders.sum())
+    return Intervals(distinct, _count(*joined[1]), _count(*joined[2]), sum(errors) / orders, orders)
 
 
-def _count(parts: Any) -> Sorted:
-    """Count equal times of parts, each an array of times and one of orders with each, or None for one order each."""
-    ms = np.concatenate([part[0] for part in parts])
-    weights = np.concatenate([np.ones(len(part[0])) if part[1] is None else part[1] for part in parts])
+def _count(ms: Floats, orders: Floats) -> Sorted:
+    """Add up the orders of equal times."""
     codes, distinct = pd.factorize(ms)
     place = np.argsort(distinct)
-    return Sorted(distinct[place], np.bincount(codes, weights, len(distinct)).astype(float)[place])
+    return Sorted(distinct[place], np.bincount(codes, orders, len(distinct)).astype(float)[place])
 
 
 def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:

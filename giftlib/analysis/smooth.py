@@ -7,7 +7,8 @@ Modelling 7: 239-254). The estimate is the mean over amounts of smoothing, weigh
 likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
 """
 
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,12 +38,6 @@ class Counts(NamedTuple):
     orders: Floats
 
 
-class _Candidate(NamedTuple):
-    evidence: float
-    logit: Floats
-    variance: Floats
-
-
 class SmoothCurve:
     """Hold the estimate on a grid of `seconds`: `cdf` is the proportion final by each of them.
 
@@ -55,11 +50,11 @@ class SmoothCurve:
         self._grid = np.linspace(np.log(times.min() / _BELOW), np.log(times.max() * _BEYOND), CELLS + 1)
         self.seconds = np.exp(self._grid)
         found = _candidates(self._grid, self.count(low, high, orders))
-        weights = np.exp([each.evidence - max(other.evidence for other in found) for each in found])
+        evidences, logits, variances = map(np.array, zip(*found, strict=True))
+        weights = np.exp(evidences - evidences.max())
         weights /= weights.sum()
-        self.logit = np.array(weights @ [each.logit for each in found])
-        spread = [each.variance + (each.logit - self.logit) ** 2 for each in found]
-        self.error = np.sqrt(weights @ spread)
+        self.logit = weights @ logits
+        self.error = np.sqrt(weights @ (variances + (logits - self.logit) ** 2))
         self.cdf = np.concatenate([[0.0], 1 / (1 + np.exp(-self.logit)), [1.0]])
 
     def count(self, low: Floats, high: Floats, orders: Floats) -> Counts:
@@ -83,60 +78,59 @@ class SmoothCurve:
         return mass * _cover(counts, counts.orders / _masses(counts, mass))
 
 
-def _candidates(grid: Floats, counts: Counts) -> list[_Candidate]:
-    """Give the estimates for each amount of smoothing, from much to little."""
+def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Floats]]:
+    """Give the estimates for each amount of smoothing, from much to little, as `_estimate` does."""
     centre = (grid[counts.first] + grid[counts.last]) / 2
     mean = np.average(centre, weights=counts.orders)
     spread = max(np.sqrt(np.average((centre - mean) ** 2, weights=counts.orders)), 0.2)
     z = ((grid[1:] + grid[:-1]) / 2 - mean) / spread
     shapes = np.column_stack([z, z**2 / 2, _smooth_shapes()])
-    prior = np.zeros(shapes.shape[1])
-    prior[1] = -1.0
-    at = _Expansion(shapes, counts, prior)
-    found: list[_Candidate] = []
+    prior = np.append([0.0, -1.0], np.zeros(_SHAPES))
+    expand = partial(_expand, shapes, counts)
+    at = expand(prior)
+    found: list[tuple[float, Floats, Floats]] = []
     for penalty in _PENALTIES:
         penalties = np.append([_RIDGE, _RIDGE], np.full(_SHAPES, penalty))
-        at = _maximise(at, prior, penalties)
-        found.append(_candidate(at, prior, penalties))
-        if found[-1].evidence < max(each.evidence for each in found) - _UNLIKELY:
+        at = _maximise(expand, at, prior, penalties)
+        found.append(_estimate(at, prior, penalties))
+        if found[-1][0] < max(evidence for evidence, *_ in found) - _UNLIKELY:
             break
     return found
 
 
-class _Expansion:
-    """Hold the log-likelihood at some weights of the shapes; its derivatives are computed once they are used."""
+class _Expansion(NamedTuple):
+    """Hold the log-likelihood at some weights of the shapes, with its derivatives.
 
-    def __init__(self, shapes: Floats, counts: Counts, weights: Floats) -> None:
-        self.weights, self._shapes, self._counts = weights, shapes, counts
-        logarithm = shapes @ weights
-        mass = np.exp(logarithm - logarithm.max())
-        self.mass = mass / mass.sum()
-        self._covered = np.maximum(_masses(counts, self.mass), 1e-300)
-        self.likelihood = float(counts.orders @ np.log(self._covered))
+    `up_to` is the sum of mass times shape up to each point of the grid. The `information` (Fisher's, but for the
+    intervals' squares) is positive far from the maximum too, where the `curvature` may not be.
+    """
 
-    def at(self, weights: Floats) -> "_Expansion":
-        """Give the same at other weights."""
-        return _Expansion(self._shapes, self._counts, weights)
-
-    @cached_property
-    def up_to(self) -> Floats:
-        """Give the sum of mass times shape up to each point of the grid."""
-        return np.concatenate([np.zeros((1, len(self.weights))), (self.mass[:, None] * self._shapes).cumsum(axis=0)])
-
-    @cached_property
-    def derivatives(self) -> tuple[Floats, Floats, Floats]:
-        """Give the slope, the curvature, and Fisher's information, which is positive far from the maximum too."""
-        shapes, (first, last, orders) = self._shapes, self._counts
-        n, ratio, mean = orders.sum(), orders / self._covered, self.up_to[-1]
-        surplus = (_cover(self._counts, ratio) - n) * self.mass
-        slope = surplus @ shapes
-        within = self.up_to.take(last, axis=0) - self.up_to.take(first, axis=0)
-        pairs = (within * (ratio / self._covered)[:, None]).T @ within - n * mean[:, None] * mean
-        outer = mean[:, None] * slope
-        return slope, pairs - (surplus[:, None] * shapes).T @ shapes, pairs - outer - outer.T
+    weights: Floats
+    mass: Floats
+    up_to: Floats
+    likelihood: float
+    slope: Floats
+    curvature: Floats
+    information: Floats
 
 
-def _maximise(at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
+def _expand(shapes: Floats, counts: Counts, weights: Floats) -> _Expansion:
+    logarithm = shapes @ weights
+    mass = np.exp(logarithm - logarithm.max())
+    mass /= mass.sum()
+    covered = np.maximum(_masses(counts, mass), 1e-300)
+    up_to = np.concatenate([np.zeros((1, len(weights))), (mass[:, None] * shapes).cumsum(axis=0)])
+    n, ratio, mean = counts.orders.sum(), counts.orders / covered, up_to[-1]
+    surplus = (_cover(counts, ratio) - n) * mass
+    slope = surplus @ shapes
+    within = up_to.take(counts.last, axis=0) - up_to.take(counts.first, axis=0)
+    pairs = (within * (ratio / covered)[:, None]).T @ within - n * mean[:, None] * mean
+    bend, outer = (surplus[:, None] * shapes).T @ shapes, mean[:, None] * slope
+    likelihood = float(counts.orders @ np.log(covered))
+    return _Expansion(weights, mass, up_to, likelihood, slope, pairs - bend, pairs - outer - outer.T)
+
+
+def _maximise(expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
     """Go to the maximum of the penalised likelihood, by Newton's or Fisher's steps."""
     from scipy.linalg.lapack import dposv
 
@@ -144,10 +138,9 @@ def _maximise(at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
         return at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
 
     for _ in range(100):
-        slope, *matrices = at.derivatives
-        slope = slope - penalties * (at.weights - prior)
+        slope = at.slope - penalties * (at.weights - prior)
         # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
-        for matrix in matrices:
+        for matrix in (at.curvature, at.information):
             _, step, failed = dposv(matrix + np.diag(penalties), slope)
             if not failed:
                 break
@@ -155,24 +148,26 @@ def _maximise(at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
             break
         before = penalised(at)
         for halvings in range(20):
-            tried = at.at(at.weights + step / 2**halvings)
+            with np.errstate(over="ignore", invalid="ignore"):  # a step too far is tried, but not taken
+                tried = expand(at.weights + step / 2**halvings)
             if penalised(tried) >= before + 1e-4 * gain / 2**halvings:
                 break
         at = tried
     return at
 
 
-def _candidate(at: _Expansion, prior: Floats, penalties: Floats) -> _Candidate:
+def _estimate(at: _Expansion, prior: Floats, penalties: Floats) -> tuple[float, Floats, Floats]:
+    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance."""
     from scipy.linalg.lapack import dtrtrs
 
-    half = np.linalg.cholesky(at.derivatives[2] + np.diag(penalties))
+    half = np.linalg.cholesky(at.information + np.diag(penalties))
     evidence = at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
     evidence += float(np.log(penalties).sum() / 2 - np.log(half.diagonal()).sum())
     cdf = np.cumsum(at.mass)[:-1]
     slopes, _ = dtrtrs(half, (at.up_to[1:-1] - cdf[:, None] * at.up_to[-1]).T, lower=1)
     cdf = cdf.clip(1e-12, 1 - 1e-12)
     odds = cdf * (1 - cdf)
-    return _Candidate(evidence, np.log(cdf / (1 - cdf)), (slopes**2).sum(axis=0) / odds**2)
+    return evidence, np.log(cdf / (1 - cdf)), (slopes**2).sum(axis=0) / odds**2
 
 
 def _masses(counts: Counts, mass: Floats) -> Floats:
