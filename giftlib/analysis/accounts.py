@@ -20,23 +20,24 @@ CHARGE, REFUND = "ORDER", "REFUND-ORDER"
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 
-def amounts_of(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
-    """Give the amounts as Decimals, None where one is not known; raise ValueError for what is none.
+def amounts_of(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Give the amounts as Decimals, None where one is not known, and which are; raise ValueError for what is none.
 
     A float is the shortest decimal that it stands for, to the centime if that is a millionth of a dinar away.
     """
-    known = frame[column].notna().to_numpy()
-    raw = frame[column].to_numpy(object)
-    amounts = np.full(len(raw), None)
-    amounts[known] = raw[known]
-    if _are_centimes(amounts[known]):
-        return amounts
-    for at in np.flatnonzero(known):
-        value = raw[at]
+    amounts: NDArray[np.object_] = np.array(values, object)
+    if _are_centimes(amounts):
+        return amounts, np.ones(len(amounts), bool)
+    known = values.notna().to_numpy()
+    amounts[~known] = None
+    for at in np.flatnonzero(known) if not _are_centimes(amounts[known]) else ():
+        value = amounts[at]
         amounts[at] = as_amount(str(value) if isinstance(value, float | np.number) else value)
         if amounts[at] is None:
-            raise ValueError(f"{column} must hold finite Decimals, or numbers or texts that are one, got {value!r}")
-    return amounts
+            raise ValueError(
+                f"{values.name} must hold finite Decimals, or numbers or texts that are one, got {value!r}"
+            )
+    return amounts, known
 
 
 def _are_centimes(amounts: NDArray[np.object_]) -> bool:
@@ -50,40 +51,29 @@ def _are_centimes(amounts: NDArray[np.object_]) -> bool:
     return isinstance(exponent, int) and exponent >= -2
 
 
-def counts_of(frame: pd.DataFrame, column: str) -> pd.Series:
+def counts_of(values: pd.Series) -> pd.Series:
     """Give the counts as whole floats, NaN where one is not known; raise ValueError for what is none."""
-    counts = pd.to_numeric(frame[column], errors="coerce").astype(float)
-    wrong = frame[column][frame[column].notna() & ~((counts % 1 == 0) & (counts.abs() < 10**12))]
+    counts = pd.to_numeric(values, errors="coerce").astype(float)
+    wrong = values[values.notna() & ~((counts % 1 == 0) & (counts.abs() < 10**12))]
     if len(wrong):
-        raise ValueError(f"{column} must hold whole numbers below 10**12, got {wrong.iloc[0]!r}")
+        raise ValueError(f"{values.name} must hold whole numbers below 10**12, got {wrong.iloc[0]!r}")
     return counts
 
 
 def finals_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Say which orders are final, in whatever letters their status is; one that is not documented is not final."""
-    final = []
-    for status in frame["status"].dropna().unique():
+    codes, statuses = pd.factorize(frame["status"])
+    final = [False] * (len(statuses) + 1)  # the last is for those that are missing, of code -1
+    for code, status in enumerate(statuses):
         if not isinstance(status, str):
             raise ValueError(f"status must hold texts, got {status!r}")
-        if re.sub(r"[\s-]+", "_", status.strip()).upper() in FINAL:
-            final.append(status)
-    return frame["status"].isin(final).to_numpy(bool)
+        final[code] = re.sub(r"[\s-]+", "_", status.strip()).upper() in FINAL
+    return np.array(final)[codes]
 
 
 def ids_of(ids: pd.Series) -> pd.Series:
     """Give ids as texts, None where there is none; a CSV file makes numbers of those that have digits only."""
     return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
-
-
-def require_same_ids(orders: Any, transactions: Any) -> None:
-    """Raise ValueError if one side's ids were read from a file as numbers, which would alter ids of the other side."""
-    if not isinstance(transactions, pd.DataFrame):
-        return
-    for of_orders in each_part(orders, ["order_id"], lambda part: part["order_id"]):
-        for numbers, ids in permutations((of_orders, transactions["object_id"])):
-            for order_id in ids.dropna().astype(str) if is_numeric_dtype(numbers) else ():
-                if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
-                    raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
 
 
 def require_once(orders: Any) -> None:
@@ -101,14 +91,21 @@ def require_once(orders: Any) -> None:
         raise ValueError(f"orders must hold each order once, got {again['order_id'].iloc[0]!r} more than once")
 
 
-def require_one_source(orders: Any) -> None:
-    """Raise ValueError if the orders are of several accounts, as the transactions are of one."""
+def require_account(orders: Any, transactions: Any) -> None:
+    """Raise ValueError if the orders are of several accounts, as the transactions are of one, or if one side's ids were
+    read from a file as numbers, which would alter ids of the other side.
+    """
     if "source" in orders.columns:
         sources = of_parts(orders, ["source"], lambda part: part.drop_duplicates())["source"].dropna().unique()
         if len(sources) > 1:
-            raise ValueError(
-                f"orders must be of one source, as the transactions are, got {', '.join(map(str, sources))}"
-            )
+            names = ", ".join(map(str, sources))
+            raise ValueError(f"orders must be of one source, as the transactions are, got {names}")
+    for of_orders in each_part(orders, ["order_id"], lambda part: part["order_id"]):
+        sides = (of_orders, transactions["object_id"]) if isinstance(transactions, pd.DataFrame) else ()
+        for numbers, ids in permutations(sides, 2):
+            for order_id in ids.dropna().astype(str) if is_numeric_dtype(numbers) else ():
+                if re.fullmatch("[0-9.]+[eE][0-9]+|0[0-9]+|[0-9]{16,}", order_id):
+                    raise ValueError(f"ids such as {order_id!r} were read as numbers: read the file with dtype=str")
 
 
 def read_transactions(transactions: Iterable[Transaction] | pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +114,7 @@ def read_transactions(transactions: Iterable[Transaction] | pd.DataFrame) -> pd.
     if not isinstance(transactions, pd.DataFrame):
         transactions = pd.DataFrame(map(asdict, transactions), columns=names, dtype=object)
     require_columns("transactions", transactions, names)
-    amounts = {name: amounts_of(transactions, name) for name in ("amount", "old_balance", "new_balance")}
+    amounts = {name: amounts_of(transactions[name])[0] for name in ("amount", "old_balance", "new_balance")}
     ids = {name: ids_of(transactions[name]) for name in ("transaction_id", "object_id")}
     rows = transactions.assign(time=times_of(transactions, "time"), **amounts, **ids)
     once = rows["transaction_id"].isna() | ~rows["transaction_id"].duplicated(keep="last")

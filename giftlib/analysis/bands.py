@@ -89,12 +89,12 @@ def read_quantile(
     are nearer to each other than points of the curve, it may be off by more than its error: the interval reaches to
     `own`, the latest and the earliest that the orders' own quantile may be.
     """
-    estimate, low, high = (_reach(p, band["seconds"], band[name]) for name in ("estimate", "high", "low"))
+    seconds, estimated, lower, upper = band[["seconds", "estimate", "low", "high"]].to_numpy().T
+    estimate, low, high = (_reach(p, seconds, proportion) for proportion in (estimated, upper, lower))
     if estimate < first_poll:
-        final = float(np.interp(first_poll, band["seconds"], band["estimate"]))
-        estimate = max(estimate, first_poll * p / final)
+        estimate = max(estimate, first_poll * p / float(np.interp(first_poll, seconds, estimated)))
         low, high = (low, high) if high >= first_poll else (0.0, first_poll)
-    return Quantile(estimate, min(low, own[0], float(band["seconds"].iloc[-1])), max(high, own[1]))
+    return Quantile(estimate, min(low, own[0], float(seconds[-1])), max(high, own[1]))
 
 
 def compare_with_band(cdf: Callable[[Any], Any], band: pd.DataFrame) -> str:
@@ -104,7 +104,7 @@ def compare_with_band(cdf: Callable[[Any], Any], band: pd.DataFrame) -> str:
     return "it fits" if outside.empty else f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"
 
 
-def _reach(p: float, seconds: pd.Series, proportion: pd.Series) -> float:
+def _reach(p: float, seconds: Floats, proportion: Floats) -> float:
     reached = int(np.searchsorted(proportion, p))
     if reached == len(proportion):
         return inf

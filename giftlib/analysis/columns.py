@@ -48,12 +48,11 @@ def group_keys(orders: pd.DataFrame, name: str, zone: tzinfo = UTC) -> pd.Series
     """Give the group of each row: the column's value, or "unknown". "day" and "week" are the day and the ISO week of
     `placed_at`, "charge_day" and "refund_day" the days of `charged_at` and `refunded_at`.
     """
+    keys: pd.Series = orders[column_of(name)]
     if name in _PERIODS:
         column, form = _PERIODS[name]
-        times = times_of(orders, column).dt.tz_convert(zone)
-        periods: pd.Series = times.dt.strftime(form).astype(object).where(times.notna(), "unknown")
-        return periods
-    return orders[name].astype(object).where(orders[name].notna(), "unknown")
+        keys = times_of(orders, column).dt.tz_convert(zone).dt.strftime(form)
+    return keys.astype(object).where(keys.notna(), "unknown")
 
 
 def times_of(frame: pd.DataFrame, column: str) -> pd.Series:

@@ -13,6 +13,8 @@ from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import check_seconds
 
+_COLUMNS = ["a", "b", "median_a", "median_b", "difference", "difference_low", "difference_high", "ratio", "ratio_low"]
+_COLUMNS += ["ratio_high", "p_value", "sentence"]
 _BATCHES, _BATCH = 99, 101
 """So many times so many permutations, 9,999, are drawn."""
 _FEWEST_NORMAL = 100
@@ -50,13 +52,9 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
     for (a, b), p_value in zip(pairs, p_values, strict=True):
         first, other = medians[a], medians[b]
         difference, ratio = _difference(first, other), _ratio(first, other)
-        rows.append(
-            {"a": a, "b": b, "median_a": first.estimate, "median_b": other.estimate}
-            | dict(zip(("difference", "difference_low", "difference_high"), difference, strict=True))
-            | dict(zip(("ratio", "ratio_low", "ratio_high"), ratio, strict=True))
-            | {"p_value": p_value, "sentence": _sentence(a, b, difference, p_value, level)}
-        )
-    return pd.DataFrame(rows)
+        sentence = _sentence(a, b, difference, p_value, level)
+        rows.append((a, b, first.estimate, other.estimate, *difference, *ratio, p_value, sentence))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def compare_counts(a: Sequence[int] | pd.Series, b: Sequence[int] | pd.Series) -> float:

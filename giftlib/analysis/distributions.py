@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import exp, inf, log, sqrt
+from math import exp, inf, log
 from statistics import NormalDist
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import read_guesses
+from giftlib.analysis.intervals import read_intervals
 
 FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
@@ -63,7 +63,8 @@ class Fit:
     def summary(self, level: float = 0.95) -> pd.DataFrame:
         """Give a frame of estimate, standard error, low and high: median and 95th percentile in seconds, and spread.
 
-        Intervals of times are profile-likelihood intervals, that of the spread comes from its standard error.
+        Intervals of times are profile-likelihood intervals, that of the spread comes from its standard error. Where the
+        orders' times are so nearly equal that they tell no standard error, it is NaN.
 
         Raises ValueError for a distribution that was not fitted to orders.
 
@@ -75,16 +76,16 @@ class Fit:
         if self._intervals is None:
             raise ValueError(f"a fit to orders has a summary, got {self!r}, which was made by hand")
         covariance = np.linalg.inv(_information(self, *self._intervals))
-        errors = np.sqrt(np.diag(covariance))
         slope = log(self.quantile(0.95) / self.median_s)  # of the 95th percentile's logarithm by that of the spread
-        error_95 = sqrt(np.array([1.0, slope]) @ covariance @ np.array([1.0, slope]))
-        wide = NormalDist().inv_cdf((1 + check_proportion("level", level)) / 2) * errors[1]
+        by_logarithms = np.array([[1.0, 0.0], [1.0, slope], [0.0, 1.0]])
+        with np.errstate(invalid="ignore"):  # the likelihood of nearly equal times may be no parabola at its maximum
+            errors = np.sqrt(np.einsum("ij,jk,ik->i", by_logarithms, covariance, by_logarithms))
+        wide = NormalDist().inv_cdf((1 + check_proportion("level", level)) / 2) * errors[2]
         rows = {
             name: [time := self.quantile(p), time * error, *profile_interval(self, *self._intervals, p, level=level)]
-            for name, p, error in (("median", 0.5, errors[0]), ("95 %", 0.95, error_95))
+            for name, p, error in (("median", 0.5, errors[0]), ("95 %", 0.95, errors[1]))
         }
-        spread = self.spread
-        rows["spread"] = [spread, spread * errors[1], spread * exp(-wide), spread * exp(wide)]
+        rows["spread"] = list(self.spread * np.array([1.0, errors[2], exp(-wide), exp(min(wide, 700.0))]))
         return pd.DataFrame.from_dict(rows, orient="index", columns=["estimate", "error", "low", "high"])
 
 
@@ -180,7 +181,7 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
 
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
-    low, high = np.concatenate([read_guesses(orders)[:2], [prior, prior]], axis=1)
+    low, high = np.concatenate([read_intervals(orders)[1], [prior, prior]], axis=1)
     # An exact time of 0 has no density; the API's times have a precision of 1 ms.
     return fit_distribution("lognormal", low, np.maximum(high, 1e-3), np.ones(len(low)))
 

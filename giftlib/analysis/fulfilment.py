@@ -180,9 +180,9 @@ class FulfilmentCurve:
         """
         step = round(min(3 * self._counted.error_s, 0.5), 3)
         guesses = self._counted.guesses
-        masses = pd.DataFrame(estimate_masses(*(guesses.rounded(step) if step else guesses))._asdict())
-        after = masses["mass"].cumsum().clip(upper=1.0)
-        return masses.assign(cdf_low=after.shift(fill_value=0.0), cdf_high=after)
+        masses = estimate_masses(*(guesses.rounded(step) if step else guesses))
+        after = np.minimum(np.cumsum(masses.mass), 1.0)
+        return pd.DataFrame(masses._asdict() | {"cdf_low": np.append(0.0, after[:-1]), "cdf_high": after})
 
     @cached_property
     def fits(self) -> dict[str, Fit]:

@@ -62,18 +62,14 @@ class Intervals:
     """Hold the distinct intervals of some orders.
 
     `guesses` are the best guesses of when the server answered, `lows` and `highs` the guaranteed bounds, `error_s` the
-    mean of what a guess may be off.
+    mean of what a guess may be off, `orders` their number.
     """
 
     guesses: Guesses
     lows: Sorted
     highs: Sorted
     error_s: float
-
-    @cached_property
-    def orders(self) -> int:
-        """Give the number of orders."""
-        return int(self.guesses.orders.sum())
+    orders: int
 
     @cached_property
     def common_time(self) -> tuple[float, float] | None:
@@ -125,18 +121,14 @@ def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[ob
     return {group: _put_together([part[group] for part in parts if group in part]) for group in in_order}
 
 
-def read_bounds(orders: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Give the bounds (low, high) of each order in seconds. Raises ValueError if one is missing or out of order."""
-    require_columns("orders", orders, BOUNDS)
-    return _interval(orders, BOUNDS)
+def read_intervals(orders: pd.DataFrame) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats], Floats]:
+    """Give of each order the bounds (low, high) in seconds, the best guesses likewise, and what a guess may be off.
 
-
-def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """Give the best guesses (low, high) of when the server answered, for each order, and by how much each may be off.
-
-    Without columns for them, they are the bounds, moved by half of the time that the requests took if it is known.
+    Without columns for them, guesses are the bounds, moved by half of the time that the requests took if it is known.
+    Raises ValueError if a column or a value is missing, or out of order.
     """
-    low, high = read_bounds(orders)
+    require_columns("orders", orders, BOUNDS)
+    low, high = bounds = _interval(orders, BOUNDS)
     error = np.zeros(len(low))
     if "guess_error_s" in orders:
         error = np.nan_to_num(_seconds(orders, "guess_error_s"))
@@ -144,9 +136,9 @@ def read_guesses(orders: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
         final = np.isfinite(high)
         error[final] = _seconds(orders[final], "request_s") / 2
     if set(GUESSES) <= set(orders.columns):
-        return *_interval(orders, GUESSES), error
+        return bounds, _interval(orders, GUESSES), error
     shift = np.minimum(error, np.where(np.isfinite(high), high - low, 0) / 4)
-    return low + np.where(low > 0, shift, 0), high - shift, error
+    return bounds, (low + np.where(low > 0, shift, 0), high - shift), error
 
 
 def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple[Guesses, int]:
@@ -157,9 +149,10 @@ def widen(guesses: Guesses, most: int = MOST_DISTINCT, power: int = -1) -> tuple
     """
     for tried in count(power):
         # A sample has no more distinct intervals than the whole, and is faster to count.
-        sample = guesses.taken(slice(10 * most))
-        if len(_distinct(sample, tried).low) <= most and len((all_ := _distinct(guesses, tried)).low) <= most:
-            return all_, tried
+        if len(guesses.low) > 10 * most and len(_distinct(guesses.taken(slice(10 * most)), tried).low) > most:
+            continue
+        if len((distinct := _distinct(guesses, tried)).low) <= most:
+            return distinct, tried
     raise AssertionError
 
 
@@ -177,7 +170,7 @@ _Part = tuple[Guesses, int, Sorted, Sorted, float]
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
-    bounds, (low, high, error) = read_bounds(orders), read_guesses(orders)
+    bounds, (low, high), error = read_intervals(orders)
     otherwise = np.zeros(len(low), bool)
     if outcome is not None:
         otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
@@ -192,25 +185,26 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
         guesses, power = widen(all_.taken(row))
         # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
         lows, highs = ((end[row] * 1000).round(6) for end in bounds)
-        sums = _count([(np.floor(lows), None)]), _count([(np.ceil(highs), None)])
-        counted[group] = (guesses, power, *sums, float(error[row].sum()))
+        ones = np.ones(len(lows))
+        counted[group] = (
+            guesses, power, _count(np.floor(lows), ones), _count(np.ceil(highs), ones), float(error[row].sum())
+        )  # fmt: skip
     return counted
 
 
 def _put_together(parts: list[_Part]) -> Intervals:
     guesses, powers, lows, highs, errors = zip(*parts, strict=True)
-    low, high, otherwise, orders = (np.concatenate(columns) for columns in zip(*guesses, strict=True))
-    distinct = widen(Guesses(low, high, otherwise, orders), power=max(powers))[0] if len(parts) > 1 else guesses[0]
-    return Intervals(distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()))
+    joined = [[np.concatenate(ends) for ends in zip(*each, strict=True)] for each in (guesses, lows, highs)]
+    distinct = widen(Guesses(*joined[0]), power=max(powers))[0] if len(parts) > 1 else guesses[0]
+    orders = int(distinct.orders.sum())
+    return Intervals(distinct, _count(*joined[1]), _count(*joined[2]), sum(errors) / orders, orders)
 
 
-def _count(parts: Any) -> Sorted:
-    """Count equal times of parts, each an array of times and one of orders with each, or None for one order each."""
-    ms = np.concatenate([part[0] for part in parts])
-    weights = np.concatenate([np.ones(len(part[0])) if part[1] is None else part[1] for part in parts])
+def _count(ms: Floats, orders: Floats) -> Sorted:
+    """Add up the orders of equal times."""
     codes, distinct = pd.factorize(ms)
     place = np.argsort(distinct)
-    return Sorted(distinct[place], np.bincount(codes, weights, len(distinct)).astype(float)[place])
+    return Sorted(distinct[place], np.bincount(codes, orders, len(distinct)).astype(float)[place])
 
 
 def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:

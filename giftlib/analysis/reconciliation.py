@@ -10,25 +10,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from giftlib.analysis.accounts import (
-    CHARGE,
-    EXACT,
-    REFUND,
-    amounts_of,
-    counts_of,
-    finals_of,
-    ids_of,
-    read_transactions,
-    require_once,
-    require_one_source,
-    require_same_ids,
-)
+from giftlib.analysis import accounts
 from giftlib.analysis.columns import orders_frame, require_columns, times_of, zone_of
 from giftlib.api import Transaction
 
 Row = dict[Any, Any]
 _NOTHING = Decimal(0)
-_OUTGOING = {"FLEXY", "ADSL", CHARGE, "WITHDRAW", "SEND", "SERVICE"}
+_OUTGOING = {"FLEXY", "ADSL", accounts.CHARGE, "WITHDRAW", "SEND", "SERVICE"}
 """The documented types that lower the balance; all others raise it."""
 
 
@@ -78,26 +66,27 @@ def reconcile_refunds(
     """
     orders, zone = orders_frame(orders), zone_of(time_zone)
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
-    require_one_source(orders)
-    require_once(orders)
-    rows = list(_in_order(read_transactions(transactions).to_dict("records")))
-    require_same_ids(orders, transactions)
+    accounts.require_once(orders)
+    rows = list(_in_order(accounts.read_transactions(transactions).to_dict("records")))
+    accounts.require_account(orders, transactions)
     read = _read(orders)
-    with localcontext(EXACT):
+    order_ids, of_orders = {order["order_id"] for order in read}, (accounts.CHARGE, accounts.REFUND)
+    with localcontext(accounts.EXACT):
         mismatches = [
             *_of_orders(read, rows, late_after_s, zone),
-            *_without_order({order["order_id"] for order in read}, rows),
+            *(_Mismatch(row["object_id"], row["transaction_id"], "transaction with no order", None, row["amount"])
+              for row in rows if row["type"] in of_orders and row["object_id"] not in order_ids),
             *_of_the_balance(rows),
-        ]
+        ]  # fmt: skip
     return pd.DataFrame(mismatches, columns=_Mismatch._fields).astype({"expected": object, "found": object})
 
 
 def _read(orders: pd.DataFrame) -> list[Row]:
     orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s"])])
     read = pd.DataFrame({
-        "order_id": ids_of(orders["order_id"]), "is_final": finals_of(orders),
-        "quantity": counts_of(orders, "quantity"), "price": amounts_of(orders, "price_per_card"),
-        "refund": amounts_of(orders, "refunded_amount"), "placed_at": times_of(orders, "placed_at"),
+        "order_id": accounts.ids_of(orders["order_id"]), "is_final": accounts.finals_of(orders),
+        "quantity": accounts.counts_of(orders["quantity"]), "price": accounts.amounts_of(orders["price_per_card"])[0],
+        "refund": accounts.amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
         "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
     })  # fmt: skip
     return read[read["order_id"].notna()].to_dict("records")
@@ -111,7 +100,7 @@ def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, zone: tz
         order_id, price, refund = order["order_id"], order["price"], order["refund"]
         is_known = order["is_final"] and price is not None and pd.notna(order["quantity"])
         cost = int(order["quantity"]) * price if is_known else None
-        charges, refunds = (of_order.get((order_id, type_), []) for type_ in (CHARGE, REFUND))
+        charges, refunds = (of_order.get((order_id, type_), []) for type_ in (accounts.CHARGE, accounts.REFUND))
         if not charges and cost != 0:
             yield _Mismatch(order_id, None, "no charge" if cost else "no charge, price unknown", cost, None)
         for charge in charges[1:]:
@@ -158,12 +147,6 @@ def _of_times(order: Row, refunds: list[Row], late_after_s: float, zone: tzinfo)
         for problem, holds in (("refund late", late), ("refunded on another day", other_day)):
             if holds:
                 yield _Mismatch(order["order_id"], row["transaction_id"], problem, row["amount"], row["amount"])
-
-
-def _without_order(order_ids: set[str], rows: list[Row]) -> Iterator[_Mismatch]:
-    for row in rows:
-        if row["type"] in (CHARGE, REFUND) and row["object_id"] not in order_ids:
-            yield _Mismatch(row["object_id"], row["transaction_id"], "transaction with no order", None, row["amount"])
 
 
 def _in_order(rows: list[Row]) -> Iterator[Row]:

@@ -9,19 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from giftlib.analysis.accounts import (
-    CHARGE,
-    EXACT,
-    REFUND,
-    amounts_of,
-    counts_of,
-    finals_of,
-    ids_of,
-    read_transactions,
-    require_once,
-    require_one_source,
-    require_same_ids,
-)
+from giftlib.analysis import accounts
 from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns, zone_of
 from giftlib.api import Transaction
 
@@ -67,15 +55,11 @@ def refund_totals(
     account = None if transactions is None else _of_orders(transactions)
     given = [] if account is None else list(account)
     needed = [*_COLUMNS, *map(column_of, names), *(["order_id"] if given else [])]
-    columns = [column for column in dict.fromkeys(needed) if column not in given]
-    require_columns("orders", orders, columns)
-    require_once(orders)
-    if account is not None:
-        require_one_source(orders)
-        if given:
-            require_same_ids(orders, transactions)
-    if "price_per_card" in orders.columns:
-        columns = list(dict.fromkeys([*columns, "price_per_card"]))
+    needed += ["price_per_card"] if "price_per_card" in orders.columns else []
+    require_columns("orders", orders, columns := [name for name in dict.fromkeys(needed) if name not in given])
+    accounts.require_once(orders)
+    if given:
+        accounts.require_account(orders, transactions)
     sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, zone))
     totals = _sums(sums, sums[[f"by {name}" for name in names]])
     totals.index.names = names or ["group"]
@@ -85,9 +69,9 @@ def refund_totals(
 
 def _of_orders(transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataFrame:
     """Give for each order's id when the account last charged and refunded it, and what of its money is still out."""
-    rows = read_transactions(transactions)
-    charges, refunds = (rows[rows["type"] == type_] for type_ in (CHARGE, REFUND))
-    with localcontext(EXACT):
+    rows = accounts.read_transactions(transactions)
+    charges, refunds = (rows[rows["type"] == type_] for type_ in (accounts.CHARGE, accounts.REFUND))
+    with localcontext(accounts.EXACT):
         change = pd.concat([charges, refunds.assign(amount=[a and -a for a in refunds["amount"]])])
         paid = change.dropna(subset="amount").groupby("object_id")["amount"].sum()
     times = [some.groupby("object_id")["time"].max() for some in (charges, refunds)]
@@ -96,54 +80,58 @@ def _of_orders(transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataF
 
 def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame | None, zone: tzinfo) -> pd.DataFrame:
     if account is not None:
-        orders = orders.assign(**account.reindex(ids_of(orders["order_id"])).set_index(orders.index))
-    final = finals_of(orders)
-    counts = pd.DataFrame({name: counts_of(orders, name).to_numpy() for name in _COLUMNS[1:4]})
-    refunds = amounts_of(orders[final], "refunded_amount")
-    for at in np.flatnonzero(~(counts["refunded_quantity"].to_numpy()[final] >= 0) & pd.notna(refunds)):
-        refunds[at] = max(refunds[at], _NOTHING)
+        orders = orders.assign(**account.reindex(accounts.ids_of(orders["order_id"])).set_index(orders.index))
+    final = accounts.finals_of(orders)
+    counts = pd.DataFrame({name: accounts.counts_of(orders[name]).to_numpy() for name in _COLUMNS[1:4]})
+    refunds, refund_known = accounts.amounts_of(orders["refunded_amount"][final])
+    for at in np.flatnonzero(~(counts["refunded_quantity"].to_numpy()[final] >= 0)):
+        refunds[at] = refunds[at] and max(refunds[at], _NOTHING)
     counts["refunded_quantity"] = counts["refunded_quantity"].clip(lower=0)
     rated = final & counts.notna().all(axis=1).to_numpy()
     ordered, delivered, refunded = counts.fillna(0).to_numpy(int).T
-    rows = pd.DataFrame({
-        "orders": 1, "open_orders": ~final, "cards_ordered": ordered, "cards_delivered": delivered * final,
-        "cards_refunded": refunded * final, "unknown_amounts": 0,
+    one = np.ones(len(orders), int)
+    rows: dict[str, Any] = {
+        "orders": one, "open_orders": one * ~final, "cards_ordered": ordered, "cards_delivered": delivered * final,
+        "cards_refunded": refunded * final, "unknown_amounts": 0 * one,
         "ordered_of_rate": ordered * rated, "refunded_of_rate": refunded * rated,
-    })  # fmt: skip
-    for name, where, amounts in (
-        ("charged", final, amounts_of(orders[final], "fulfilled_amount")),
-        ("refunded", final, refunds),
+    }  # fmt: skip
+    for name, where, (amounts, known) in (
+        ("charged", final, accounts.amounts_of(orders["fulfilled_amount"][final])),
+        ("refunded", final, (refunds, refund_known)),
         ("in_flight", ~final, _in_flight(orders[~final])),
     ):
-        known, unknown, missing = np.full(len(rows), _NOTHING), np.zeros(len(rows), int), pd.isna(amounts)
-        amounts[missing] = _NOTHING
-        known[where], unknown[where] = amounts, missing
-        rows[name], rows["unknown_amounts"] = known, rows["unknown_amounts"] + unknown
-    keys = pd.DataFrame({f"by {name}": group_keys(orders, name, zone).to_numpy() for name in names})
+        rows[name] = np.full(len(orders), _NOTHING)
+        rows[name][np.flatnonzero(where)[known]] = amounts[known]
+        rows["unknown_amounts"][where] += ~known
+    keys = pd.DataFrame({f"by {name}": group_keys(orders, name, zone) for name in names}, index=orders.index)
     return _sums(rows, keys).reset_index(drop=not names)
 
 
-def _in_flight(orders: pd.DataFrame) -> NDArray[np.object_]:
-    """Give the money paid for each open order."""
+def _in_flight(orders: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """Give the money paid for each open order, and where it is known."""
     orders = orders.reindex(columns=["quantity", "price_per_card", "in_flight"])
-    paid, prices = amounts_of(orders, "in_flight"), amounts_of(orders, "price_per_card")
-    with localcontext(EXACT):
-        for at in np.flatnonzero(pd.isna(paid) & pd.notna(prices) & counts_of(orders, "quantity").notna()):
+    (paid, is_paid), (prices, priced) = (accounts.amounts_of(orders[name]) for name in ("in_flight", "price_per_card"))
+    priced = priced & accounts.counts_of(orders["quantity"]).notna().to_numpy()
+    with localcontext(accounts.EXACT):
+        for at in np.flatnonzero(priced & ~is_paid):
             paid[at] = int(orders["quantity"].iloc[at]) * prices[at]
-    return paid
+    return paid, is_paid | priced
 
 
-def _sums(rows: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+def _sums(rows: Any, keys: pd.DataFrame) -> pd.DataFrame:
     """Sum counts and amounts of the rows by equal keys, which become the sorted index; without keys sum all rows."""
-    groups: dict[Any, Any] = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(rows))}
-    counts, amounts = rows[[*_COUNTS, *_OF_RATE]].to_numpy(int), rows[_AMOUNTS].to_numpy(object)
-    with localcontext(EXACT):
-        sums = [[*counts[at].sum(axis=0), *amounts[at].sum(axis=0, initial=_NOTHING)] for at in groups.values()]
+    groups: dict[Any, Any] = keys.groupby(list(keys)).indices if len(keys.columns) else {"all": np.arange(len(keys))}
+    places = np.concatenate([*groups.values(), np.array([], int)])
+    starts = np.cumsum([0, *map(len, groups.values())])[:-1]
     index = (pd.MultiIndex.from_tuples(list(groups), names=list(keys)) if len(keys.columns) > 1
              else pd.Index(list(groups), dtype=object, name=next(iter(keys), None)))  # fmt: skip
-    totals = pd.DataFrame(sums, index=index, columns=[*_COUNTS, *_OF_RATE, *_AMOUNTS])
-    totals = totals.astype(dict.fromkeys([*_COUNTS, *_OF_RATE], "int64") | dict.fromkeys(_AMOUNTS, object))
-    return totals[[*_COUNTS[:-1], *_AMOUNTS, _COUNTS[-1], *_OF_RATE]]
+    totals = pd.DataFrame(index=index)
+    with localcontext(accounts.EXACT):
+        for name in [*_COUNTS[:-1], *_AMOUNTS, _COUNTS[-1], *_OF_RATE]:
+            # A row more with nothing lets no rows at all have a sum.
+            nothing = np.array([_NOTHING if name in _AMOUNTS else 0])
+            totals[name] = np.add.reduceat(np.append(np.asarray(rows[name])[places], nothing), starts)
+    return totals
 
 
 def dinars(amount: Decimal) -> str:

@@ -7,7 +7,8 @@ Modelling 7: 239-254). The estimate is the mean over amounts of smoothing, weigh
 likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1143).
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,13 +38,6 @@ class Counts(NamedTuple):
     orders: Floats
 
 
-class _Candidate(NamedTuple):
-    evidence: float
-    mass: Floats
-    logit: Floats
-    variance: Floats
-
-
 class SmoothCurve:
     """Hold the estimate on a grid of `seconds`: `cdf` is the proportion final by each of them.
 
@@ -56,11 +50,11 @@ class SmoothCurve:
         self._grid = np.linspace(np.log(times.min() / _BELOW), np.log(times.max() * _BEYOND), CELLS + 1)
         self.seconds = np.exp(self._grid)
         found = _candidates(self._grid, self.count(low, high, orders))
-        weights = np.exp([each.evidence - max(other.evidence for other in found) for each in found])
+        evidences, logits, variances = map(np.array, zip(*found, strict=True))
+        weights = np.exp(evidences - evidences.max())
         weights /= weights.sum()
-        self.logit = np.array(weights @ [each.logit for each in found])
-        spread = [each.variance + (each.logit - self.logit) ** 2 for each in found]
-        self.error = np.sqrt(weights @ spread)
+        self.logit = weights @ logits
+        self.error = np.sqrt(weights @ (variances + (logits - self.logit) ** 2))
         self.cdf = np.concatenate([[0.0], 1 / (1 + np.exp(-self.logit)), [1.0]])
 
     def count(self, low: Floats, high: Floats, orders: Floats) -> Counts:
@@ -84,74 +78,96 @@ class SmoothCurve:
         return mass * _cover(counts, counts.orders / _masses(counts, mass))
 
 
-def _candidates(grid: Floats, counts: Counts) -> list[_Candidate]:
-    """Give the estimates for each amount of smoothing, from much to little."""
+def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Floats]]:
+    """Give the estimates for each amount of smoothing, from much to little, as `_estimate` does."""
     centre = (grid[counts.first] + grid[counts.last]) / 2
     mean = np.average(centre, weights=counts.orders)
     spread = max(np.sqrt(np.average((centre - mean) ** 2, weights=counts.orders)), 0.2)
     z = ((grid[1:] + grid[:-1]) / 2 - mean) / spread
     shapes = np.column_stack([z, z**2 / 2, _smooth_shapes()])
-    start = np.zeros(shapes.shape[1])
-    start[1] = -1.0
-    weights, prior = start, start.copy()
-    found: list[_Candidate] = []
+    prior = np.append([0.0, -1.0], np.zeros(_SHAPES))
+    expand = partial(_expand, shapes, counts)
+    at = expand(prior)
+    found: list[tuple[float, Floats, Floats]] = []
     for penalty in _PENALTIES:
         penalties = np.append([_RIDGE, _RIDGE], np.full(_SHAPES, penalty))
-        weights, mass, information, likelihood = _maximise(shapes, counts, weights, prior, penalties)
-        half = np.linalg.cholesky(information)
-        evidence = likelihood + _SHAPES * np.log(penalty) / 2 - np.log(half.diagonal()).sum()
-        cdf = np.cumsum(mass)[:-1].clip(1e-12, 1 - 1e-12)
-        slopes = np.cumsum(mass[:, None] * (shapes - mass @ shapes), axis=0)[:-1]
-        variance = (np.linalg.solve(half, slopes.T) ** 2).sum(axis=0) / (cdf * (1 - cdf)) ** 2
-        found.append(_Candidate(evidence, mass, np.log(cdf / (1 - cdf)), variance))
-        if evidence < max(each.evidence for each in found) - _UNLIKELY:
+        at = _maximise(expand, at, prior, penalties)
+        found.append(_estimate(at, prior, penalties))
+        if found[-1][0] < max(evidence for evidence, *_ in found) - _UNLIKELY:
             break
     return found
 
 
-def _maximise(
-    shapes: Floats, counts: Counts, weights: Floats, prior: Floats, penalties: Floats
-) -> tuple[Floats, Floats, Floats, float]:
-    """Give weights of the shapes that maximise the penalised likelihood, by Newton's or Fisher's steps.
+class _Expansion(NamedTuple):
+    """Hold the log-likelihood at some weights of the shapes, with its derivatives.
 
-    With them the masses, the information matrix and the penalised log-likelihood.
+    `up_to` is the sum of mass times shape up to each point of the grid. The `information` (Fisher's, but for the
+    intervals' squares) is positive far from the maximum too, where the `curvature` may not be.
     """
-    n = counts.orders.sum()
 
-    def evaluate(weights: Floats) -> tuple[Floats, Floats, float]:
-        logarithm = shapes @ weights
-        mass = np.exp(logarithm - logarithm.max())
-        mass /= mass.sum()
-        covered = np.maximum(_masses(counts, mass), 1e-300)
-        return mass, covered, float(counts.orders @ np.log(covered) - penalties @ (weights - prior) ** 2 / 2)
+    weights: Floats
+    mass: Floats
+    up_to: Floats
+    likelihood: float
+    slope: Floats
+    curvature: Floats
+    information: Floats
 
-    mass, covered, likelihood = evaluate(weights)
+
+def _expand(shapes: Floats, counts: Counts, weights: Floats) -> _Expansion:
+    logarithm = shapes @ weights
+    mass = np.exp(logarithm - logarithm.max())
+    mass /= mass.sum()
+    covered = np.maximum(_masses(counts, mass), 1e-300)
+    up_to = np.concatenate([np.zeros((1, len(weights))), (mass[:, None] * shapes).cumsum(axis=0)])
+    n, ratio, mean = counts.orders.sum(), counts.orders / covered, up_to[-1]
+    surplus = (_cover(counts, ratio) - n) * mass
+    slope = surplus @ shapes
+    within = up_to.take(counts.last, axis=0) - up_to.take(counts.first, axis=0)
+    pairs = (within * (ratio / covered)[:, None]).T @ within - n * mean[:, None] * mean
+    bend, outer = (surplus[:, None] * shapes).T @ shapes, mean[:, None] * slope
+    likelihood = float(counts.orders @ np.log(covered))
+    return _Expansion(weights, mass, up_to, likelihood, slope, pairs - bend, pairs - outer - outer.T)
+
+
+def _maximise(expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
+    """Go to the maximum of the penalised likelihood, by Newton's or Fisher's steps."""
+    from scipy.linalg.lapack import dposv
+
+    def penalised(at: _Expansion) -> float:
+        return at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
+
     for _ in range(100):
-        ratio = counts.orders / covered
-        scaled = mass[:, None] * shapes
-        summed = np.vstack([np.zeros(len(weights)), scaled.cumsum(axis=0)])
-        within, mean = summed[counts.last] - summed[counts.first], summed[-1]
-        score, pairs = within.T @ ratio, (within * (ratio / covered)[:, None]).T @ within
-        outer = np.outer(mean, score)
-        information = pairs + n * np.outer(mean, mean) - outer - outer.T + np.diag(penalties)
-        slope = score - n * mean - penalties * (weights - prior)
-        bend = shapes.T @ ((_cover(counts, ratio) - n)[:, None] * scaled)
-        curvature = pairs - n * np.outer(mean, mean) - bend + np.diag(penalties)
+        slope = at.slope - penalties * (at.weights - prior)
         # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
-        try:
-            np.linalg.cholesky(curvature)
-        except np.linalg.LinAlgError:
-            curvature = information
-        step = np.linalg.solve(curvature, slope)
+        for matrix in (at.curvature, at.information):
+            _, step, failed = dposv(matrix + np.diag(penalties), slope)
+            if not failed:
+                break
         if (gain := float(slope @ step)) < _PRECISION:
             break
+        before = penalised(at)
         for halvings in range(20):
-            tried = weights + step / 2**halvings
-            mass, covered, reached = evaluate(tried)
-            if reached >= likelihood + 1e-4 * gain / 2**halvings:
+            with np.errstate(over="ignore", invalid="ignore"):  # a step too far is tried, but not taken
+                tried = expand(at.weights + step / 2**halvings)
+            if penalised(tried) >= before + 1e-4 * gain / 2**halvings:
                 break
-        weights, likelihood = tried, reached
-    return weights, mass, information, likelihood
+        at = tried
+    return at
+
+
+def _estimate(at: _Expansion, prior: Floats, penalties: Floats) -> tuple[float, Floats, Floats]:
+    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance."""
+    from scipy.linalg.lapack import dtrtrs
+
+    half = np.linalg.cholesky(at.information + np.diag(penalties))
+    evidence = at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
+    evidence += float(np.log(penalties).sum() / 2 - np.log(half.diagonal()).sum())
+    cdf = np.cumsum(at.mass)[:-1]
+    slopes, _ = dtrtrs(half, (at.up_to[1:-1] - cdf[:, None] * at.up_to[-1]).T, lower=1)
+    cdf = cdf.clip(1e-12, 1 - 1e-12)
+    odds = cdf * (1 - cdf)
+    return evidence, np.log(cdf / (1 - cdf)), (slopes**2).sum(axis=0) / odds**2
 
 
 def _masses(counts: Counts, mass: Floats) -> Floats:

@@ -13,6 +13,9 @@ from giftlib.analysis.columns import Floats
 
 Indices = NDArray[np.intp]
 
+_MOST_AT_ONCE = 300
+"""Newton's step for all values at once takes a matrix of this size squared."""
+
 
 class Turnbull(NamedTuple):
     """Hold Turnbull intervals (from_s, to_s] and the positive mass of each; an exact time has equal ends."""
@@ -70,39 +73,57 @@ def _with_others(
 def _npmle(first: Indices, stop: Indices, orders: Floats, cells: int) -> Floats:
     """Give the masses that maximise sum(orders * log(mass[first:stop].sum())), to 1e-9 of log-likelihood per order.
 
-    EM steps alternate with steps of the iterative convex minorant (Wellner and Zhan 1997, JASA 92: 945-959): Newton
-    steps for each value of the cumulative distribution by itself, made monotone by isotonic regression.
+    A round is a step of EM and one of the iterative convex minorant (Wellner and Zhan 1997, JASA 92: 945-959): Newton's
+    for each value of the cumulative distribution by itself, made monotone by isotonic regression. Where few values
+    differ, as they soon do, one for all of them at once follows: without it there are ten times as many rounds.
     """
-    from scipy.optimize import isotonic_regression
-
     n = orders.sum()
     cdf = np.linspace(0.0, 1.0, cells + 1)
-
-    def likelihood(cdf: Floats) -> float:
-        covered = cdf[stop] - cdf[first]
-        return float(orders @ np.log(covered)) if covered.min() > 0 else -inf
-
     for _ in range(10_000):
         ratio = orders / (cdf[stop] - cdf[first])
-        slopes = np.bincount(first, ratio, cells + 1) - np.bincount(stop, ratio, cells + 1)
-        gradient = np.cumsum(slopes)[:-1]
+        gradient = np.cumsum(np.bincount(first, ratio, cells + 1) - np.bincount(stop, ratio, cells + 1))[:-1]
         if gradient.max() <= n * (1 + 1e-9):
             return np.diff(cdf)
         mass = np.diff(cdf) * gradient / n
         cdf = np.append(0.0, np.cumsum(mass / mass.sum()))
-        if cells < 2:
-            continue
-        covered = cdf[stop] - cdf[first]
-        ratio = orders / covered
-        slope = (np.bincount(stop, ratio, cells + 1) - np.bincount(first, ratio, cells + 1))[1:-1]
-        ratio /= covered
-        curvature = (np.bincount(stop, ratio, cells + 1) + np.bincount(first, ratio, cells + 1))[1:-1]
-        curvature = np.maximum(curvature, 1e-9 * curvature.max())
-        inner = isotonic_regression(cdf[1:-1] + slope / curvature, weights=curvature).x.clip(0.0, 1.0)
-        target, before = np.concatenate([[0.0], inner, [1.0]]), likelihood(cdf)
-        for halvings in range(20):
-            tried = cdf + (target - cdf) / 2**halvings
-            if likelihood(tried) > before:
-                cdf = tried
-                break
+        if cells > 1:
+            cdf = _newton_step(cdf, np.arange(cells + 1), first, stop, orders, jointly=False)
+            values, level = np.unique(np.maximum.accumulate(cdf), return_inverse=True)
+            if 2 < len(values) <= _MOST_AT_ONCE:
+                cdf = _newton_step(values, level, level[first], level[stop], orders, jointly=True)
     raise RuntimeError(f"the estimate did not converge on {len(orders)} distinct intervals")
+
+
+def _newton_step(
+    values: Floats, level: Indices, first: Indices, stop: Indices, orders: Floats, *, jointly: bool
+) -> Floats:
+    """Give values[level] after as much of the step as makes the orders more likely, or unchanged if none does.
+
+    The intervals run from values[first] to values[stop].
+    """
+    from scipy.optimize import isotonic_regression
+
+    def likelihood(values: Floats) -> float:
+        covered = values[stop] - values[first]
+        return float(orders @ np.log(covered)) if covered.min() > 0 else -inf
+
+    n, covered = len(values), values[stop] - values[first]
+    ratio, weights = orders / covered, orders / covered**2
+    slope = (np.bincount(stop, ratio, n) - np.bincount(first, ratio, n))[1:-1]
+    curvature = (np.bincount(stop, weights, n) + np.bincount(first, weights, n))[1:-1]
+    curvature = np.maximum(curvature, 1e-9 * curvature.max())
+    if jointly:
+        mixed = np.bincount(first * n + stop, weights, n * n).reshape(n, n)[1:-1, 1:-1]
+        # The factor keeps it regular where some weights are so large that rounding hides the others.
+        step = np.linalg.solve(np.diag(curvature * (1 + 1e-12)) - mixed - mixed.T, slope)
+    else:
+        step = slope / curvature
+    inner = isotonic_regression(values[1:-1] + step, weights=curvature).x.clip(0.0, 1.0)
+    target, before = np.concatenate([[0.0], inner, [1.0]]), likelihood(values)
+    for halvings in range(20):
+        tried = values + (target - values) / 2**halvings
+        if likelihood(tried) > before:
+            values = tried
+            break
+    result: Floats = values[level]
+    return result

@@ -171,6 +171,13 @@ def test_summary_of_no_orders():
         Fit("lognormal", 10.0, 0.5, 0.0).summary()
 
 
+def test_summary_of_nearly_equal_times():
+    """Where the likelihood is no parabola at its maximum there is no standard error, but an interval."""
+    summary = fit_distribution("lognormal", *np.array([[7.0, 12.0], [12.0, 17.0], [108, 92]])).summary()
+    assert summary.loc["median", "low"] < 12 < summary.loc["median", "high"]
+    assert np.isnan(summary["error"]).all()
+
+
 @pytest.mark.parametrize("rows", [5, 6])
 @pytest.mark.parametrize("seed", range(5))
 def test_current_status(rows, seed):
