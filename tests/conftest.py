@@ -25,6 +25,16 @@ settings.register_profile("giftlib", deadline=None, max_examples=tries(25, 100))
 settings.load_profile("giftlib")
 
 
+def pytest_collection():
+    """No garbage comes up while tests are collected, and what stays is not searched for any later."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture
 def open_sandbox():
     """Opens sandboxes with latency 0, orders that take 10 s and no rate limit, or other settings; gives Callers."""

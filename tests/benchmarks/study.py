@@ -121,7 +121,8 @@ def row_of(key, found):
     return [*key, f"{errors['shown'].mean():+.2f}", f"{rmse['shown']:.2f}", others, *covers]
 
 
-def main():
+def main(page):
+    prose = page.read_text(encoding="utf-8").partition("| times |")[0]
     columns = ["times", "schedule", "latency (s)", "orders", "bias (s)", "RMSE (s)", "best other RMSE (s)", "median in"]
     columns += ["90 % in", "95 % in"]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
@@ -134,10 +135,8 @@ def main():
     key = ("lognormal", "by the emulator", 3, 200)
     lines.append("| " + " | ".join(map(str, row_of(key, found))) + " |")
     print(lines[-1])
-    page = Path(sys.argv[1])
-    prose = page.read_text(encoding="utf-8").partition("| times |")[0]
     page.write_text(prose + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
