@@ -3,8 +3,8 @@
 Read `intervals` first (orders counted by their intervals, which come from the journal), then `smooth`, `bands` and
 `fulfilment` (the curve, its confidence band and quantiles), `turnbull` (the same without smoothing), `distributions`
 (lognormal and log-logistic fits), `comparison` (groups, numbers of orders, late orders), `scheduling` (what a schedule
-costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this room loads neither matplotlib nor scipy:
-import the plots from `giftlib.analysis.plots`.
+costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this package loads neither matplotlib nor
+scipy: import the plots from `giftlib.analysis.plots`.
 """
 
 from giftlib.analysis.accounts import read_transactions

@@ -1,9 +1,10 @@
-"""The vendor's HTTP API: send a request once, wait for the rate limit, read the response, hide every secret in it.
+"""The vendor's HTTP API: wait for the rate limit, send a request, read the response, hide every secret in it.
 
 Read `client` first (one method per endpoint), then `access` (the key, and what is known of it), `orders`, `cards` and
 `models` (what it returns), `listing` (pages), `errors` (what it raises), `responses` and `parsing` (how a response is
-read), `session`, `key`, `rate_limit` and `retry` (how one is sent), `source` (to which API, and what time it is there),
-`transport` (how one deadline bounds a whole request), and `display` last (how notebooks show an object).
+read), `session`, `key`, `rate_limit` and `retry` (how a request is sent), `source` (which API this is, and what time
+it is there), `transport` (how one deadline bounds a whole request) and `decompression`. `validation` checks arguments,
+and `display` shows an object in a notebook.
 """
 
 from . import errors

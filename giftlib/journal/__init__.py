@@ -2,9 +2,9 @@
 
 An *intent* is the record of an order request, written before the request is sent.
 
-Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `rows` (parts of that),
-`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `files` (in which
-people take them away), `tables` and `merging`.
+Read `store` first (the `Journal`), then `writer` (what is recorded, and when), `rows` (statements and rows that the
+writer uses), `poll` (the record of one poll), `frames` (the SQL of the frames, with the interval in which each order
+became final), `files` (frames as Excel, CSV and Parquet files), `tables` (the schema) and `merging`.
 """
 
 from .files import guarded, read_orders, read_polls, write_frame

@@ -1,4 +1,4 @@
-"""When to poll, one order, many orders, placing, and the recovery of lost orders.
+"""Schedules of polls, waiting for one order or for many, placing orders, and recovery of lost ones.
 
 Read `schedules` first (when to poll), then `poller` (one request), `waiting` (when it is due), `placing` (place an
 order), `one_order` (wait for it and handle it), `many_orders` with its parts `rounds`, `open_orders` and `order_list`,

@@ -1,10 +1,11 @@
 """Notebooks or a recorded journal in, one page out with its data.
 
-Read `build` first: it writes the report. It uses `selection` (which notebooks and parameters), `notebooks` (run one the
-same way on every machine), `section` (a run notebook as HTML, with its `figures` and `tables`), `recorded` (all
-journals in one file, and what is read from it), `checks` (the verdict on what was `measured`), `page` (all on one
-page), `manifest` (what the report was made with; whether its files are as written) and `folder` (whole or not at all).
-`changes` compares two reports or journals, which `compared` reads. Each name loads when first used.
+Read `build` first: it writes the report. It uses `selection` (which notebooks and parameters), `notebooks` (run one
+the same way on every machine), `section` (a run notebook as HTML, with its `figures` and `tables`), `recorded` (reads
+all journals, merged in one file), `measured` (the numbers of these orders), `checks` (the verdict on them), `page`
+(the page from all this), `manifest` (the report's versions and hashes, and whether its files are still the same) and
+`folder` (the files are written all or none). `compared` reads two reports or journals, `changes` says how they differ.
+Each name loads when first used.
 """
 
 from importlib import import_module

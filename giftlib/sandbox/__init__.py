@@ -1,11 +1,12 @@
 """An emulator of the gift-card API: real HTTP on loopback, with a controlled clock, random numbers and faults.
 
-Users hold a `Sandbox` (its methods for tests stand in `emulator`) and choose `settings` and `faults`. A request goes
-through `listener` (the port), `connections`, `service` (latency, faults, `requests`), `router`, `auth`, `endpoints`,
-then `backend`, `account`, `orders` and `catalog`: read them in this order. `event_log` keeps the state in a file;
-`pages` are not part of the API.
+A user needs `sandbox` (the class), `emulator` (its methods for tests), `settings` and `faults`. Read `sandbox` first,
+then the modules through which a request goes, one after the other: `listener` (the port), `connections` (bytes),
+`service` (latency and faults), `router`, `auth`, `endpoints`, `backend`, `account`, `orders` and `catalog`.
+`responses` has what they hand on, `requests` the log of what was asked, `event_log` the file that keeps the state,
+`validators` the checks of settings, `pages` and `proxy` what is no part of the API.
 
-At import nothing of giftlib is loaded but `giftlib.clock`.
+When it is imported, nothing of giftlib is loaded but `giftlib.clock`.
 """
 
 from .faults import MIXED, Fault, at_rate
