@@ -97,6 +97,7 @@ class Observation:
         """Raise AssertionError unless such a request came, `times` times or at least once; it says what came instead.
 
         The path may have wildcards; `fields` are others of `sandbox.requests`; a body may have more than what is given.
+        ValueError for what no request could have, such as a path with a query.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:

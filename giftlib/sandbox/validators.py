@@ -106,7 +106,11 @@ def one_of(*choices: str) -> Validator:
 def whole_number(least: int, most: float = inf) -> Validator:
     """Accept an int in this range; True and False are none."""
     accepted = f"a whole number from {least} " + ("up" if most == inf else f"to {most}")
-    return Validator(accepted, lambda value: type(value) is int and least <= value <= most)
+    return Validator(accepted, lambda value: _is_whole(value) and least <= value <= most)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
@@ -132,13 +136,13 @@ def by_type_id(item: Validator) -> Validator:
     )
 
 
-def _text(accepted: str, pattern: str) -> Validator:
+def text(accepted: str, pattern: str) -> Validator:
     """Accept a string of which all matches the pattern."""
     return Validator(accepted, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL)))
 
 
 def _is_money(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if not _is_whole(value) and not isinstance(value, Decimal):
         return False
     value = Decimal(value)
     in_range = value.is_finite() and 0 <= value < 10**24 and not value.is_signed()
@@ -203,10 +207,10 @@ PROBABILITY = _real("a probability from 0 to 1", 0, 1)
 ABOVE_ZERO_S = _real("seconds from 1e-9 to 1e9", 1e-9, 1e9)
 FINITE_S = _real("seconds from 0 to 1e9", 0, 1e9)
 ANY_S = _real("seconds from 0 to 1e9 or math.inf", 0, 1e9, inf)
-STRING = _text("a string", ".*")
-TEXT = _text("a string that is not empty", ".+")
-INSTANCE = _text("32 hexadecimal digits", "[0-9a-f]{32}")
-KEY = _text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
+STRING = text("a string", ".*")
+TEXT = text("a string that is not empty", ".+")
+INSTANCE = text("32 hexadecimal digits", "[0-9a-f]{32}")
+KEY = text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
 SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
 ADDRESSES = Validator(

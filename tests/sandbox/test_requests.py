@@ -1,6 +1,8 @@
 """What the emulator was asked, who asked it, and what struck; lock-outs ended; faults aimed, listed and removed."""
 
 import json
+import re
+from http import HTTPStatus
 
 import pytest
 import requests
@@ -86,6 +88,34 @@ def test_assert_requested(quiet):
         )
     with pytest.raises(ValueError, match="unknown field 'colour'"):
         quiet.assert_requested("POST", PLACE, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"path": "/v3/ping?x=1"}, 'path must be a path that begins with "/" or "*", without a query, got '),
+        ({"path": "http://127.0.0.1/v3/ping"}, "path must be"), ({"path": "v3/ping"}, "path must be"),
+        ({"path": 5}, "path must be"), ({"method": None}, "method must be a method, such as POST, got None"),
+        ({"method": "POST "}, "method must be"), ({"status": "200"}, "status must be a whole number from 100 to 599"),
+        ({"status": True}, "status must be"), ({"query": "?page=2"}, 'query must be a query without its "?"'),
+        ({"fault": "ping"}, "fault must be a Fault, or None"), ({"key": 1}, "key must be a string"),
+        ({"order_id": 1}, "order_id must be"), ({"when_utc": 1}, "when_utc must be a datetime"),
+        ({"times": "1"}, "times must be a whole number from 0 up, or None, got '1'"), ({"times": True}, "times must be"),
+        ({"times": -1}, "times must be"),
+    ],
+)  # fmt: skip
+def test_impossible_requests(quiet, wanted, expected):
+    """What no request could have is an error: it would pass for a request that never came."""
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        quiet.assert_requested(**{"method": "POST", "path": PLACE, "times": 0} | wanted)
+
+
+def test_methods_in_any_letters(quiet):
+    """A method is the same in small letters."""
+    quiet.client().place_order(PRODUCT, "type_001", 2)
+    assert len(quiet.requests.where(method="post", status=HTTPStatus.OK)) == 1
+    with pytest.raises(AssertionError):
+        quiet.assert_requested("post", PLACE, times=0)
 
 
 def test_fault_in_record(quiet):
