@@ -80,7 +80,7 @@ class Backend:
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
-        self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), amount))
+        self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), str(amount)))
         self.accounts[environment].ledger.deposit(amount, now)
 
     def history(self) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from .orders import Page, iso
 from .requests import Requests
 from .service import Service
 from .settings import Outcome
-from .validators import MONEY, QUANTITY, whole_number
+from .validators import MONEY, QUANTITY, TEXT, whole_number
 
 
 class Observation:
@@ -140,6 +140,7 @@ class Emulator(Observation):
         3
         """
         whole_number(0, 10**6).check("n", n)
+        TEXT.check("type_id", type_id)
         QUANTITY.check("quantity", quantity)
         with self._service.lock:
             now, environment, backend = self._service.now(), self.settings.key_type, self._service.backend

@@ -128,7 +128,7 @@ class EventLog:
 
     def add(self, *rows: Event | dict[str, Any]) -> None:
         """Write events; the operating system has them when this returns. NotRecorded if it cannot take them."""
-        content = "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
         try:
             self._file.truncate(self._size)
             if self._size + len(content) > MOST_BYTES:

@@ -75,10 +75,8 @@ class Requests(list[RequestRecord]):
             if name in _WANTED:
                 _WANTED[name].check(name, value)
         path, method = wanted.pop("path", "*"), wanted.pop("method", "*").upper()
-        return Requests(
-            each for each in self
-            if fnmatchcase(each.path, path) and fnmatchcase(each.method.upper(), method) and fits(each._asdict(), wanted)
-        )  # fmt: skip
+        asked = [each for each in self if fnmatchcase(each.path, path) and fnmatchcase(each.method.upper(), method)]
+        return Requests(each for each in asked if fits(each._asdict(), wanted))
 
     def check(self, times: int | None, wanted: Mapping[str, Any]) -> None:
         """Raise AssertionError unless there were `times` such requests (at least one if None)."""

@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from decimal import Context, Decimal
 from itertools import accumulate
 from math import inf, isfinite
-from numbers import Real
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from reprlib import repr as shortened
@@ -21,7 +21,7 @@ EXACT = Context(prec=100)
 
 @dataclass(frozen=True)
 class Validator:
-    """What is accepted, in words and as a test, and which value a JSON value stands for."""
+    """What is accepted, in words and as a test; and which plain value another, or one of JSON, stands for."""
 
     accepted: str
     accepts: Callable[[Any], bool]
@@ -37,10 +37,11 @@ class Validator:
             self.choices,
         )
 
-    def check(self, name: str, value: Any) -> None:
-        """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
+    def check(self, name: str, value: Any) -> Any:
+        """Give the plain value, which JSON can hold; a ValueError, unless it is accepted, names it and what is."""
         if not self.accepts(value):
             raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}{_hint(value, self.choices)}")
+        return self.read(value)
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
@@ -61,11 +62,12 @@ def checked(default: Any, validator: Validator) -> Any:
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataclass that raises a ValueError for the first field whose value its validator does not accept."""
+    """A dataclass of plain values; a ValueError for the first field whose validator does not accept its value."""
 
     def __post_init__(self) -> None:
         for declared in self._declared():
-            declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+            value = declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+            object.__setattr__(self, declared.name, value)
 
     def changes(self) -> dict[str, Any]:
         """Give what differs from the defaults, by name."""
@@ -88,7 +90,10 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return list(value)
-    return value if value is None or (isinstance(value, str | int | float) and value != inf) else str(value)
+    if isinstance(value, Decimal):
+        return format(EXACT.normalize(value), "f")
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+    return value if is_plain else str(value)
 
 
 def fits(found: Any, wanted: Any) -> bool:
@@ -120,8 +125,14 @@ def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
         lambda value: (
             isinstance(value, Real) and not isinstance(value, bool) and (least <= value <= most or value in others)
         ),
-        lambda value: inf if value == "inf" else float(value) if isinstance(value, Decimal) else value,
+        _read_real,
     )
+
+
+def _read_real(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        return inf if value == "inf" else value
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real | Decimal) else value
 
 
 def by_type_id(item: Validator) -> Validator:
@@ -132,7 +143,7 @@ def by_type_id(item: Validator) -> Validator:
             isinstance(value, Mapping)
             and all(isinstance(key, str) and item.accepts(each) for key, each in value.items())
         ),
-        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, dict) else value,
+        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, Mapping) else value,
     )
 
 
@@ -216,4 +227,5 @@ MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at mos
 ADDRESSES = Validator(
     "a tuple of addresses",
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
+    lambda value: tuple(value) if isinstance(value, list) else value,
 )

@@ -100,8 +100,8 @@ def test_assert_requested(quiet):
         ({"status": True}, "status must be"), ({"query": "?page=2"}, 'query must be a query without its "?"'),
         ({"fault": "ping"}, "fault must be a Fault, or None"), ({"key": 1}, "key must be a string"),
         ({"order_id": 1}, "order_id must be"), ({"when_utc": 1}, "when_utc must be a datetime"),
-        ({"times": "1"}, "times must be a whole number from 0 up, or None, got '1'"), ({"times": True}, "times must be"),
-        ({"times": -1}, "times must be"),
+        ({"times": "1"}, "times must be a whole number from 0 up, or None, got '1'"),
+        ({"times": True}, "times must be"), ({"times": -1}, "times must be"),
     ],
 )  # fmt: skip
 def test_impossible_requests(quiet, wanted, expected):
