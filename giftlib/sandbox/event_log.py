@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from math import inf
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ class EventLog:
         except ValueError as error:
             raise self._no_state(error) from None
         self._size = 0  # without what could not be written whole
+        self._reached_s = -inf
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # until close()
         try:
             if fcntl is not None:
@@ -140,12 +142,18 @@ class EventLog:
             raise NotRecorded(f"{self._path} cannot be written: {error.strerror}") from None
         self._size += written
 
+    def reach(self, now: Timestamp) -> None:
+        """Write the time, if it is later than before and there is room: what is shown at it is not taken back."""
+        if now.monotonic > self._reached_s and not self._file.closed:
+            with suppress(NotRecorded):
+                self.add(Event("end", at=now.monotonic))
+                self._reached_s = now.monotonic
+
     def close(self, now: Timestamp | None = None) -> None:
-        """Write the time, if one is given and there is room, and close the file. A second call does nothing."""
-        if not self._file.closed:
-            with closing(self._file), suppress(NotRecorded):
-                if now:
-                    self.add(Event("end", at=now.monotonic))
+        """Write the time, if one is given, and close the file. A second call does nothing."""
+        with closing(self._file):
+            if now:
+                self.reach(now)
 
     def _no_state(self, error: Exception) -> ValueError:
         return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")

@@ -157,7 +157,8 @@ class Sandbox(Emulator):
 
     async def _serve(self, exchange: Exchange) -> None:
         if page := self._pages.respond(exchange.request("")):
-            self._service.stamp(page, self.clock.now_utc())
+            with self._service.lock:
+                self._service.stamp(page, self._service.now().utc)
             await exchange.respond(page)
         else:
             await self._service.serve(exchange)
@@ -179,4 +180,6 @@ def _start(
         log.begin(service.backend, service.now())
     if log:
         service.backend.on_event = log.add
+        if hasattr(service.clock, "spend"):  # time passes without it on any other
+            service.on_time = log.reach
     return service

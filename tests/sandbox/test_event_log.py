@@ -77,6 +77,27 @@ def test_killed(tmp_path):
         assert list(sandbox.truth()) == [*orders, new]
 
 
+@pytest.mark.parametrize("control", [False, True])
+def test_time_is_kept(tmp_path, control):
+    """Simulated time that a client has seen is not taken back when the process is killed."""
+    path = tmp_path / "state"
+    with Sandbox(state=path, control=True, fulfilment_s=60, **QUIET) as sandbox, Caller(sandbox) as call:
+        order_id = call.order_id(type_id="TEST_REFUND")
+        if control:
+            call("../_sandbox/advance", "POST", json={"seconds": 3600})
+        else:
+            sandbox.clock.sleep(3600)
+            call("ping")
+        content = path.read_bytes()
+        call("ping")
+        assert path.read_bytes() == content  # the same time is written once
+    path.write_bytes(content)
+    with Sandbox(state=path) as again:
+        assert again.client().check_order_status(order_id).status == "REFUNDED"
+        assert again.client().balance() == again.settings.opening_balance
+        assert again.clock.now_utc() >= sandbox.clock.now_utc()
+
+
 def test_time_between(tmp_path):
     """Time between two sandboxes passes for the orders too."""
     clock = SimulatedClock()
