@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from functools import cache
 from hashlib import sha256
+from inspect import signature
 from ipaddress import ip_address
 from math import inf, isfinite
 from pathlib import Path
@@ -112,9 +113,13 @@ class Pages:
         given = read_json(request.body or b"{}")
         if not isinstance(given, dict):
             raise ValueError("the body must be a JSON object")
+        accepted = _FAULT_FIELDS if act == self._inject else [*signature(act).parameters]
+        for field in given:
+            if field not in accepted:
+                raise ValueError(unknown("field", field, accepted))
         return act(**given)
 
-    def _advance(self, seconds: Any) -> Any:
+    def _advance(self, seconds: Any = None) -> Any:
         clock = self._emulator.clock
         if not hasattr(clock, "spend"):
             raise ErrorResponse(409, "", "the sandbox is on the system clock, which cannot be moved")
@@ -123,9 +128,6 @@ class Pages:
         return {"now": clock.now_utc().isoformat()}
 
     def _inject(self, **given: Any) -> None:
-        for name in given:
-            if name not in _FAULT_FIELDS:
-                raise ValueError(unknown("field", name, _FAULT_FIELDS))
         self._emulator.inject(Fault(**given))
 
     def _add_orders(self, n: Any = 1, type_id: Any = "type_001", quantity: Any = 1) -> Any:
@@ -134,7 +136,7 @@ class Pages:
     def _next_order(self, delivered: Any = None, after_s: Any = None) -> None:
         self._emulator.next_order(delivered, ANY_S.read(after_s))
 
-    def _deposit(self, amount: Any) -> None:
+    def _deposit(self, amount: Any = None) -> None:
         self._emulator.deposit(MONEY.read(amount))
 
 

@@ -14,6 +14,7 @@ from .faults import Fault
 from .listener import Listener
 from .pages import Pages
 from .proxy import Proxy
+from .responses import bare_error
 from .service import Service
 from .settings import Settings
 from .validators import ADDRESSES
@@ -156,7 +157,11 @@ class Sandbox(Emulator):
             log.begin(self._service.backend, self._service.now())
 
     async def _serve(self, exchange: Exchange) -> None:
-        if page := self._pages.respond(exchange.request("")):
+        if exchange.names_its_host:
+            page = self._pages.respond(exchange.request(""))
+        else:
+            page = bare_error(400, "one Host header is required")
+        if page:
             with self._service.lock:
                 self._service.stamp(page, self._service.now().utc)
             await exchange.respond(page)

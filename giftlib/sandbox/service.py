@@ -20,7 +20,7 @@ from .router import Router
 from .settings import Settings
 
 _MOST_TEXT = 2000
-"""Characters of a body that are kept where it is no JSON, or nested too deep."""
+"""Characters of a body that are kept where it is no JSON that the API reads."""
 
 
 class Service:

@@ -45,7 +45,7 @@ class Validator:
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    return f"unknown {what} {shortened(name)}; accepted are {', '.join(known)}{_hint(name, known)}"
+    return f"unknown {what} {shortened(name)}; accepted are {', '.join(known) or 'none'}{_hint(name, known)}"
 
 
 def _hint(name: object, known: Iterable[str]) -> str:

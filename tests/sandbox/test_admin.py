@@ -82,7 +82,7 @@ def test_deposit_and_reset(sandbox):
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
-        ("advance", {}, "seconds"),
+        ("advance", {}, "seconds must be seconds from 0 to 1e9, got None"),
         ("advance", {"seconds": -1}, "seconds must be seconds from 0 to 1e9, got -1"),
         ("advance", {"seconds": "1"}, "seconds must be"),
         ("advance", {"seconds": math.inf}, ""),
@@ -97,7 +97,14 @@ def test_deposit_and_reset(sandbox):
         ("faults", {"status": 503, "code": 5}, "code must be a string"),
         ("deposit", {"amount": "1" + 29 * "0"}, "amount must be dinars"),
         ("deposit", {"amount": "1.005"}, "amount must be dinars"),
-        ("reset", {"now": True}, "unexpected keyword argument 'now'"),
+        ("reset", {"now": True}, "unknown field 'now'; accepted are none"),
+        ("orders", {"count": 5}, "unknown field 'count'; accepted are n, type_id, quantity"),
+        (
+            "next_order",
+            {"afters": 5},
+            "unknown field 'afters'; accepted are delivered, after_s; did you mean 'after_s'?",
+        ),
+        ("deposit", {}, "amount must be dinars as int or Decimal"),
     ],
 )
 def test_bad_input(sandbox, name, given, expected):

@@ -1,6 +1,7 @@
 """What the emulator was asked, who asked it, and what struck; lock-outs ended; faults aimed, listed and removed."""
 
 import json
+import math
 import re
 from http import HTTPStatus
 
@@ -176,6 +177,19 @@ def test_unblock(quiet, by_control):
     else:
         quiet.unblock()
     assert quiet.client().balance() and len(quiet.truth()) == 1
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "1e999", "-Infinity"])
+def test_not_finite_body(quiet, quantity):
+    """A number that JSON does not have is kept as text, so that the records are JSON."""
+    headers = {"X-Access-Token": quiet.api_key, "Content-Type": "application/json"}
+    body = f'{{"quantity": {quantity}}}'
+    assert requests.post(f"{quiet.url}{PLACE}", data=body, headers=headers, timeout=5).status_code == 400
+    quiet.inject(Fault("placeOrder", sent={"quantity": math.nan}, status=500))
+    for name in ("requests", "faults"):
+        shown = requests.get(f"{quiet.url}/_sandbox/{name}", timeout=5).text
+        [row] = json.loads(shown, parse_constant=pytest.fail)
+        assert row.get("body", body) == body
 
 
 @pytest.mark.parametrize("depth", [10, 48, 60, 500, 900, 980, 5000, 100_000])
