@@ -61,7 +61,8 @@ class Backend:
         like = sum(key.type == type_ for key in keys.values())
         name = f"{type_} {like + 1}" if like else type_
         text = text or draw_key(self.seed, len(keys), type_, self.settings.key_style)
-        KEY.check("api_key", text)
+        if not KEY.accepts(text):
+            raise ValueError(f"api_key must be {KEY.accepted} (not shown)")
         key = Key(text, name, **properties)
         if keys:
             self._record(Event("key", what=properties))

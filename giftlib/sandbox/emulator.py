@@ -66,6 +66,7 @@ class Observation:
         ...     [(order["type"], order["quantity"], order["status"]) for order in sandbox.latest_orders()]
         [('TEST_REFUND', '3', 'HANDLING')]
         """
+        whole_number(0).check("most", most)
         with self._service.lock:
             now, orders = self._service.now().monotonic, self._service.backend.orders.page(Page(1, most))[0]
         return [

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from hashlib import sha256
 from math import inf
 from os import PathLike
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ class History(NamedTuple):
     events: list[Event]
     until: float
     end: datetime
+    key_digest: str | None
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> "History":
@@ -51,7 +53,7 @@ class History(NamedTuple):
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
         end = since - timedelta(seconds=head["at"]) + timedelta(seconds=until)
-        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end)
+        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end, head.get("key_digest"))
 
     def second_of(self, utc: datetime) -> float:
         """Give the second of that clock at a time, at least `until`: the history is never in the future."""
@@ -110,7 +112,7 @@ class EventLog:
         """Begin the file anew with all that has happened in a backend."""
         SEED.check("seed", backend.seed)
         head = {"format": _FORMAT, "seed": backend.seed, "settings": backend.settings.to_json(),
-                "since": now.utc.isoformat(), "at": now.monotonic}  # fmt: skip
+                "since": now.utc.isoformat(), "at": now.monotonic, "key_digest": _digest_of_key(backend)}  # fmt: skip
         self._size = 0
         try:
             self.add(head, Event("instance", what=backend.instance), *backend.history())
@@ -119,7 +121,9 @@ class EventLog:
             raise
 
     def resume(self, history: History, backend: Backend) -> None:
-        """Let the events of the file happen again in a new backend. ValueError for impossible ones."""
+        """Let the events of the file happen again in a new backend. ValueError for impossible ones, or another key."""
+        if history.key_digest not in (None, _digest_of_key(backend)):
+            raise ValueError(f"api_key must be the one with which {self._path} was begun (not shown)")
         try:
             for event in history.events:
                 backend.replay(event)
@@ -157,3 +161,8 @@ class EventLog:
 
     def _no_state(self, error: Exception) -> ValueError:
         return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")
+
+
+def _digest_of_key(backend: Backend) -> str:
+    """Tell the first key from others without holding it: it may be a real one, for a shop that is not changed."""
+    return sha256(next(iter(backend.authenticator.keys)).encode()).hexdigest()

@@ -77,7 +77,9 @@ class Service:
         sent = response if in_time and fault.cut not in ("before", "after") else None
         with self.lock:
             keys = self.backend.authenticator.keys
-            path, query, body = (without_secrets(each, keys) for each in (request.path, request.query, request.content))
+            path, query, body, order_id = (
+                without_secrets(each, keys) for each in (request.path, request.query, request.content, order_id)
+            )
             body = body[:_MOST_TEXT] if isinstance(body, str) else body
             key = keys.get(request.headers.get("X-Access-Token", ""))
             self.records.append(RequestRecord(

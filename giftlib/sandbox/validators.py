@@ -229,3 +229,7 @@ ADDRESSES = Validator(
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
     lambda value: tuple(value) if isinstance(value, list) else value,
 )
+HOSTS = Validator(
+    "a tuple of host names, with or without a port",
+    lambda value: ADDRESSES.accepts(value) and all(re.fullmatch(r"[^\s/@]+", item) for item in value),
+)

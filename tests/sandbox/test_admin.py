@@ -148,18 +148,23 @@ def test_not_the_api(sandbox):
 
 def test_allowed_host(make_sandbox):
     """An allowed name reaches the control address, in any letters; no other name does."""
-    sandbox = make_sandbox(control=True, allow_host=["Gift-Cards"])
+    sandbox = make_sandbox(control=True, allow_host=["Gift-Cards", "Emulator:8080"])
     for host, status in (
         ("gift-cards:8080", 200),
         ("GIFT-CARDS", 200),
+        ("emulator:8080", 200),
+        ("emulator:80", 403),
+        ("emulator", 403),
         ("evil.example", 403),
         ("gift-cards.example", 403),
     ):
         response = requests.get(f"{sandbox.url}/_sandbox/truth", headers={"Host": host}, timeout=5)
         assert response.status_code == status
+        page = requests.get(sandbox.url, headers={"Host": host}, timeout=5).text
+        assert (f"curl http://{host}/v3/ping" in page) == (status == 200)
 
 
-@pytest.mark.parametrize("names", ["gift-cards", 5, [7]])
+@pytest.mark.parametrize("names", ["gift-cards", 5, [7], ["http://gift-cards"], ["a b"], [""]])
 def test_bad_allowed_host(names):
     """Names are a list."""
     with pytest.raises(ValueError, match="allow_host must be a tuple"):

@@ -252,6 +252,19 @@ def test_same_seed_and_settings(tmp_path):
         assert sandbox.settings.partial_rounding == "up"
 
 
+@pytest.mark.parametrize("began", [None, "sk_live_of_a_shop"])
+def test_same_key(tmp_path, began):
+    """A state goes on with its first key only, and does not hold it."""
+    path = tmp_path / "state"
+    with Sandbox(state=path, api_key=began) as sandbox:
+        key = sandbox.api_key
+    for other in ({"api_key": "another-key"}, *([{}] if began else [])):
+        with pytest.raises(ValueError, match=r"^api_key must be the one with which .*state was begun \(not shown\)$"):
+            Sandbox(state=path, **other)
+    with Sandbox(state=path, api_key=began) as again:
+        assert again.api_key == key and key not in path.read_text()
+
+
 HEAD = (
     '{"format": "giftlib sandbox state 1", "seed": 0, "settings": {}, "since": "2026-01-01T00:00:00+00:00", "at": 0.0}'
 )
