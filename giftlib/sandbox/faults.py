@@ -125,8 +125,8 @@ class Fault(v.Checked):
              each.order, each.key)
             for each in (self, other)
         ]  # fmt: skip
-        agree = all(one == two or {one, two} & {"*", None} for one, two in zip(*aims, strict=True))
-        return agree and _agree(self.sent, other.sent)
+        aimed = all(one == two or {one, two} & {"*", None} for one, two in zip(*aims, strict=True))
+        return aimed and v.agree(self.sent, other.sent)
 
     @classmethod
     def commit_then_drop(cls, call: int = 1) -> "Fault":
@@ -137,13 +137,6 @@ class Fault(v.Checked):
         True
         """
         return cls("placeOrder", call=call, cut="after")
-
-
-def _agree(one: Any, other: Any) -> bool:
-    """Whether something can fit both."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(_agree(one[name], other[name]) for name in one.keys() & other.keys())
-    return bool(one == other)
 
 
 def _list_of_faults(given: Iterable[Fault]) -> tuple[Fault, ...]:

@@ -103,6 +103,13 @@ def fits(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
+def agree(one: Any, other: Any) -> bool:
+    """Whether something can fit both."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(agree(one[name], other[name]) for name in one.keys() & other.keys())
+    return bool(one == other)
+
+
 def one_of(*choices: str) -> Validator:
     """Accept one of these strings."""
     return Validator(" or ".join(choices), lambda value: value in choices, choices=choices)
