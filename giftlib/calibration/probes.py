@@ -14,6 +14,8 @@ Offer = tuple[str, str, Decimal, int]
 """A type of card as checkProduct shows it: product id, type id, price in dinars, stock."""
 Ways = tuple[Any, Any] | None
 """What it means if a request is rejected, and if it is accepted; without, its HTTP status and error code are kept."""
+_TEST_PRODUCT = "7e57000000000000000000a1"
+"""An emulator lists it with `catalog_test_types`, beside the `catalog_products`."""
 
 _UNKNOWN_ID, _MALFORMED_ID, _SAMPLE_ORDER = 23 * "0" + "1", "not-an-id", "6901616fe9e88196b4eb64b3"
 _SINCE = {"page": 1, "pageSize": 20, "from": "2026-01-01T00:00:00.000Z"}
@@ -72,7 +74,8 @@ def find_catalogue(session: CalibrationSession) -> list[Offer]:
         response = session.get("gift-cards/catalog")
         id_in_catalogue = "requestId" in response.fields
         categories = response.items("categories")
-        products = [product for category in categories for product in as_dicts(category.get("products"))]
+        listed = [product for category in categories for product in as_dicts(category.get("products"))]
+        products = [product for product in listed if product.get("id") != _TEST_PRODUCT]
         session.found("category_key", _first(next(iter(categories), {}), title="title", name="name"), response)
         in_meta = _first(as_dict(response.fields.get("meta")), totalProducts="meta")
         session.found("catalog_totals_in", _first(response.fields, totalProducts="top") or in_meta, response)
@@ -161,6 +164,8 @@ def find_final_order(session: CalibrationSession, order_id: str) -> None:
 
 
 def _found(session: CalibrationSession, name: str, response: Response, ways: Ways) -> None:
+    if ways and not is_accepted(response) and response.fields.get("success") is not False:
+        raise UnclearError(f"rejected before the API: {response.status}")
     outcome = str(response.status) if is_accepted(response) else f"{response.status} {response.code or 'without code'}"
     session.found(name, ways[is_accepted(response)] if ways else outcome, response)
 

@@ -61,7 +61,8 @@ class Backend:
         like = sum(key.type == type_ for key in keys.values())
         name = f"{type_} {like + 1}" if like else type_
         text = text or draw_key(self.seed, len(keys), type_, self.settings.key_style)
-        KEY.check("api_key", text)
+        if not KEY.accepts(text):
+            raise ValueError(f"api_key must be {KEY.accepted} (not shown)")
         key = Key(text, name, **properties)
         if keys:
             self._record(Event("key", what=properties))
@@ -80,7 +81,7 @@ class Backend:
         return order
 
     def deposit(self, environment: str, amount: Decimal, now: Timestamp) -> None:
-        self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), amount))
+        self._record(Event("deposit", environment, now.monotonic, unix_ms(now.utc), str(amount)))
         self.accounts[environment].ledger.deposit(amount, now)
 
     def history(self) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
 from .faults import NO_FAULT, Fault
-from .responses import Request, Response, bare_error, reason
+from .responses import Request, Response, reason
 
 IDLE_S = 72.0
 """Seconds after which a connection that waits for more is closed. Chosen: the default of Fastify, whose error bodies
@@ -51,6 +51,11 @@ class Exchange(HTTPMessageDelegate):
     def finish(self) -> None:
         self._task = asyncio.create_task(self._handle())
         self._task.add_done_callback(lambda task: task.cancelled() or task.result())  # the loop logs what this raises
+
+    @property
+    def names_its_host(self) -> bool:
+        """Whether the request has the one Host that HTTP/1.1 requires."""
+        return self._start_line.version != "HTTP/1.1" or len(self._headers.get_list("Host")) == 1
 
     def request(self, request_id: str) -> Request:
         target = re.sub("^https?://[^/?]*/?", "/", self._start_line.path, flags=re.IGNORECASE)  # as proxies are asked
@@ -107,10 +112,7 @@ class Exchange(HTTPMessageDelegate):
     async def _handle(self) -> None:
         with suppress(StreamClosedError):
             try:
-                if self._start_line.version == "HTTP/1.1" and len(self._headers.get_list("Host")) != 1:
-                    await self.respond(bare_error(400, "one Host header is required"))
-                else:
-                    await self._serve(self)
+                await self._serve(self)
             except BaseException:
                 self._connection.close()
                 raise

@@ -10,7 +10,7 @@ from .orders import Page, iso
 from .requests import Requests
 from .service import Service
 from .settings import Outcome
-from .validators import MONEY, QUANTITY, whole_number
+from .validators import MONEY, QUANTITY, TEXT, whole_number
 
 
 class Observation:
@@ -66,6 +66,7 @@ class Observation:
         ...     [(order["type"], order["quantity"], order["status"]) for order in sandbox.latest_orders()]
         [('TEST_REFUND', '3', 'HANDLING')]
         """
+        whole_number(0).check("most", most)
         with self._service.lock:
             now, orders = self._service.now().monotonic, self._service.backend.orders.page(Page(1, most))[0]
         return [
@@ -97,6 +98,7 @@ class Observation:
         """Raise AssertionError unless such a request came, `times` times or at least once; it says what came instead.
 
         The path may have wildcards; `fields` are others of `sandbox.requests`; a body may have more than what is given.
+        ValueError for what no request could have, such as a path with a query.
 
         >>> from giftlib.sandbox import Sandbox
         >>> with Sandbox() as sandbox:
@@ -139,6 +141,7 @@ class Emulator(Observation):
         3
         """
         whole_number(0, 10**6).check("n", n)
+        TEXT.check("type_id", type_id)
         QUANTITY.check("quantity", quantity)
         with self._service.lock:
             now, environment, backend = self._service.now(), self.settings.key_type, self._service.backend

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta
+from hashlib import sha256
+from math import inf
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -36,6 +38,7 @@ class History(NamedTuple):
     events: list[Event]
     until: float
     end: datetime
+    key_digest: str | None
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> "History":
@@ -50,7 +53,7 @@ class History(NamedTuple):
         events = [Event(*row) for row in rows]
         until = max([head["at"], *(event.at for event in events if event.at is not None)])
         end = since - timedelta(seconds=head["at"]) + timedelta(seconds=until)
-        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end)
+        return cls(head["seed"], Settings.from_json(head["settings"]), events, until, end, head.get("key_digest"))
 
     def second_of(self, utc: datetime) -> float:
         """Give the second of that clock at a time, at least `until`: the history is never in the future."""
@@ -80,6 +83,7 @@ class EventLog:
         except ValueError as error:
             raise self._no_state(error) from None
         self._size = 0  # without what could not be written whole
+        self._reached_s = -inf
         self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # until close()
         try:
             if fcntl is not None:
@@ -108,7 +112,7 @@ class EventLog:
         """Begin the file anew with all that has happened in a backend."""
         SEED.check("seed", backend.seed)
         head = {"format": _FORMAT, "seed": backend.seed, "settings": backend.settings.to_json(),
-                "since": now.utc.isoformat(), "at": now.monotonic}  # fmt: skip
+                "since": now.utc.isoformat(), "at": now.monotonic, "key_digest": _digest_of_key(backend)}  # fmt: skip
         self._size = 0
         try:
             self.add(head, Event("instance", what=backend.instance), *backend.history())
@@ -117,7 +121,9 @@ class EventLog:
             raise
 
     def resume(self, history: History, backend: Backend) -> None:
-        """Let the events of the file happen again in a new backend. ValueError for impossible ones."""
+        """Let the events of the file happen again in a new backend. ValueError for impossible ones, or another key."""
+        if history.key_digest not in (None, _digest_of_key(backend)):
+            raise ValueError(f"api_key must be the one with which {self._path} was begun (not shown)")
         try:
             for event in history.events:
                 backend.replay(event)
@@ -128,7 +134,7 @@ class EventLog:
 
     def add(self, *rows: Event | dict[str, Any]) -> None:
         """Write events; the operating system has them when this returns. NotRecorded if it cannot take them."""
-        content = "".join(json.dumps(row, default=str) + "\n" for row in rows).encode()
+        content = "".join(json.dumps(row) + "\n" for row in rows).encode()
         try:
             self._file.truncate(self._size)
             if self._size + len(content) > MOST_BYTES:
@@ -140,12 +146,23 @@ class EventLog:
             raise NotRecorded(f"{self._path} cannot be written: {error.strerror}") from None
         self._size += written
 
+    def reach(self, now: Timestamp) -> None:
+        """Write the time, if it is later than before and there is room: what is shown at it is not taken back."""
+        if now.monotonic > self._reached_s and not self._file.closed:
+            with suppress(NotRecorded):
+                self.add(Event("end", at=now.monotonic))
+                self._reached_s = now.monotonic
+
     def close(self, now: Timestamp | None = None) -> None:
-        """Write the time, if one is given and there is room, and close the file. A second call does nothing."""
-        if not self._file.closed:
-            with closing(self._file), suppress(NotRecorded):
-                if now:
-                    self.add(Event("end", at=now.monotonic))
+        """Write the time, if one is given, and close the file. A second call does nothing."""
+        with closing(self._file):
+            if now:
+                self.reach(now)
 
     def _no_state(self, error: Exception) -> ValueError:
         return ValueError(f"{self._path} is no sandbox state: {error!s:.500}")
+
+
+def _digest_of_key(backend: Backend) -> str:
+    """Tell the first key from others without holding it: it may be a real one, for a shop that is not changed."""
+    return sha256(next(iter(backend.authenticator.keys)).encode()).hexdigest()

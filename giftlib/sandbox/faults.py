@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,6 +101,10 @@ class Fault(v.Checked):
              f"rate must be None with call={self.call!r} and times={self.times!r}, got {self.rate!r}"),
             (self.cut == "before" and self.status is not None,
              f"cut='before' leaves no response, so status must be None, got {self.status!r}"),
+            (self.order is not None and self.endpoint not in ("*", "checkOrder"),
+             f"order must be None with endpoint={self.endpoint!r}, which polls none, got {self.order!r}"),
+            (bool(self.sent) and (self.order is not None or self.endpoint not in ("*", "placeOrder")),
+             f"sent must be empty but for placeOrder, got it with endpoint={self.endpoint!r}, order={self.order!r}"),
             (self.alter and text != "envelope", f"body must be 'envelope' with alter, got {self.body!r}"),
             (without_status, f"status must be given with body={self.body!r} and code={self.code!r}, got None"),
             (self.status is None and not (changed or self.cut or self.delay_s or self.drip_s),
@@ -114,6 +118,16 @@ class Fault(v.Checked):
         wanted = self.endpoint in ("*", endpoint) and self.order in (None, order) and self.key in (None, key)
         return wanted and (not self.sent or v.fits(sent, self.sent))
 
+    def meets(self, other: "Fault") -> bool:
+        """Whether one request can be one to affect for both."""
+        aims = [
+            ("checkOrder" if each.order is not None else "placeOrder" if each.sent else each.endpoint,
+             each.order, each.key)
+            for each in (self, other)
+        ]  # fmt: skip
+        aimed = all(one == two or {one, two} & {"*", None} for one, two in zip(*aims, strict=True))
+        return aimed and v.agree(self.sent, other.sent)
+
     @classmethod
     def commit_then_drop(cls, call: int = 1) -> "Fault":
         """Place the `call`-th order and charge for it, and lose the response with its id.
@@ -123,6 +137,13 @@ class Fault(v.Checked):
         True
         """
         return cls("placeOrder", call=call, cut="after")
+
+
+def _list_of_faults(given: Iterable[Fault]) -> tuple[Fault, ...]:
+    faults = tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(each, Fault) for each in faults):
+        raise ValueError(f"faults must be a list of Faults, got {given!r}")
+    return faults
 
 
 class _NoFault(Fault):
@@ -155,7 +176,7 @@ def at_rate(rate: float, faults: Iterable[Fault] = MIXED, endpoint: str = "*") -
     >>> [fault.rate for fault in at_rate(0.5, [Fault(status=500), Fault(status=503)])]
     [0.25, 0.25]
     """
-    faults = tuple(faults)
+    faults = _list_of_faults(faults)
     if not faults:
         raise ValueError("faults must be at least one Fault, got none")
     v.PROBABILITY.check("rate", rate)
@@ -170,20 +191,22 @@ class FaultPlan:
         self._requests = 0
         self._counted: list[list[Any]] = []  # each a fault and how many requests were counted for it
         self._random: list[Fault] = []
-        for fault in faults:
+        for fault in _list_of_faults(faults):
             self.inject(fault)
 
     def inject(self, fault: Fault) -> None:
-        """Plan a fault, from now on. ValueError if the rates for an endpoint add up to more than 1."""
+        """Plan a fault, from now on. ValueError if the rates that can affect the same request add up to more than 1."""
         if not isinstance(fault, Fault):
             raise ValueError(f"fault must be a Fault, got {fault!r}")
         if fault.rate is None:
             self._counted.append([fault, 0])
             return
-        for endpoint in ENDPOINTS:
-            total = sum(other.rate or 0 for other in (*self._random, fault) if other.endpoint in ("*", endpoint))
+        meeting = [other for other in self._random if fault.meets(other)]
+        if fault.rate + sum(other.rate or 0.0 for other in meeting) > 1 + 1e-9:  # else it needs no search
+            total = fault.rate + _most(meeting)
             if total > 1 + 1e-9:
-                raise ValueError(f"rate must be such that all for {endpoint} add up to at most 1, got {total:g} in all")
+                message = "rate must be such that all that can affect the same request add up to at most 1"
+                raise ValueError(f"{message}, got {total:g} in all")
         self._random.append(fault)
 
     def planned(self) -> list[Fault]:
@@ -209,3 +232,13 @@ class FaultPlan:
                 if drawn < 0:
                     return fault
         return NO_FAULT
+
+
+def _most(faults: Sequence[Fault]) -> float:
+    """The highest sum of rates of faults that all meet in one request."""
+    if not faults:
+        return 0.0
+    first, *others = faults
+    meeting = [other for other in others if first.meets(other)]
+    with_first = (first.rate or 0.0) + _most(meeting)
+    return with_first if len(meeting) == len(others) else max(with_first, _most(others))

@@ -15,7 +15,7 @@ from tornado.iostream import IOStream
 
 from .connections import Exchange
 from .proxy import Proxy
-from .validators import whole_number
+from .validators import STRING, whole_number
 
 _PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
@@ -28,11 +28,12 @@ class Listener(HTTPServerConnectionDelegate):
     """
 
     def __init__(self, host: str, *ports: int) -> None:
+        STRING.check("host", host)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with ExitStack() as opened:
             self._sockets = []
-            for port in ports:
-                whole_number(0, 65535).check("port", port)
+            for name, port in zip(("port", "proxy_port"), ports, strict=False):
+                whole_number(0, 65535).check(name, port)
                 self._sockets.append(opened.enter_context(socket.create_server((host, port), family=family)))
             opened.pop_all()
         # This machine reaches a server on all hosts, too, at an address.

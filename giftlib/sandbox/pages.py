@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from functools import cache
 from hashlib import sha256
+from inspect import signature
 from ipaddress import ip_address
 from math import inf, isfinite
 from pathlib import Path
@@ -23,7 +24,7 @@ from .faults import Fault
 from .responses import ErrorResponse, Request, Response, json_response
 from .router import routes
 from .settings import MEANINGS, Settings
-from .validators import ANY_S, FINITE_S, MONEY, TEXT, read_json, unknown
+from .validators import ANY_S, FINITE_S, MONEY, read_json, unknown
 
 PREFIX = "/_sandbox/"
 _FOLDER = Path(__file__).parent
@@ -34,17 +35,18 @@ _PAGE, _DESCRIPTION = "index.html.jinja", "openapi.json.jinja"
 class Pages:
     """Responds to what is no request of the API, if the emulator has such a page.
 
-    Under `/_sandbox/`, if there are `names` of hosts that may use it: to GET of truth, settings, requests and faults,
+    Under `/_sandbox/`, with `control`: to GET of truth, settings, requests and faults,
     and to POST with a JSON object: of reset, unblock and clear_faults {}, advance {"seconds"}, faults (the fields of
     `Fault` but `alter`), orders {"n", "type_id", "quantity"}, next_order {"delivered", "after_s"}, deposit {"amount"}.
-    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address, as localhost or by a
-    name.
+    A page of another site can use none of it: no CORS, JSON only, and only by a numeric address, as localhost or by one
+    of the `names`.
     """
 
-    def __init__(self, emulator: Emulator, url: str, names: Collection[str] | None) -> None:
+    def __init__(self, emulator: Emulator, url: str, names: Collection[str], control: bool) -> None:
         self._emulator = emulator
         self._url = url
         self._names = names
+        self._has_control = control
         self._calls: dict[str, dict[str, Callable[..., Any]]] = {
             "GET": {
                 "truth": lambda: {name: s if isfinite(s) else None for name, s in emulator.truth().items()},
@@ -66,17 +68,17 @@ class Pages:
 
     def respond(self, request: Request) -> Response | None:
         """Respond to a request that is not one of the API; None to any other."""
-        if self._names is not None and request.path.startswith(PREFIX):
-            return self._control(request, self._names)
+        if self._has_control and request.path.startswith(PREFIX):
+            return self._control(request)
         if request.method not in ("GET", "HEAD"):
             return None
         if request.path == "/":
-            host = own_host(request)
+            host = own_host(request, self._names)
             page = _template(_PAGE).render(
                 url=f"http://{host}" if host else self._url,
                 emulator=self._emulator,
                 settings=self._emulator.settings,
-                has_admin=self._names is not None,
+                has_admin=self._has_control,
             )
             headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy()}
         elif request.path == "/openapi.json":
@@ -87,17 +89,17 @@ class Pages:
             return None
         return Response(200, page.encode(errors="replace"), {"Cache-Control": "no-store", **headers})
 
-    def _control(self, request: Request, names: Collection[str]) -> Response:
+    def _control(self, request: Request) -> Response:
         try:
-            content, status = self._done(request, names), 200
+            content, status = self._done(request), 200
         except ErrorResponse as error:
             content, status = {"error": error.message}, error.status
         except (ValueError, TypeError, OSError) as error:
             content, status = {"error": str(error)}, 500 if isinstance(error, NotRecorded) else 400
         return json_response(status, {} if content is None else content, {"Cache-Control": "no-store"})
 
-    def _done(self, request: Request, names: Collection[str]) -> Any:
-        if own_host(request, names) is None:
+    def _done(self, request: Request) -> Any:
+        if own_host(request, self._names) is None:
             raise ErrorResponse(403, "", "the host must be a numeric address, localhost or an allowed name")
         name = request.path.removeprefix(PREFIX)
         act = self._calls.get(request.method, {}).get(name)
@@ -112,9 +114,13 @@ class Pages:
         given = read_json(request.body or b"{}")
         if not isinstance(given, dict):
             raise ValueError("the body must be a JSON object")
+        accepted = _FAULT_FIELDS if act == self._inject else [*signature(act).parameters]
+        for field in given:
+            if field not in accepted:
+                raise ValueError(unknown("field", field, accepted))
         return act(**given)
 
-    def _advance(self, seconds: Any) -> Any:
+    def _advance(self, seconds: Any = None) -> Any:
         clock = self._emulator.clock
         if not hasattr(clock, "spend"):
             raise ErrorResponse(409, "", "the sandbox is on the system clock, which cannot be moved")
@@ -123,31 +129,29 @@ class Pages:
         return {"now": clock.now_utc().isoformat()}
 
     def _inject(self, **given: Any) -> None:
-        for name in given:
-            if name not in _FAULT_FIELDS:
-                raise ValueError(unknown("field", name, _FAULT_FIELDS))
         self._emulator.inject(Fault(**given))
 
     def _add_orders(self, n: Any = 1, type_id: Any = "type_001", quantity: Any = 1) -> Any:
-        TEXT.check("type_id", type_id)
         return {"order_ids": self._emulator.add_orders(n, type_id, quantity)}
 
     def _next_order(self, delivered: Any = None, after_s: Any = None) -> None:
         self._emulator.next_order(delivered, ANY_S.read(after_s))
 
-    def _deposit(self, amount: Any) -> None:
+    def _deposit(self, amount: Any = None) -> None:
         self._emulator.deposit(MONEY.read(amount))
 
 
-def own_host(request: Request, names: Collection[str] = ()) -> str | None:
+def own_host(request: Request, names: Collection[str]) -> str | None:
     """Give the host and port that the request was sent to, if they can be this machine's: a number, localhost, a name.
+
+    A name with a port is meant with this port alone.
 
     Any other name could be another site's, which makes it lead here to use this machine through a visitor's browser.
     """
     given = request.headers.get("Host") or ""
     try:
         name = urlsplit(f"//{given}")
-        if name.hostname not in ("localhost", *names):
+        if name.hostname not in ("localhost", *names) and given.lower() not in names:
             ip_address(name.hostname or "")
         return given if name.netloc == given and (name.port is None or name.port > 0) and "@" not in given else None
     except ValueError:

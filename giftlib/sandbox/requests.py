@@ -8,9 +8,21 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .faults import Fault
-from .validators import fits, unknown
+from .validators import STRING, Validator, fits, text, unknown, whole_number
 
 _SECRET = ("value", "serial", "cards")
+_COUNT = whole_number(0).or_none()
+_WANTED = {
+    "when_utc": Validator("a datetime", lambda value: isinstance(value, datetime)),
+    "method": text("a method, such as POST", "[A-Za-z-]+"),
+    "path": text('a path that begins with "/" or "*", without a query', r"(?!.*\?.*=)[/*].*"),
+    "query": text('a query without its "?"', r"(?!\?).*"),
+    "key": STRING.or_none(),
+    "status": whole_number(100, 599).or_none(),
+    "fault": Validator("a Fault", lambda value: isinstance(value, Fault)).or_none(),
+    "order_id": STRING.or_none(),
+}
+"""What can be wanted of a field: anything else would match no request, and so hide one that came."""
 
 
 class RequestRecord(NamedTuple):
@@ -54,16 +66,21 @@ class Requests(list[RequestRecord]):
     def where(self, **wanted: Any) -> "Requests":
         """Give the requests whose fields are these: `where(method="POST", body={"quantity": 2}, fault=None)`.
 
-        A path may have wildcards (`*`, `?`), a body more fields than are wanted. ValueError for an unknown field.
+        A path may have wildcards (`*`, `?`), a body more fields than are wanted; their values are compared as JSON, in
+        which "1" is not 1. ValueError for an unknown field, or a value that no request could have.
         """
-        for name in wanted:
+        for name, value in wanted.items():
             if name not in RequestRecord._fields:
                 raise ValueError(unknown("field", name, RequestRecord._fields))
-        path = wanted.pop("path", "*")
-        return Requests(each for each in self if fnmatchcase(each.path, path) and fits(each._asdict(), wanted))
+            if name in _WANTED:
+                _WANTED[name].check(name, value)
+        path, method = wanted.pop("path", "*"), wanted.pop("method", "*").upper()
+        asked = [each for each in self if fnmatchcase(each.path, path) and fnmatchcase(each.method.upper(), method)]
+        return Requests(each for each in asked if fits(each._asdict(), wanted))
 
     def check(self, times: int | None, wanted: Mapping[str, Any]) -> None:
         """Raise AssertionError unless there were `times` such requests (at least one if None)."""
+        _COUNT.check("times", times)
         found = len(self.where(**wanted))
         if found == times or (times is None and found):
             return

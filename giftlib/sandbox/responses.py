@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .faults import Fault
-from .validators import EXACT, load_json
+from .validators import EXACT, read_json
 
 _write_plain = json.JSONEncoder().encode
 
@@ -30,9 +30,9 @@ class Request:
 
     @cached_property
     def content(self) -> Any:
-        """What the body says as JSON, or as text if it is none or nested too deep; None if there is none."""
+        """What the body says as JSON, or as text if it is none that the API reads; None if there is none."""
         with suppress(ValueError):
-            return load_json(self.body)
+            return read_json(self.body)
         return self.body.decode("utf-8", "replace") or None
 
 

@@ -14,9 +14,10 @@ from .faults import Fault
 from .listener import Listener
 from .pages import Pages
 from .proxy import Proxy
+from .responses import bare_error
 from .service import Service
 from .settings import Settings
-from .validators import ADDRESSES
+from .validators import HOSTS
 
 if TYPE_CHECKING:
     from giftlib.api import Client
@@ -31,11 +32,12 @@ class Sandbox(Emulator):
     free one; a taken one is an OSError. `settings`, and `changes` by the names in `Settings`, describe the service.
 
     With `state`, all that happens is kept in that file, and a sandbox with the same file goes on from there, with its
-    seed and settings (ValueError if others are given); how often a key was wrong and how many requests it made are not
-    kept. `api_key` is the first key, instead of one that the seed determines. With `control`, everyone who can reach
-    the port, by a numeric address, as localhost or by a name in `allow_host`, can reset the sandbox, move its clock,
-    inject faults and read the truth under `/_sandbox/`. With `proxy_port` (0: a free one) `proxy` is an HTTP proxy that
-    leads every host to this sandbox, TLS included: `proxy.url`, and the `proxy.certificate` to trust.
+    seed and settings (ValueError if others, or another `api_key`, are given; the file does not hold the key); how often
+    a key was wrong and how many requests it made are not kept. `api_key` is the first key, instead of one that the seed
+    determines. With `control`, everyone who can reach the port, by a numeric address, as localhost or by a name in
+    `allow_host`, can reset the sandbox, move its clock, inject faults and read the truth under `/_sandbox/`. With
+    `proxy_port` (0: a free one) `proxy` is an HTTP proxy that leads every host to this sandbox, TLS included:
+    `proxy.url`, and the `proxy.certificate` to trust.
 
     >>> from giftlib.sandbox import Sandbox
     >>> with Sandbox(seed=1, fulfilment_s=22) as sandbox:
@@ -67,11 +69,13 @@ class Sandbox(Emulator):
             self.proxy = Proxy(self._listener.urls[1]) if proxy_port is not None else None
             log = None if state is None else opened.enter_context(closing(EventLog(state)))
             self.url = self._listener.urls[0]
+            if not isinstance(settings, Settings | None):
+                raise ValueError(f"settings must be Settings or None, got {settings!r}")
             wanted = (settings or Settings()).but(**changes)
             super().__init__(_start(seed, clock, wanted, faults, log, api_key), log)
             self.api_key = self.keys[0].key
-            ADDRESSES.check("allow_host", allow_host)
-            self._pages = Pages(self, self.url, {name.lower() for name in allow_host} if control else None)
+            HOSTS.check("allow_host", allow_host)
+            self._pages = Pages(self, self.url, {name.lower() for name in allow_host}, control)
             self._listener.start(self._serve, self.proxy)
             opened.pop_all()
 
@@ -156,8 +160,13 @@ class Sandbox(Emulator):
             log.begin(self._service.backend, self._service.now())
 
     async def _serve(self, exchange: Exchange) -> None:
-        if page := self._pages.respond(exchange.request("")):
-            self._service.stamp(page, self.clock.now_utc())
+        if exchange.names_its_host:
+            page = self._pages.respond(exchange.request(""))
+        else:
+            page = bare_error(400, "one Host header is required")
+        if page:
+            with self._service.lock:
+                self._service.stamp(page, self._service.now().utc)
             await exchange.respond(page)
         else:
             await self._service.serve(exchange)
@@ -179,4 +188,6 @@ def _start(
         log.begin(service.backend, service.now())
     if log:
         service.backend.on_event = log.add
+        if hasattr(service.clock, "spend"):  # time passes without it on any other
+            service.on_time = log.reach
     return service

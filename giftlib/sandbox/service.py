@@ -20,13 +20,14 @@ from .router import Router
 from .settings import Settings
 
 _MOST_TEXT = 2000
-"""Characters of a body that are kept where it is no JSON, or nested too deep."""
+"""Characters of a body that are kept where it is no JSON that the API reads."""
 
 
 class Service:
     """Responds to requests as the backend, the settings and the faults determine. `lock` guards all of it.
 
-    `ahead_s` is how many seconds the backend's time is ahead of the clock's monotonic seconds.
+    `ahead_s` is how many seconds the backend's time is ahead of the clock's monotonic seconds. `on_time` is called with
+    every time that is read: of a simulated clock nothing else tells how late it was.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Service:
         self.clock = clock
         self.lock = threading.Lock()
         self.ahead_s = 0.0
+        self.on_time: Callable[[Timestamp], None] = lambda _: None
         self._begin(seed, settings, faults, api_key)
 
     def reset(self) -> None:
@@ -48,7 +50,9 @@ class Service:
     def now(self) -> Timestamp:
         """Read the clock; monotonic seconds are the backend's."""
         utc, monotonic = Timestamp.now(self.clock)
-        return Timestamp(utc, monotonic + self.ahead_s)
+        now = Timestamp(utc, monotonic + self.ahead_s)
+        self.on_time(now)
+        return now
 
     def stamp(self, response: Response, utc: datetime, request: Request | None = None) -> None:
         """Say in the headers which instance responds, and when by its clock; to a request of the API also its id.
@@ -73,7 +77,9 @@ class Service:
         sent = response if in_time and fault.cut not in ("before", "after") else None
         with self.lock:
             keys = self.backend.authenticator.keys
-            path, query, body = (without_secrets(each, keys) for each in (request.path, request.query, request.content))
+            path, query, body, order_id = (
+                without_secrets(each, keys) for each in (request.path, request.query, request.content, order_id)
+            )
             body = body[:_MOST_TEXT] if isinstance(body, str) else body
             key = keys.get(request.headers.get("X-Access-Token", ""))
             self.records.append(RequestRecord(

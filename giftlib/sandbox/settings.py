@@ -136,8 +136,6 @@ class Settings(v.Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, kind in (("allowed_ips", tuple), ("prices", dict), ("outcomes", dict)):
-            object.__setattr__(self, name, kind(getattr(self, name)))  # nobody else's, who could change it
         for name in ("fulfilment", "latency"):
             median, p95 = (getattr(self, f"{name}_{quantile}_s") for quantile in ("median", "p95"))
             if p95 < median:

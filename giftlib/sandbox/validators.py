@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from decimal import Context, Decimal
 from itertools import accumulate
 from math import inf, isfinite
-from numbers import Real
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from reprlib import repr as shortened
@@ -21,7 +21,7 @@ EXACT = Context(prec=100)
 
 @dataclass(frozen=True)
 class Validator:
-    """What is accepted, in words and as a test, and which value a JSON value stands for."""
+    """What is accepted, in words and as a test; and which plain value another, or one of JSON, stands for."""
 
     accepted: str
     accepts: Callable[[Any], bool]
@@ -37,14 +37,15 @@ class Validator:
             self.choices,
         )
 
-    def check(self, name: str, value: Any) -> None:
-        """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
+    def check(self, name: str, value: Any) -> Any:
+        """Give the plain value, which JSON can hold; a ValueError, unless it is accepted, names it and what is."""
         if not self.accepts(value):
             raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}{_hint(value, self.choices)}")
+        return self.read(value)
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
-    return f"unknown {what} {shortened(name)}; accepted are {', '.join(known)}{_hint(name, known)}"
+    return f"unknown {what} {shortened(name)}; accepted are {', '.join(known) or 'none'}{_hint(name, known)}"
 
 
 def _hint(name: object, known: Iterable[str]) -> str:
@@ -61,11 +62,12 @@ def checked(default: Any, validator: Validator) -> Any:
 
 @dataclass(frozen=True)
 class Checked:
-    """A dataclass that raises a ValueError for the first field whose value its validator does not accept."""
+    """A dataclass of plain values; a ValueError for the first field whose validator does not accept its value."""
 
     def __post_init__(self) -> None:
         for declared in self._declared():
-            declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+            value = declared.metadata["validator"].check(declared.name, getattr(self, declared.name))
+            object.__setattr__(self, declared.name, value)
 
     def changes(self) -> dict[str, Any]:
         """Give what differs from the defaults, by name."""
@@ -88,7 +90,10 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return list(value)
-    return value if value is None or (isinstance(value, str | int | float) and value != inf) else str(value)
+    if isinstance(value, Decimal):
+        return format(EXACT.normalize(value), "f")
+    is_plain = value is None or isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+    return value if is_plain else str(value)
 
 
 def fits(found: Any, wanted: Any) -> bool:
@@ -96,6 +101,13 @@ def fits(found: Any, wanted: Any) -> bool:
     if isinstance(found, dict) and isinstance(wanted, Mapping):
         return all(key in found and fits(found[key], value) for key, value in wanted.items())
     return bool(found == wanted)
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Whether something can fit both."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return all(agree(one[name], other[name]) for name in one.keys() & other.keys())
+    return bool(one == other)
 
 
 def one_of(*choices: str) -> Validator:
@@ -106,7 +118,11 @@ def one_of(*choices: str) -> Validator:
 def whole_number(least: int, most: float = inf) -> Validator:
     """Accept an int in this range; True and False are none."""
     accepted = f"a whole number from {least} " + ("up" if most == inf else f"to {most}")
-    return Validator(accepted, lambda value: type(value) is int and least <= value <= most)
+    return Validator(accepted, lambda value: _is_whole(value) and least <= value <= most)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
@@ -116,8 +132,14 @@ def _real(accepted: str, least: Any, most: Any, *others: Any) -> Validator:
         lambda value: (
             isinstance(value, Real) and not isinstance(value, bool) and (least <= value <= most or value in others)
         ),
-        lambda value: inf if value == "inf" else float(value) if isinstance(value, Decimal) else value,
+        _read_real,
     )
+
+
+def _read_real(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        return inf if value == "inf" else value
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real | Decimal) else value
 
 
 def by_type_id(item: Validator) -> Validator:
@@ -128,17 +150,17 @@ def by_type_id(item: Validator) -> Validator:
             isinstance(value, Mapping)
             and all(isinstance(key, str) and item.accepts(each) for key, each in value.items())
         ),
-        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, dict) else value,
+        lambda value: {key: item.read(each) for key, each in value.items()} if isinstance(value, Mapping) else value,
     )
 
 
-def _text(accepted: str, pattern: str) -> Validator:
+def text(accepted: str, pattern: str) -> Validator:
     """Accept a string of which all matches the pattern."""
     return Validator(accepted, lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL)))
 
 
 def _is_money(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+    if not _is_whole(value) and not isinstance(value, Decimal):
         return False
     value = Decimal(value)
     in_range = value.is_finite() and 0 <= value < 10**24 and not value.is_signed()
@@ -203,13 +225,18 @@ PROBABILITY = _real("a probability from 0 to 1", 0, 1)
 ABOVE_ZERO_S = _real("seconds from 1e-9 to 1e9", 1e-9, 1e9)
 FINITE_S = _real("seconds from 0 to 1e9", 0, 1e9)
 ANY_S = _real("seconds from 0 to 1e9 or math.inf", 0, 1e9, inf)
-STRING = _text("a string", ".*")
-TEXT = _text("a string that is not empty", ".+")
-INSTANCE = _text("32 hexadecimal digits", "[0-9a-f]{32}")
-KEY = _text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
+STRING = text("a string", ".*")
+TEXT = text("a string that is not empty", ".+")
+INSTANCE = text("32 hexadecimal digits", "[0-9a-f]{32}")
+KEY = text("a text of 8 to 200 printable ASCII characters without spaces", "[!-~]{8,200}")
 SEED = Validator("a number or a text in Unicode for its state to be kept", _is_seed)
 MONEY = Validator("dinars as int or Decimal, from 0 to below 10**24, with at most two decimals", _is_money, _read_money)
 ADDRESSES = Validator(
     "a tuple of addresses",
     lambda value: isinstance(value, (tuple, list)) and all(isinstance(item, str) for item in value),
+    lambda value: tuple(value) if isinstance(value, list) else value,
+)
+HOSTS = Validator(
+    "a tuple of host names, with or without a port",
+    lambda value: ADDRESSES.accepts(value) and all(re.fullmatch(r"[^\s/@]+", item) for item in value),
 )

@@ -184,6 +184,20 @@ def test_read_only_key(shape, make_sandbox):
     assert {found[name] for name in ("fulfilment_s", "partial_rounding", "refunds")} == {"not searched"}
 
 
+def test_unknown_paths(make_sandbox):
+    """A path that the router does not know says nothing of the API."""
+    calibration = calibrate(make_sandbox(path_style="hyphens").client(), orders=1)
+    assert calibration.settings.sample_order is True
+    found = calibration.findings["sample_order"]
+    assert (found.value, found.evidence, found.is_found) == ("unclear", "rejected before the API: 404", False)
+
+
+def test_test_product(make_sandbox):
+    """The product with the test types is none of those that an emulator is told to have."""
+    calibration = calibrate(make_sandbox(catalog_products=3, catalog_test_types=True).client(), orders=1)
+    assert calibration.findings["catalog_products"].value == 3
+
+
 def test_never_final(make_sandbox):
     """Orders that are never final are reported so, and few are placed."""
     sandbox = make_sandbox(fulfilment_s=inf)

@@ -82,7 +82,7 @@ def test_deposit_and_reset(sandbox):
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
-        ("advance", {}, "seconds"),
+        ("advance", {}, "seconds must be seconds from 0 to 1e9, got None"),
         ("advance", {"seconds": -1}, "seconds must be seconds from 0 to 1e9, got -1"),
         ("advance", {"seconds": "1"}, "seconds must be"),
         ("advance", {"seconds": math.inf}, ""),
@@ -97,7 +97,14 @@ def test_deposit_and_reset(sandbox):
         ("faults", {"status": 503, "code": 5}, "code must be a string"),
         ("deposit", {"amount": "1" + 29 * "0"}, "amount must be dinars"),
         ("deposit", {"amount": "1.005"}, "amount must be dinars"),
-        ("reset", {"now": True}, "unexpected keyword argument 'now'"),
+        ("reset", {"now": True}, "unknown field 'now'; accepted are none"),
+        ("orders", {"count": 5}, "unknown field 'count'; accepted are n, type_id, quantity"),
+        (
+            "next_order",
+            {"afters": 5},
+            "unknown field 'afters'; accepted are delivered, after_s; did you mean 'after_s'?",
+        ),
+        ("deposit", {}, "amount must be dinars as int or Decimal"),
     ],
 )
 def test_bad_input(sandbox, name, given, expected):
@@ -141,18 +148,23 @@ def test_not_the_api(sandbox):
 
 def test_allowed_host(make_sandbox):
     """An allowed name reaches the control address, in any letters; no other name does."""
-    sandbox = make_sandbox(control=True, allow_host=["Gift-Cards"])
+    sandbox = make_sandbox(control=True, allow_host=["Gift-Cards", "Emulator:8080"])
     for host, status in (
         ("gift-cards:8080", 200),
         ("GIFT-CARDS", 200),
+        ("emulator:8080", 200),
+        ("emulator:80", 403),
+        ("emulator", 403),
         ("evil.example", 403),
         ("gift-cards.example", 403),
     ):
         response = requests.get(f"{sandbox.url}/_sandbox/truth", headers={"Host": host}, timeout=5)
         assert response.status_code == status
+        page = requests.get(sandbox.url, headers={"Host": host}, timeout=5).text
+        assert (f"curl http://{host}/v3/ping" in page) == (status == 200)
 
 
-@pytest.mark.parametrize("names", ["gift-cards", 5, [7]])
+@pytest.mark.parametrize("names", ["gift-cards", 5, [7], ["http://gift-cards"], ["a b"], [""]])
 def test_bad_allowed_host(names):
     """Names are a list."""
     with pytest.raises(ValueError, match="allow_host must be a tuple"):

@@ -1,21 +1,25 @@
 """A sandbox's state in a file: saved, continued, and kept while it runs."""
 
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from http import HTTPStatus
 from threading import Barrier
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from raw_http import QUIET, Caller
 from samples import PRODUCT
 from thorough import tries
 
 from giftlib import SimulatedClock, SystemClock
-from giftlib.sandbox import Sandbox, event_log
+from giftlib.sandbox import Sandbox, Settings, event_log
 
 PLAIN = QUIET | {"production_rate_limit_per_minute": None}
 
@@ -71,6 +75,27 @@ def test_killed(tmp_path):
         [new] = sandbox.add_orders(1)
     with Sandbox(state=path) as sandbox:
         assert list(sandbox.truth()) == [*orders, new]
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_time_is_kept(tmp_path, control):
+    """Simulated time that a client has seen is not taken back when the process is killed."""
+    path = tmp_path / "state"
+    with Sandbox(state=path, control=True, fulfilment_s=60, **QUIET) as sandbox, Caller(sandbox) as call:
+        order_id = call.order_id(type_id="TEST_REFUND")
+        if control:
+            call("../_sandbox/advance", "POST", json={"seconds": 3600})
+        else:
+            sandbox.clock.sleep(3600)
+            call("ping")
+        content = path.read_bytes()
+        call("ping")
+        assert path.read_bytes() == content  # the same time is written once
+    path.write_bytes(content)
+    with Sandbox(state=path) as again:
+        assert again.client().check_order_status(order_id).status == "REFUNDED"
+        assert again.client().balance() == again.settings.opening_balance
+        assert again.clock.now_utc() >= sandbox.clock.now_utc()
 
 
 def test_time_between(tmp_path):
@@ -164,6 +189,55 @@ def test_any_history(tmp_path_factory, seed, moves):
     assert after == before
 
 
+amounts = st.sampled_from([50, Decimal(50), Decimal("0.5"), Decimal("1E+3"), Decimal("7.000"), Decimal("1.005"), 0.5])
+numbers = st.sampled_from([0, 3, np.int64(4), np.float32(0.5), np.float64(2), Fraction(1, 3), math.inf, math.nan, "5"])
+given_values = st.fixed_dictionaries({
+    "add_orders": st.tuples(
+        st.sampled_from([1, np.int64(2), HTTPStatus.OK]), st.sampled_from(["type_001", "", None, 5, "\ud800"]),
+        st.sampled_from([1, np.int64(2), True]),
+    ),
+    "next_order": st.tuples(st.sampled_from([None, 0, 1, np.int64(1), True]), st.none() | numbers),
+    "deposit": st.tuples(amounts),
+    "add_key": st.tuples(st.sampled_from(["SANDBOX", "PRODUCTION", np.str_("PRODUCTION"), 5])),
+})  # fmt: skip
+
+
+@settings(max_examples=tries(25, 200))
+@given(
+    calls=st.lists(given_values, max_size=3),
+    names=st.fixed_dictionaries(
+        {}, optional={"latency_s": numbers, "fulfilment_s": numbers, "opening_balance": amounts,
+                      "prices": st.fixed_dictionaries({"type_001": amounts})}
+    ),
+)  # fmt: skip
+def test_accepted_is_readable(tmp_path_factory, calls, names):
+    """Whatever a sandbox accepted, a sandbox with its state or with what it saved goes on from."""
+    folder = tmp_path_factory.mktemp("state")
+    try:
+        sandbox = Sandbox(state=folder / "state", **names)
+    except ValueError:
+        assume(False)
+    with sandbox, Sandbox(**names) as other:
+        for each, call in ((each, call) for call in calls for each in (sandbox, other)):
+            for name, arguments in call.items():
+                with suppress(ValueError):
+                    getattr(each, name)(*arguments)
+        other.save(folder / "saved")
+        sandbox.settings.write(folder / "settings")
+        truth, settings = sandbox.truth(), sandbox.settings
+    assert Settings.read(folder / "settings") == settings
+    for name in ("state", "saved"):
+        with Sandbox(state=folder / name) as again:
+            assert list(again.truth().values()) == list(truth.values()) and again.settings == settings
+
+
+@pytest.mark.parametrize("type_id", ["", None, 5])
+def test_bad_type_id(type_id):
+    """A type id that a request could not have is rejected."""
+    with Sandbox() as sandbox, pytest.raises(ValueError, match="type_id must be a string that is not empty, got"):
+        sandbox.add_orders(1, type_id)
+
+
 def test_same_seed_and_settings(tmp_path):
     """A state goes on with its own seed and settings only."""
     path = tmp_path / "state"
@@ -176,6 +250,19 @@ def test_same_seed_and_settings(tmp_path):
             Sandbox(state=path, **other)
     with Sandbox(3, state=path, partial_rounding="up") as sandbox:
         assert sandbox.settings.partial_rounding == "up"
+
+
+@pytest.mark.parametrize("began", [None, "sk_live_of_a_shop"])
+def test_same_key(tmp_path, began):
+    """A state goes on with its first key only, and does not hold it."""
+    path = tmp_path / "state"
+    with Sandbox(state=path, api_key=began) as sandbox:
+        key = sandbox.api_key
+    for other in ({"api_key": "another-key"}, *([{}] if began else [])):
+        with pytest.raises(ValueError, match=r"^api_key must be the one with which .*state was begun \(not shown\)$"):
+            Sandbox(state=path, **other)
+    with Sandbox(state=path, api_key=began) as again:
+        assert again.api_key == key and key not in path.read_text()
 
 
 HEAD = (

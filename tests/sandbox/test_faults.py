@@ -186,9 +186,49 @@ def test_later_rate():
 def test_rate_sum():
     """Rates of one endpoint add up to at most 1; those of other endpoints do not count."""
     with quiet_sandbox(Fault("ping", status=500, rate=0.7), Fault("validate", status=500, rate=0.7)) as sandbox:
-        with pytest.raises(ValueError, match="rate must be .* for validate add up to at most 1, got 1.1"):
+        with pytest.raises(ValueError, match="rate must be .* the same request add up to at most 1, got 1.1"):
             sandbox.inject(Fault("validate", status=503, rate=0.4))
         sandbox.inject(Fault(status=503, rate=0.3))
+
+
+ORDER_A, ORDER_B, KEY_2 = {"order": "a"}, {"order": "b"}, {"key": "SANDBOX 2"}
+ONE, TWO = {"sent": {"a": {"quantity": 1}}}, {"sent": {"a": {"quantity": 2}, "b": 1}}
+
+
+@pytest.mark.parametrize(
+    ("aims", "accepted"),
+    [
+        ([ORDER_A, ORDER_B], True), ([ORDER_A, ORDER_A], False), ([ORDER_A, KEY_2], False), ([{}, ORDER_A], False),
+        ([KEY_2, {"key": "SANDBOX"}], True), ([ONE, TWO], True), ([ONE, {"sent": {"b": 2}}], False),
+        ([ORDER_A, ONE], True), ([ORDER_A, {"endpoint": "ping"}], True), ([ONE, {"endpoint": "placeOrder"}], False),
+        ([ORDER_A, ORDER_B, {"endpoint": "checkOrder"}], False), ([{"endpoint": "ping"}, {"endpoint": "list"}], True),
+    ],
+)  # fmt: skip
+def test_rates_that_meet(aims, accepted):
+    """Only rates that can affect the same request add up."""
+    *faults, last = [Fault(status=500, rate=0.8, **aim) for aim in aims]
+    with quiet_sandbox(*faults) as sandbox:
+        if accepted:
+            sandbox.inject(last)
+        else:
+            with pytest.raises(ValueError, match="rate must be"):
+                sandbox.inject(last)
+
+
+def test_rates_of_pairs():
+    """Faults that meet another one, but not each other, are not added up."""
+    with quiet_sandbox(*(Fault(status=500, rate=0.6, order=name) for name in "abcd")) as sandbox:
+        sandbox.inject(Fault("checkOrder", status=503, rate=0.4))
+        with pytest.raises(ValueError, match="got 1.1 in all"):
+            sandbox.inject(Fault("checkOrder", status=503, rate=0.1))
+
+
+@pytest.mark.parametrize("faults", [Fault(status=500), [Fault(status=500), "x"], None, 5, "x"])
+def test_no_list_of_faults(faults):
+    """Faults are a list of them."""
+    for make in (lambda: Sandbox(faults=faults), lambda: at_rate(0.5, faults)):
+        with pytest.raises(ValueError, match="faults must be a list of Faults, got"):
+            make()
 
 
 @pytest.mark.parametrize(
@@ -574,6 +614,9 @@ def test_alter_fails(caplog):
         {"alter": {"status": "FULFILLED"}},
         {"alter": open_again, "body": "truncated"},
         {"alter": open_again, "status": 502, "body": "html"},
+        {"endpoint": "placeOrder", "order": "x", "status": 500},
+        {"endpoint": "checkOrder", "sent": {"quantity": 1}, "status": 500},
+        {"order": "x", "sent": {"quantity": 1}, "status": 500},
     ],
 )
 def test_bad_fault(bad):

@@ -131,6 +131,13 @@ def test_address(host):
             Sandbox(host=host, proxy_port=int(sandbox.proxy.url.rpartition(":")[2]))
 
 
+@pytest.mark.parametrize("port", [99999, -1, True, 1.5, ""])
+def test_bad_port(port):
+    """A port that is none is rejected at once."""
+    with pytest.raises(ValueError, match="proxy_port must be a whole number from 0 to 65535, got"):
+        Sandbox(proxy_port=port)
+
+
 def test_without_trustme(monkeypatch):
     """Without trustme the error names the extra that brings it."""
     monkeypatch.setitem(sys.modules, "trustme", None)

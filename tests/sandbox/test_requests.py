@@ -1,6 +1,9 @@
 """What the emulator was asked, who asked it, and what struck; lock-outs ended; faults aimed, listed and removed."""
 
 import json
+import math
+import re
+from http import HTTPStatus
 
 import pytest
 import requests
@@ -41,11 +44,12 @@ def test_no_secret_in_records(quiet):
     }
     requests.post(f"{quiet.url}{PLACE}?key={key}", json=body, headers={"X-Access-Token": key}, timeout=5)
     requests.post(f"{quiet.url}/v3/{key}", data=f"not JSON {key}", headers={"X-Access-Token": "wrong"}, timeout=5)
+    quiet.client().request("GET", f"gift-cards/checkOrder/{key}")
     shown = str(quiet.requests) + "".join(map(str, quiet.requests))
     shown += requests.get(f"{quiet.url}/_sandbox/requests", timeout=5).text
     shown += requests.get(quiet.url, timeout=5).text.partition("Latest requests")[2]
     assert all(secret not in shown.partition("Control address")[0] for secret in (key, "CODE-1", "CODE-2", "SN-1"))
-    assert [record.key for record in quiet.requests] == ["SANDBOX", None]
+    assert [record.key for record in quiet.requests] == ["SANDBOX", None, "SANDBOX"]
 
 
 def test_keys_by_name(quiet):
@@ -86,6 +90,34 @@ def test_assert_requested(quiet):
         )
     with pytest.raises(ValueError, match="unknown field 'colour'"):
         quiet.assert_requested("POST", PLACE, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"path": "/v3/ping?x=1"}, 'path must be a path that begins with "/" or "*", without a query, got '),
+        ({"path": "http://127.0.0.1/v3/ping"}, "path must be"), ({"path": "v3/ping"}, "path must be"),
+        ({"path": 5}, "path must be"), ({"method": None}, "method must be a method, such as POST, got None"),
+        ({"method": "POST "}, "method must be"), ({"status": "200"}, "status must be a whole number from 100 to 599"),
+        ({"status": True}, "status must be"), ({"query": "?page=2"}, 'query must be a query without its "?"'),
+        ({"fault": "ping"}, "fault must be a Fault, or None"), ({"key": 1}, "key must be a string"),
+        ({"order_id": 1}, "order_id must be"), ({"when_utc": 1}, "when_utc must be a datetime"),
+        ({"times": "1"}, "times must be a whole number from 0 up, or None, got '1'"),
+        ({"times": True}, "times must be"), ({"times": -1}, "times must be"),
+    ],
+)  # fmt: skip
+def test_impossible_requests(quiet, wanted, expected):
+    """What no request could have is an error: it would pass for a request that never came."""
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        quiet.assert_requested(**{"method": "POST", "path": PLACE, "times": 0} | wanted)
+
+
+def test_methods_in_any_letters(quiet):
+    """A method is the same in small letters."""
+    quiet.client().place_order(PRODUCT, "type_001", 2)
+    assert len(quiet.requests.where(method="post", status=HTTPStatus.OK)) == 1
+    with pytest.raises(AssertionError):
+        quiet.assert_requested("post", PLACE, times=0)
 
 
 def test_fault_in_record(quiet):
@@ -146,6 +178,19 @@ def test_unblock(quiet, by_control):
     else:
         quiet.unblock()
     assert quiet.client().balance() and len(quiet.truth()) == 1
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "1e999", "-Infinity"])
+def test_not_finite_body(quiet, quantity):
+    """A number that JSON does not have is kept as text, so that the records are JSON."""
+    headers = {"X-Access-Token": quiet.api_key, "Content-Type": "application/json"}
+    body = f'{{"quantity": {quantity}}}'
+    assert requests.post(f"{quiet.url}{PLACE}", data=body, headers=headers, timeout=5).status_code == 400
+    quiet.inject(Fault("placeOrder", sent={"quantity": math.nan}, status=500))
+    for name in ("requests", "faults"):
+        shown = requests.get(f"{quiet.url}/_sandbox/{name}", timeout=5).text
+        [row] = json.loads(shown, parse_constant=pytest.fail)
+        assert row.get("body", body) == body
 
 
 @pytest.mark.parametrize("depth", [10, 48, 60, 500, 900, 980, 5000, 100_000])

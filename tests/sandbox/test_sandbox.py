@@ -18,7 +18,7 @@ from samples import ORDER_ID, PRODUCT
 from thorough import tries
 
 from giftlib.clock import SimulatedClock, SystemClock
-from giftlib.sandbox import Fault, Sandbox
+from giftlib.sandbox import Fault, Outcome, Sandbox
 
 few_examples = settings(max_examples=tries(8, 25))
 
@@ -549,7 +549,7 @@ def test_bad_fault(bad):
 
 def test_not_a_fault():
     """What is not a fault is rejected."""
-    with pytest.raises(ValueError, match="fault must be a Fault"):
+    with pytest.raises(ValueError, match="faults must be a list of Faults"):
         Sandbox(faults=["placeOrder"])
 
 
@@ -604,6 +604,29 @@ def test_bad_add_orders(bad):
     """Impossible numbers of orders are rejected."""
     with Sandbox() as sandbox, pytest.raises(ValueError, match="must be a whole number"):
         sandbox.add_orders(**bad)
+
+
+@pytest.mark.parametrize("most", [-1, "x", None, 1.5])
+def test_bad_latest_orders(most):
+    """An impossible number of orders to show is rejected."""
+    with Sandbox() as sandbox, pytest.raises(ValueError, match="most must be a whole number from 0 up, got"):
+        sandbox.latest_orders(most)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"settings": {}}, "settings must be Settings or None, got {}"),
+        ({"host": None}, "host must be a string, got None"),
+        ({"outcomes": {1: Outcome()}}, "outcomes must be type ids with an Outcome"),
+        ({"api_key": "sk_live_0123456789 "}, "api_key must be a text of .* [(]not shown[)]$"),
+    ],
+)  # fmt: skip
+def test_bad_argument(given, expected):
+    """A wrong argument is rejected by name; a key is not shown."""
+    with pytest.raises(ValueError, match=expected) as error:
+        Sandbox(**given)
+    assert "sk_live" not in str(error.value)
 
 
 def test_add_orders_balance():

@@ -5,6 +5,7 @@ import re
 from decimal import Decimal
 from math import inf
 
+import numpy as np
 import pytest
 from samples import PRODUCT
 
@@ -375,14 +376,16 @@ def test_table(open_sandbox):
 
 ODD = Settings.of(
     fulfilment_s=inf, latency_s=0.25, rate_limit_per_minute=None, allowed_ips=("127.0.0.1",), check_stock=True,
-    prices={"a": Decimal("1.50"), "b": 3}, opening_balance=Decimal("0.01"), partial_rounding="up",
+    prices={"a": Decimal("1.50"), "b": 3, "c": Decimal("1E+3")}, opening_balance=Decimal("0.01"),
+    test_type_price=Decimal("7.000"), partial_rounding="up", fulfilment_p95_s=np.float32(60), lockout_s=np.int64(5),
 )  # fmt: skip
 
 
 def test_file(tmp_path):
     """Settings are the same after a file."""
     ODD.write(tmp_path / "settings.json")
-    assert Settings.read(tmp_path / "settings.json") == ODD
+    again = Settings.read(tmp_path / "settings.json")
+    assert again == ODD and again.to_json() == ODD.to_json()
     assert json.loads((tmp_path / "settings.json").read_text()).keys() == ODD.changes().keys()
 
 
@@ -404,6 +407,7 @@ def test_plain_numbers(tmp_path):
         ('{"prices": {"a": "cheap"}}', "prices must be type ids with dinars .*, got {'a': 'cheap'}"),
         ('{"opening_balance": "NaN"}', "opening_balance must be dinars"),
         ('{"check_stock": "yes"}', "check_stock must be True or False, got 'yes'"),
+        ('{"latency_s": true}', "latency_s must be seconds from 0 to 1e9, or None, got True"),
         ('{"opening_balance": 1e400}', "a number is not finite"),
         ('{"test_type_price": -0.0}', "test_type_price must be dinars"),
         ('{"lockout_s": 1e12}', "lockout_s must be seconds from 1e-9 to 1e9"),
