@@ -40,7 +40,10 @@ class Validator:
     def check(self, name: str, value: Any) -> None:
         """Raise a ValueError that names the argument and what it accepts, unless the value is accepted."""
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}{_hint(value, self.choices)}")
+            from giftlib.api import shown  # not needed before something is wrong
+
+            got = shown(value, shortened)
+            raise ValueError(f"{name} must be {self.accepted}, got {got}{_hint(value, self.choices)}")
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> str:
