@@ -91,6 +91,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # 1E+3 is no amount to read again
     return value if value is None or (isinstance(value, str | int | float) and value != inf) else str(value)
 
 
@@ -102,8 +104,11 @@ def fits(found: Any, wanted: Any) -> bool:
 
 
 def one_of(*choices: str) -> Validator:
-    """Accept one of these strings."""
-    return Validator(" or ".join(choices), lambda value: value in choices, choices=choices)
+    """Accept one of these strings; a number in JSON stands for its digits."""
+    return Validator(
+        " or ".join(choices), lambda value: value in choices,
+        lambda value: str(value) if type(value) is int else value, choices,
+    )  # fmt: skip
 
 
 def whole_number(least: int, most: float = inf) -> Validator:
