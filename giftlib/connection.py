@@ -56,7 +56,9 @@ def connect(
         from giftlib.sandbox import Sandbox, Settings  # the emulator and its web server are not needed with a key
 
         path = os.environ.get("GIFTLIB_SANDBOX_SETTINGS", "").strip()
-        if path and sandbox_settings.get("settings") is None:
+        if (settings := sandbox_settings.get("settings")) is not None:
+            check_type("settings", settings, Settings)
+        elif path:
             sandbox_settings["settings"] = Settings.read(path)
         sandbox = Sandbox(seed, clock, **sandbox_settings)
         client = connected(sandbox.api_key, sandbox.url, clock=sandbox.clock)

@@ -154,7 +154,8 @@ def test_key_as_an_argument(vendor, with_key, name):
     assert "sk_secret" not in shown.replace('{name: "sk_secret"}', "")
 
 
-@pytest.mark.parametrize("name", ["host", "port", "clock", "request_timeout", "allow_production", "key_type"])
+@pytest.mark.parametrize("name", ["host", "port", "clock", "request_timeout", "allow_production", "key_type",
+                                  "settings"])  # fmt: skip
 def test_key_in_the_wrong_place(name):
     """A key that was meant for another argument is not repeated by the error."""
     with pytest.raises((ValueError, OSError)) as caught:
