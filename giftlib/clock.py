@@ -33,6 +33,14 @@ class Timestamp(NamedTuple):
         return cls(clock.now_utc(), clock.monotonic())
 
 
+def check_clock(clock: Clock | None) -> None:
+    """Raise ValueError for what is neither a clock nor None."""
+    is_clock = all(callable(getattr(clock, name, None)) for name in ("now_utc", "monotonic", "sleep"))
+    if clock is not None and (not is_clock or isinstance(clock, type)):
+        got = type(clock) if isinstance(clock, str) else clock  # no text: it may be a key
+        raise ValueError(f"clock must be a clock, such as SimulatedClock(), or None, got {got!r}")
+
+
 _BOOTTIME = hasattr(time, "CLOCK_BOOTTIME")
 
 

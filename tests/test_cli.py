@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from decimal import Decimal
 
 import pytest
 import requests
@@ -92,6 +93,7 @@ def test_sandbox_options(tmp_path):
     """Key, settings over those of the file, and names of the control address are given in the shell, each repeated."""
     Settings.of(latency_s=0, partial_rounding="up", fulfilment_s=9).write(tmp_path / "settings.json")
     options = ["--api-key", "my-test-key", "--settings", tmp_path / "settings.json", "--set", "fulfilment_s=0"]
+    options += ["--set", "wrong_method=405", "--set", "opening_balance=1e5", "--set", 'prices={"t": 99.50}']
     options += ["--set", 'outcomes={"t": {"delivered": 1}}', "--control", "--allow-host", "one", "--allow-host", "two"]
     with emulator(*options) as (_, address, key):
         control = f"{address.removesuffix('/v3')}/_sandbox/settings"
@@ -99,9 +101,11 @@ def test_sandbox_options(tmp_path):
         client = Client("my-test-key", address)
         placed = [client.place_order("p", type_id, 3) for type_id in ("t", "TEST_PARTIAL")]
         delivered = [client.check_order_status(order_id).fulfilled_quantity for order_id in placed]
+        balance, deleted = client.balance(), requests.delete(f"{address}/account/balance", headers=key, timeout=10)
     assert key == {"X-Access-Token": "my-test-key"}
     assert [response.status_code for response in told] == [200, 200, 403]
     assert delivered == [1, 2]
+    assert balance == 100000 - Decimal("99.50") - 980 and deleted.status_code == 405
 
 
 def test_sandbox_taken_port(capsys):

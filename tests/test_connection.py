@@ -3,16 +3,19 @@
 import gc
 import warnings
 from contextlib import suppress
+from functools import partial
 from traceback import TracebackException
 
 import pytest
 import requests
-from samples import PRODUCT
+from samples import KEY, PRODUCT
 
 from giftlib import (
     AuthenticationError,
+    Client,
     NoAnswerError,
     ProductionKeyError,
+    Sandbox,
     SimulatedClock,
     SystemClock,
     check_order_status,
@@ -21,6 +24,7 @@ from giftlib import (
     poll_order_until_complete,
 )
 from giftlib.connection import environment
+from giftlib.sandbox import Settings
 
 ORDER = (PRODUCT, "type_001", 1)
 
@@ -118,7 +122,27 @@ def test_client_in_a_with_statement(error):
     client.close()
 
 
-@pytest.mark.parametrize("name", ["api_key", "API_KEY", "key", "token", "base_url"])
+def test_after_the_with_statement():
+    """After it the functions do not take the closed emulator for one that does not respond."""
+    with connect() as outer, connect() as inner:
+        assert check_order_status(place_order(*ORDER)).order_id
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"client of connect\(\) is closed.*call connect\(\) again"):
+            place_order(*ORDER)
+    assert not any(client.base_url == connect().base_url for client in (outer, inner))
+    assert place_order(*ORDER)
+
+
+def test_closed_with_key(vendor):
+    """A client with a key only closes its connections, and makes a new one for what comes after."""
+    vendor()
+    with connect():
+        pass
+    assert place_order(*ORDER)
+
+
+@pytest.mark.parametrize("name", ["api_key", "API_KEY", "key", "token", "base_url", "access_token",
+                                  "ONECLICKDZ_API_KEY", "secret", "auth", "password"])  # fmt: skip
 @pytest.mark.parametrize("with_key", [False, True])
 def test_key_as_an_argument(vendor, with_key, name):
     """A key or address as an argument is an error that says where it belongs, and is not shown."""
@@ -128,6 +152,44 @@ def test_key_as_an_argument(vendor, with_key, name):
         connect(**{name: "sk_secret"})
     shown = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "sk_secret" not in shown.replace('{name: "sk_secret"}', "")
+
+
+@pytest.mark.parametrize("name", ["host", "port", "clock", "request_timeout", "allow_production", "key_type",
+                                  "settings"])  # fmt: skip
+def test_key_in_the_wrong_place(name):
+    """A key that was meant for another argument is not repeated by the error."""
+    with pytest.raises((ValueError, OSError)) as caught:
+        connect(**{name: KEY})
+    assert name in str(caught.value)
+    assert KEY not in "".join(TracebackException.from_exception(caught.value).format())
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+@pytest.mark.parametrize(("name", "meant"), [
+    ("request_timout", "request_timeout"), ("allow_prodution", "allow_production"), ("fulfillment_s", "fulfilment_s"),
+])  # fmt: skip
+def test_misspelt_argument(vendor, with_key, name, meant):
+    """A misspelt argument is an error, with a key in the environment too, that says which is meant."""
+    if with_key:
+        vendor()
+    with pytest.raises(TypeError, match=f"connect takes no {name}; did you mean '{meant}'?"):
+        connect(**{name: 60})
+
+
+def test_settings_as_one_argument(tmp_path, monkeypatch):
+    """Settings that were read or calibrated are passed as they are, in the place of the file's."""
+    (tmp_path / "settings.json").write_text('{"latency_s": 3}')
+    monkeypatch.setenv("GIFTLIB_SANDBOX_SETTINGS", str(tmp_path / "settings.json"))
+    connect(settings=Settings.of(fulfilment_s=200), partial_rounding="up")
+    assert environment()["settings"] == {"fulfilment_s": 200, "partial_rounding": "up"}
+
+
+@pytest.mark.parametrize("clock", [5, 0, SimulatedClock, object()])
+def test_no_clock(clock):
+    """What is no clock is named when it is passed, by whatever takes one."""
+    for make in (connect, Sandbox, partial(Client, KEY)):
+        with pytest.raises(ValueError, match="clock must be"):
+            make(clock=clock)
 
 
 def test_settings_file(tmp_path, monkeypatch):
@@ -165,3 +227,12 @@ def test_address_without_key(monkeypatch, name):
     with pytest.raises(ValueError, match=f"{name} is set but ONECLICKDZ_API_KEY is not") as caught:
         connect()
     assert "sk_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("made", [Client, Sandbox])
+def test_shown_when_half_made(made):
+    """What `unittest --locals` or a debugger shows of one whose arguments were refused is no error of its own."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        made("a b", clock=5)
+    shown = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert f"self = {made.__name__}(not made)" in shown

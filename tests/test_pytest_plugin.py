@@ -12,7 +12,9 @@ from thorough import tries
 
 TESTS = """
 import pytest
+import requests
 from giftlib import SimulatedClock
+from giftlib.sandbox import Settings
 
 pytestmark = pytest.mark.gift_card_sandbox(partial_rounding="up")
 
@@ -30,6 +32,39 @@ def test_marker(gift_card_sandbox):
 @pytest.mark.parametrize("gift_card_sandbox", [{"fulfilment_s": 9}], indirect=True)
 def test_parameter(gift_card_sandbox):
     assert gift_card_sandbox.settings.fulfilment_s == 9 and isinstance(gift_card_sandbox.clock, SimulatedClock)
+    assert gift_card_sandbox.settings.latency_s == 0
+
+@pytest.mark.gift_card_sandbox(fulfilment_s=5, test_type_price=700)
+@pytest.mark.parametrize("_", [pytest.param(0, marks=pytest.mark.gift_card_sandbox(fulfilment_s=8))])
+def test_closest_marker(gift_card_sandbox, _):
+    assert gift_card_sandbox.settings.fulfilment_s == 8 and gift_card_sandbox.settings.test_type_price == 700
+
+@pytest.mark.gift_card_sandbox(settings=Settings.of(fulfilment_s=22, rate_limit_per_minute=30))
+def test_settings(gift_card_sandbox):
+    changes = {"fulfilment_s": 22, "rate_limit_per_minute": 30, "partial_rounding": "up"}
+    assert gift_card_sandbox.settings.changes() == changes
+
+@pytest.mark.gift_card_sandbox(fulfilment_median_s=22, rate_limit_per_minute=2)
+def test_other_setting_of_that(gift_card_sandbox):
+    assert gift_card_sandbox.settings.fulfilment_s is None and gift_card_sandbox.settings.rate_limit_per_minute == 2
+    assert gift_card_sandbox.settings.latency_s == 0
+
+def test_no_rate_limit(gift_card_sandbox):
+    address, key = f"{gift_card_sandbox.url}/v3/account/balance", {"X-Access-Token": gift_card_sandbox.api_key}
+    with requests.Session() as session:
+        assert {session.get(address, headers=key, timeout=5).status_code for _ in range(70)} == {200}
+"""
+
+WRONG = """
+import pytest
+
+@pytest.mark.gift_card_sandbox({"partial_rounding": "up"})
+def test_marker(gift_card_sandbox):
+    pass
+
+@pytest.mark.parametrize("gift_card_sandbox", [None, "up"], indirect=True)
+def test_parameter(gift_card_sandbox):
+    pass
 """
 
 
@@ -47,7 +82,18 @@ def test_fixtures(tmp_path, workers, tests):
         cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert f"{tests + 2} passed" in done.stdout
+    assert f"{tests + 6} passed" in done.stdout
+
+
+def test_wrong_arguments(tmp_path):
+    """Settings without their names are refused in one line that says how to give them."""
+    (tmp_path / "test_shop.py").write_text(WRONG)
+    done = subprocess.run(
+        [*PYTEST, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "3 errors" in done.stdout and "pytest_plugin.py" not in done.stdout
+    for got in ("{'partial_rounding': 'up'}", "None", "'up'"):
+        assert f"gift_card_sandbox takes names and values, as a parameter in a dict; got {got}\n" in done.stdout
 
 
 def test_no_load(tmp_path):

@@ -82,12 +82,13 @@ def reconcile_refunds(
 
 
 def _read(orders: pd.DataFrame) -> list[Row]:
-    orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s"])])
+    orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s", "fulfilled_quantity"])])
     read = pd.DataFrame({
         "order_id": accounts.ids_of(orders["order_id"]), "is_final": accounts.finals_of(orders),
         "quantity": accounts.counts_of(orders["quantity"]), "price": accounts.amounts_of(orders["price_per_card"])[0],
         "refund": accounts.amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
         "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
+        "extra": accounts.counts_of(orders["fulfilled_quantity"]) - accounts.counts_of(orders["quantity"]),
     })  # fmt: skip
     return read[read["order_id"].notna()].to_dict("records")
 
@@ -97,6 +98,8 @@ def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, zone: tz
     for row in rows:
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
     for order in orders:
+        if order["refund"] is None and order["price"] is not None and order["extra"] > 0:
+            order["refund"] = -int(order["extra"]) * order["price"]
         order_id, price, refund = order["order_id"], order["price"], order["refund"]
         is_known = order["is_final"] and price is not None and pd.notna(order["quantity"])
         cost = int(order["quantity"]) * price if is_known else None

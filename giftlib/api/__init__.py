@@ -21,4 +21,4 @@ from .responses import Response
 from .retry import is_retryable, retry_delay, retry_read
 from .session import LARGEST_PAGE
 from .source import DEFAULT_BASE_URL, Source
-from .validation import check_callable, check_count, check_id, check_seconds, check_type, did_you_mean
+from .validation import check_callable, check_count, check_id, check_seconds, check_type, did_you_mean, shown

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import NoReturn, Self
 
-from giftlib.clock import Clock, SystemClock, Timestamp, name_of
+from giftlib.clock import Clock, SystemClock, Timestamp, check_clock, name_of
 
 from .display import as_html
 from .errors import NotFoundError, ProductionKeyError
@@ -18,7 +18,7 @@ from .rate_limit import RateLimit
 from .session import ApiSession
 from .source import DEFAULT_BASE_URL, Source
 from .transport import is_loopback
-from .validation import check_seconds
+from .validation import check_seconds, shown
 
 _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 """The published rate limits, by type of key."""
@@ -27,7 +27,8 @@ _PER_MINUTE = {"SANDBOX": 60, "PRODUCTION": 120}
 class Access:
     """Hold a key and the session that it is used with; see `Client` for the arguments.
 
-    `made_for` is the emulator in this process that the client was made for, in words, or None.
+    `made_for` is the emulator in this process that the client was made for, in words, or None; `is_closed` says
+    whether `close` was called.
     """
 
     def __init__(
@@ -44,19 +45,21 @@ class Access:
         finally:
             del api_key  # whatever fails from here on, no listing of variables shows it
         if not isinstance(allow_production, bool):
-            raise ValueError(f"allow_production must be True or False, got {allow_production!r}")
+            raise ValueError(f"allow_production must be True or False, got {shown(allow_production)}")
         self.base_url = _checked_url(base_url)
+        check_clock(clock)
         self.clock = SystemClock() if clock is None else clock
         self.request_timeout = check_seconds("request_timeout", request_timeout)
         self.allow_production = allow_production
         self.made_for: str | None = None
+        self.is_closed = False
         self._validated: ApiKey | None = None
         self.rate_limit = RateLimit(self.clock)
         self._opened = ExitStack()
         self._session = ApiSession(self.base_url, key, self.clock, self.request_timeout, self.rate_limit)
 
     def __repr__(self) -> str:
-        return f"Client({self.where})"
+        return f"Client({self.where if hasattr(self, '_session') else 'not made'})"  # as a debugger may see it
 
     def _repr_html_(self) -> str:
         limit = f" of {self.rate_limit.per_minute}" if self.rate_limit.per_minute else ""
@@ -71,6 +74,7 @@ class Access:
 
     def close(self) -> None:
         """Close the connections, and the emulator if `connect` started one; a client need not be closed."""
+        self.is_closed = True
         self._session.close()
         self._opened.close()
 

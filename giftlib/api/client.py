@@ -18,7 +18,7 @@ from .parsing import as_amount, as_dicts, as_text
 from .responses import Response, read
 from .retry import retry_read
 from .session import LARGEST_PAGE, Seconds, Time
-from .validation import check_id
+from .validation import check_count, check_id
 
 _NOTHING_WAS_DONE = {400, 401, 403, 429}
 """Error responses that come before anything is ordered."""
@@ -158,6 +158,8 @@ class Client(Access):
         return self._all("account/transactions", read, "transaction_id", tries)
 
     def _all(self, path: str, read: Callable[[int, int], Page[Item]], id_name: str, tries: int) -> Iterator[Item]:
+        check_count("tries", tries)
+
         def page(number: int) -> Page[Item]:
             return retry_read(lambda: read(number, LARGEST_PAGE), self.clock, tries)
 

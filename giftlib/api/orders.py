@@ -178,10 +178,10 @@ class Order(Mapping[str, Any]):
 
     @property
     def refunded_quantity(self) -> int | None:
-        """Return the cards that were ordered and not delivered, once the order is final."""
+        """Return how many ordered cards a final order did not deliver; None if it delivered more."""
         if not self.is_final or self.quantity is None or self.fulfilled_quantity is None:
             return None
-        return self.quantity - self.fulfilled_quantity
+        return self.quantity - self.fulfilled_quantity if self.fulfilled_quantity <= self.quantity else None
 
     @property
     def refunded_amount(self) -> Decimal | None:

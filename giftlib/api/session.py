@@ -139,6 +139,8 @@ class ApiSession:
             raise ValueError(f"since and until must be given together, got since={since!r}, until={until!r}")
         which = {"page": check_count("page", page), "pageSize": check_count("page_size", page_size, most=LARGEST_PAGE)}
         when = {"from": _iso("since", since), "to": _iso("until", until)}
+        if since is not None and until is not None and since > until:
+            raise ValueError(f"since must not be after until, got since={since!r}, until={until!r}")
 
         def parse(response: Response) -> Page[Item]:
             pagination = as_dict(response.data.get("pagination"))

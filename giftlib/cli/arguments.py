@@ -6,6 +6,8 @@ import os
 from ast import literal_eval
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,18 @@ def _is_writable(folder: Path) -> bool:
     return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
-def _named(text: str) -> tuple[str, Any]:
+def _named(text: str, number: Callable[[str], Any] = float) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise ValueError
-    for read in (json.loads, literal_eval):
+    for read in (partial(json.loads, parse_float=number), literal_eval):
         with suppress(ValueError, SyntaxError, RecursionError, TypeError, MemoryError):
-            json.dumps(given := read(value))  # a manifest must be able to hold it
+            json.dumps(given := read(value), default=Decimal.__float__)  # a manifest must be able to hold it
             return name, given
     return name, value
 
 
-setting = argument(_named, "a setting's name, =, and its value", bool)
+setting = argument(partial(_named, number=Decimal), "a setting's name, =, and its value", bool)
 parameter = argument(_named, "a parameter's name, =, and its value", lambda named: named[0].isidentifier())
 count = argument(int, "a whole number from 1 up", lambda number: number >= 1)
 numbers = argument(lambda text: [*map(int, text.split(","))], "numbers with commas between them, like 3,4", bool)

@@ -16,7 +16,7 @@ from giftlib.connection import current_client
 from giftlib.journal import Journal
 
 from .open_orders import OpenOrders
-from .placing import MOST_FOR_POLLS, Placer
+from .placing import MOST_FOR_POLLS, Placer, require_journal
 from .poller import Poller, identified
 from .progress import OnPoll, Progress, show_in_one_line, warn
 from .rounds import Rounds
@@ -91,8 +91,9 @@ def process_orders(
     placement.
 
     A fourth member of an item is its `ref`, as with `place_order`: the same items may be passed again to go on with
-    them, in this process or another, and each is ordered once per journal. One whose response was lost is searched for
-    until it is known what became of it, for `timeout` seconds at most, and placed again if it was not placed.
+    them, in this process or another, and each is ordered once per journal (ValueError without one). One whose response
+    was lost is searched for until it is known what became of it, for `timeout` seconds at most, and placed again if it
+    was not placed.
 
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox:
@@ -102,6 +103,7 @@ def process_orders(
     requests = deque(map(_checked_request, check_type("items", items, Iterable)))
     of_ref = {request.ref: request for request in requests}
     for request in requests:
+        require_journal(request.ref, journal)
         if request.ref is not None and of_ref[request.ref] != request:
             raise ValueError(f"items must have one request for each ref, got {request} and {of_ref[request.ref]}")
     run = Run(requests, Waiting(interval, timeout, schedule, client, journal, on_poll, progress))

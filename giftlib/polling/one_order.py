@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 
-from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_id, check_type, errors
+from giftlib.api import Card, Client, Order, OrderStatus, check_callable, check_id, check_type, errors, retry_delay
 from giftlib.connection import current_client
 from giftlib.journal import Journal
 
@@ -45,8 +45,8 @@ def poll_order_until_complete(
     pause nor a request lasts longer than that.
 
     A poll that fails (no response, 429, 5xx) does not end the wait; the wait that `Retry-After` asks for, in whatever
-    response, is kept, up to 60 s. 400, 401, 403 and 404 end it at once with their ApiError. PollTimeoutError when
-    attempts or time run out: the order is still being processed.
+    response, is kept, up to 60 s, or until an early poll before the deadline shows the order. 400, 401, 403 and 404 end
+    it at once with their ApiError. PollTimeoutError when attempts or time run out: the order is still being processed.
 
     Every poll goes to the `journal` and then to `on_poll` as a `Poll`; an exception of `on_poll` is warned of once and
     does not end the wait. `progress` shows a panel in a notebook, or a bar: True, False, or None for
@@ -96,6 +96,7 @@ def wait_for_one(order_id: str, waiting: Waiting) -> Order:
                 return poll.order
             else:
                 last_status = poll.order.status
+                poller.held_until = now() + retry_delay(poll.order)  # what a refusal before it asked for is over
             times.record(sent, schedule)
             if poller.time_left() <= poller.too_late_s:
                 sleep(poller.time_left())

@@ -52,14 +52,19 @@ def place_order(
     """
     request = OrderRequest(product_id, type_id, quantity, ref)
     client = current_client(client)
+    require_journal(ref, journal)
     if journal is None:
-        if ref is not None:
-            raise ValueError(f"ref needs a journal, which keeps what was placed for it, got ref={ref!r} without one")
         return client.place(request)
     check_type("journal", journal, Journal)
     if ref is not None and any(lost.ref == request.ref for lost in journal.lost_orders(client.source)):
         recover_orders(journal, client)
     return place_recorded(request, client, journal).order_id
+
+
+def require_journal(ref: str | None, journal: Journal | None) -> None:
+    """Raise ValueError for a ref without a journal: the same call would order again."""
+    if ref is not None and journal is None:
+        raise ValueError(f"ref needs a journal, which keeps what was placed for it, got ref={ref!r} without one")
 
 
 class Placed(NamedTuple):

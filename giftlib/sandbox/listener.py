@@ -34,7 +34,13 @@ class Listener(HTTPServerConnectionDelegate):
             self._sockets = []
             for name, port in zip(("port", "proxy_port"), ports, strict=False):
                 whole_number(0, 65535).check(name, port)
-                self._sockets.append(opened.enter_context(socket.create_server((host, port), family=family)))
+                try:
+                    self._sockets.append(opened.enter_context(socket.create_server((host, port), family=family)))
+                except OSError as error:
+                    from giftlib.api import shown  # not needed before something is wrong
+
+                    reason = (error.strerror or "").partition(" (while ")[0]
+                    raise OSError(error.errno, f"{reason}: host {shown(host)}, port {port}") from None
             opened.pop_all()
         # This machine reaches a server on all hosts, too, at an address.
         near = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)

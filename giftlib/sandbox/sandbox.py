@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from giftlib.clock import Clock, SimulatedClock, name_of
+from giftlib.clock import Clock, SimulatedClock, check_clock, name_of
 
 from .connections import Exchange
 from .emulator import Emulator
@@ -63,6 +63,7 @@ class Sandbox(Emulator):
         settings: Settings | None = None,
         **changes: Any,
     ) -> None:
+        check_clock(clock)
         with ExitStack() as opened:
             self._listener = Listener(host, port, *([] if proxy_port is None else [proxy_port]))
             opened.callback(self._listener.close)
@@ -80,6 +81,8 @@ class Sandbox(Emulator):
             opened.pop_all()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_service"):
+            return "Sandbox(not made)"  # as a debugger may see it
         return f"Sandbox({self.where}, {'open at' if self._listener.is_open else 'closed,'} {self.url})"
 
     def _repr_html_(self) -> str:

@@ -40,7 +40,10 @@ class Validator:
     def check(self, name: str, value: Any) -> Any:
         """Give the plain value, which JSON can hold; a ValueError, unless it is accepted, names it and what is."""
         if not self.accepts(value):
-            raise ValueError(f"{name} must be {self.accepted}, got {shortened(value)}{_hint(value, self.choices)}")
+            from giftlib.api import shown  # not needed before something is wrong
+
+            got = shown(value, shortened)
+            raise ValueError(f"{name} must be {self.accepted}, got {got}{_hint(value, self.choices)}")
         return self.read(value)
 
 
@@ -111,8 +114,11 @@ def agree(one: Any, other: Any) -> bool:
 
 
 def one_of(*choices: str) -> Validator:
-    """Accept one of these strings."""
-    return Validator(" or ".join(choices), lambda value: value in choices, choices=choices)
+    """Accept one of these strings; a number in JSON stands for its digits."""
+    return Validator(
+        " or ".join(choices), lambda value: value in choices,
+        lambda value: str(value) if type(value) is int else value, choices,
+    )  # fmt: skip
 
 
 def whole_number(least: int, most: float = inf) -> Validator:

@@ -238,9 +238,12 @@ def test_order_twice(honest):
         reconcile_refunds(pd.concat([honest[0]] * 2), honest[1])
 
 
-def test_over_delivery():
+@pytest.mark.parametrize("columns", [
+    {"refunded_amount": Decimal(-490)}, {"refunded_amount": None, "fulfilled_quantity": 4},
+])  # fmt: skip
+def test_over_delivery(columns):
     """More cards than were ordered are named, with their worth, and no refund is due."""
-    order = one_order(status="FULFILLED", refunded_amount=Decimal(-490))
+    order = one_order(status="FULFILLED", **columns)
     found = reconcile_refunds(order, books(("ORDER", DUE)))
     assert found[["problem", "expected", "found"]].values.tolist() == [["delivered too many", 1470, 1960]]
 

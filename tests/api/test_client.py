@@ -343,6 +343,7 @@ def test_bad_count(server, client, bad):
 
 
 @pytest.mark.parametrize("bounds", [{"since": DAY}, {"until": DAY}, {"since": DAY, "until": DAY.replace(tzinfo=None)},
+                                    {"since": DAY, "until": DAY - timedelta(microseconds=1)},
                                     {"since": "2025-10-29", "until": "2025-10-30"}])  # fmt: skip
 @pytest.mark.parametrize("method", [Client.list_orders, Client.transactions])
 def test_bad_period(server, client, method, bounds):

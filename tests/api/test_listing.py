@@ -41,6 +41,14 @@ def test_tries(server, scripted_client):
         list(scripted_client.all_transactions())
 
 
+@pytest.mark.parametrize("tries", [0, -1, "2", True])
+def test_no_tries(client, tries):
+    """What is no number of tries is named."""
+    for all_of in (client.all_orders, client.all_transactions):
+        with pytest.raises(ValueError, match="tries must be a whole number from 1"):
+            list(all_of(tries=tries))
+
+
 class Moving:
     """A list, newest first, that gains and loses items between two requests of its pages."""
 

@@ -57,6 +57,14 @@ def test_refund(status, ordered, delivered, price, refund):
     assert not order.problems
 
 
+@pytest.mark.parametrize("status", ["FULFILLED", "PARTIALLY_FILLED", "REFUNDED"])
+def test_more_delivered_than_ordered(status):
+    """Of more cards than were ordered no refund is known, and the contradiction is named."""
+    order = Order.from_response(FULFILLED | {"status": status, "quantity": 4, "fulfilled_quantity": 9})
+    assert order.refunded_quantity is None and order.refunded_amount is None
+    assert f"{status} with 9 of 4 cards delivered" in order.problems
+
+
 @pytest.mark.parametrize("status", ["QUEUED", "fulfilled?", "UNKNOWN_ERROR", "", None, 7, ["FULFILLED"]])
 def test_unknown_status(status):
     """A status that is not documented is not final, and is named as a problem."""

@@ -6,6 +6,7 @@ import pytest
 from samples import ORDER_ID, PRODUCT
 
 from giftlib import (
+    Order,
     check_order_status,
     connect,
     handle_order_result,
@@ -32,6 +33,13 @@ def test_printed_result(client, type_id, capsys):
     assert lines[1].startswith("Order placed: ")
     assert lines[2] == "Waiting for fulfillment...\n"
     assert "".join(lines[3:]) == PRINTED[type_id]
+
+
+def test_more_delivered_than_ordered(capsys):
+    """Where more cards came than were ordered, no negative refund is printed."""
+    sent = {"status": "PARTIALLY_FILLED", "quantity": 4, "fulfilled_quantity": 9, "fulfilled_amount": 4410}
+    handle_order_result(Order.from_response(sent | {"price_per_card": 490}))
+    assert capsys.readouterr().out == "⚠️ Partial: 9/4 cards\nCharged: 4410 DA\nRefunded: unknown\n"
 
 
 def test_deliver(client):

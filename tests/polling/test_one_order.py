@@ -167,6 +167,15 @@ def test_retry_after_beyond_deadline(make_sandbox):
     assert (second - first).total_seconds() > 14
 
 
+@pytest.mark.parametrize(("again", "polls"), [(1, [0, 15, 20.2]), (2, [0, 15, 22.6])])
+def test_retry_after_until_an_answer(make_sandbox, journal, again, polls):
+    """The poll before the deadline, sent before the Retry-After is over, ends it if it shows the order."""
+    sandbox = make_sandbox(fulfilment_s=18, latency_s=0.2)
+    faults = [Fault("checkOrder", times=again, status=429, headers={"Retry-After": "3600"})]
+    wait(sandbox, journal=journal, faults=faults, timeout=30)
+    assert journal.polls()["elapsed_s"].tolist() == pytest.approx(polls, abs=0.3)
+
+
 def test_first_time_of_schedule(make_sandbox):
     """A poll planned at 0 s is sent at once though a real clock has moved on since the wait began."""
 

@@ -67,10 +67,15 @@ def test_bad_ref(client, journal, ref):
         place_order(*ITEM, client=client, journal=journal, ref=ref)
 
 
-def test_ref_without_journal(client):
-    """A ref needs a journal."""
+@pytest.mark.parametrize("place", [
+    lambda client: place_order(*ITEM, client=client, ref="a"),
+    lambda client: process_orders([ITEM, (*ITEM, "a")], client=client),
+])  # fmt: skip
+def test_ref_without_journal(sandbox, client, place):
+    """A ref needs a journal: without one the same call would order again, so nothing is placed."""
     with pytest.raises(ValueError, match="ref needs a journal"):
-        place_order(*ITEM, client=client, ref="a")
+        place(client)
+    assert sandbox.truth() == {}
 
 
 def test_ref_of_another_source(client, journal):

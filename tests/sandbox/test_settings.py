@@ -392,9 +392,14 @@ def test_file(tmp_path):
 def test_plain_numbers(tmp_path):
     """A file written by hand can have plain numbers."""
     path = tmp_path / "settings.json"
-    path.write_text('{"opening_balance": 1326.13, "latency_s": 0.2, "prices": {"a": 490}, "fulfilment_s": null}')
+    path.write_text(
+        '{"opening_balance": 1326.13, "latency_s": 0.2, "prices": {"a": 490, "b": 1e3}, "wrong_method": 405}'
+    )
     settings = Settings.read(path)
-    assert settings == Settings.of(opening_balance=Decimal("1326.13"), latency_s=0.2, prices={"a": Decimal(490)})
+    prices = {"a": Decimal(490), "b": Decimal(1000)}
+    assert settings == Settings.of(opening_balance=Decimal("1326.13"), latency_s=0.2, prices=prices, wrong_method="405")
+    settings.write(path)
+    assert Settings.read(path) == settings
 
 
 @pytest.mark.parametrize(
