@@ -62,13 +62,14 @@ class Intervals:
     """Hold the distinct intervals of some orders.
 
     `guesses` are the best guesses of when the server answered, `lows` and `highs` the guaranteed bounds, `error_s` the
-    mean of what a guess may be off.
+    mean of what a guess may be off, `reach` the greatest low and the least high that the guesses may stand for.
     """
 
     guesses: Guesses
     lows: Sorted
     highs: Sorted
     error_s: float
+    reach: tuple[float, float]
 
     @cached_property
     def orders(self) -> int:
@@ -80,6 +81,8 @@ class Intervals:
         """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
         low, high = float(self.lows.ms[-1]) / 1000, float(self.highs.ms[0]) / 1000
         exact = (self.guesses.low == self.guesses.high).all()
+        if self.reach[0] > self.reach[1] + 0.001:  # bounds without lists exclude little; the guesses know better
+            return None
         return (low, high) if low < high < inf or (exact and low == high) else None
 
     def one_time(self, p: float, level: float) -> tuple[float, float, float]:
@@ -173,7 +176,7 @@ def _distinct(guesses: Guesses, power: int) -> Guesses:
     return counted.taken(np.lexsort((otherwise, high, low)))
 
 
-_Part = tuple[Guesses, int, Sorted, Sorted, float]
+_Part = tuple[Guesses, int, Sorted, Sorted, float, float, float]
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
@@ -193,15 +196,18 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
         # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
         lows, highs = ((end[row] * 1000).round(6) for end in bounds)
         sums = _count([(np.floor(lows), None)]), _count([(np.ceil(highs), None)])
-        counted[group] = (guesses, power, *sums, float(error[row].sum()))
+        reach = float((low - error)[row].max()), float((high + error)[row].min())
+        counted[group] = (guesses, power, *sums, float(error[row].sum()), *reach)
     return counted
 
 
 def _put_together(parts: list[_Part]) -> Intervals:
-    guesses, powers, lows, highs, errors = zip(*parts, strict=True)
+    guesses, powers, lows, highs, errors, greatest, least = zip(*parts, strict=True)
     low, high, otherwise, orders = (np.concatenate(columns) for columns in zip(*guesses, strict=True))
     distinct = widen(Guesses(low, high, otherwise, orders), power=max(powers))[0] if len(parts) > 1 else guesses[0]
-    return Intervals(distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()))
+    return Intervals(
+        distinct, _count(lows), _count(highs), sum(errors) / float(distinct.orders.sum()), (max(greatest), min(least))
+    )
 
 
 def _count(parts: Any) -> Sorted:

@@ -140,7 +140,9 @@ class Journal(JournalWriter):
         off by `guess_error_s` at most, half of what the requests took. Estimates use them.
 
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
-        bounds any interval of its source from below; with `trust_lists=False` none ever does.
+        bounds any interval of its source from below; with `trust_lists=False` none ever does, which holds also where no
+        lag was noticed. Guesses use lists all the same, earlier by the lag that was seen, which `guess_error_s` has
+        too; a lag that was not seen shifts them.
         """
         return next(read_frames(self._database, ORDERS, trust_lists=trust_lists))
 
