@@ -3,8 +3,8 @@
 An *intent* is the record of an order request, written before the request is sent.
 
 Read `store` first (the `Journal` and its frames), then `writer` (what is recorded, and when), `rows` (parts of that),
-`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `files` (in which
-people take them away), `tables` and `merging`.
+`poll` (the record of one poll), `frames` (the SQL from which the frames come, with the intervals), `files` and
+`parquet` (in which people take them away), `tables` and `merging`.
 """
 
 from .files import guarded, read_orders, read_polls, write_frame

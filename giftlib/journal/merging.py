@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +78,11 @@ AND 'not placed' NOT IN (a.state, b.state)
 def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> None:
     """Add the journals in these files, one after the other, each whole or not at all; see `Journal.merge`."""
     for path in paths:
+        if not isinstance(path, str | PathLike):
+            raise ValueError(f"paths must be names of files, got {path!r}")
+        with suppress(OSError):
+            if Path(path).stat().st_size == 0:
+                raise JournalError(f"{path} is no journal: it is empty")
         with TemporaryDirectory() as folder:
             copy_journal(Path(path), copy := Path(folder, "copy"))
             with database.attached(copy), database.writing() as db:

@@ -14,9 +14,9 @@ import pandas as pd
 
 from giftlib.api import JournalError, Source, as_html
 
-from .files import export_orders
 from .frames import INTENTS, ORDERS, POLLS, SOURCES, read_frames
 from .merging import merge_journals
+from .parquet import export_orders
 from .rows import number_of
 from .tables import Database
 from .writer import JournalWriter
@@ -83,8 +83,8 @@ class Journal(JournalWriter):
     def merge(self, *paths: str | PathLike[str]) -> None:
         """Add what the journals in these files hold; what both hold stays once, and an order seen final stays final.
 
-        The files stay as they are. Raise JournalError for a file that is no journal, or if a `ref` stands for one order
-        here and for another there; nothing of that file is added, and those before it stay.
+        The files stay as they are. Raise JournalError for a file that is no journal or empty, or if a `ref` stands for
+        one order here and for another there; nothing of that file is added, and those before it stay.
         """
         merge_journals(self._database, paths)
 

@@ -201,6 +201,16 @@ def test_merge_of_a_retried_ref(tmp_path, make_sandbox, into_backup):
         assert place_order(*PARTIAL, client=client, journal=merged, ref="r1") == order_id
 
 
+def test_nothing_to_merge(tmp_path, journal):
+    """An empty file is no journal, and what is no name of a file is named."""
+    (tmp_path / "empty").touch()
+    with pytest.raises(JournalError, match="empty is no journal: it is empty"):
+        journal.merge(tmp_path / "empty")
+    for wrong in (None, Journal()):
+        with pytest.raises(ValueError, match="paths must be names of files, got"):
+            journal.merge(wrong)
+
+
 def test_sources_apart(journal):
     """Orders of two emulators that have the same ids are two rows of a plot, and not reconciled with one account."""
     for item in (PARTIAL, FULL):
