@@ -174,7 +174,9 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
             raise ValueError(f"{path} must have the column {name!r}, got {', '.join(map(str, read))}")
     if suffix == ".parquet":
         if Path(path).is_dir():
-            read = read.drop(columns="day", errors="ignore").reset_index(drop=True)  # of the folders
+            read = read.drop(columns="day", errors="ignore")  # of the folders
+        read = read.reset_index(drop=True)
+        read = read.assign(**{name: _typed(read[name], path) for name in AMOUNTS if name in read})  # Dask writes texts
         return read.astype({name: COLUMN_TYPES[name] for name in read if name in COLUMN_TYPES})
     if (nameless := read["order_id"].isna()).any():
         row, first = read.index[nameless][0], read[nameless].iloc[0].dropna().iloc[0]
@@ -211,7 +213,7 @@ def _count(value: Any) -> int:
 
 
 def _amount(value: Any) -> Decimal:
-    amount = Decimal(str(value) if isinstance(value, str) else f"{value:.15g}")
+    amount = Decimal(str(value) if isinstance(value, str | Decimal) else f"{value:.15g}")
     if not amount.is_finite():
         raise ValueError
     return amount
