@@ -64,7 +64,7 @@ late AS (  -- by how much at least the lists of a source lag
     FROM polls AS p JOIN done USING (polled) JOIN polls AS f ON f.id = first JOIN orders ON number = p.polled
     WHERE p.via = 'list' AND p.shows = 'open' AND p.id > first GROUP BY source
 ),
-undone AS (
+undone AS (  -- the last poll that showed it open: for a guess of any kind, since single polls are few; for certain
     SELECT polls.polled, MAX(polls.id) AS guessed,
         MAX(polls.id) FILTER (WHERE via = 'check' OR (:trust_lists AND lag_s IS NULL)) AS certain
     FROM polls JOIN orders ON number = polls.polled LEFT JOIN done USING (polled) LEFT JOIN late USING (source)
