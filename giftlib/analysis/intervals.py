@@ -62,7 +62,8 @@ class Intervals:
     """Hold the distinct intervals of some orders.
 
     `guesses` are the best guesses of when the server answered, `lows` and `highs` the guaranteed bounds, `error_s` the
-    mean of what a guess may be off, `orders` their number.
+    mean of what a guess may be off, `orders` their number, `reach` the greatest low and the least high that the guesses
+    may stand for.
     """
 
     guesses: Guesses
@@ -70,12 +71,15 @@ class Intervals:
     highs: Sorted
     error_s: float
     orders: int
+    reach: tuple[float, float]
 
     @cached_property
     def common_time(self) -> tuple[float, float] | None:
         """Give the interval in which all orders may have become final at the same time, in seconds, if there is one."""
         low, high = float(self.lows.ms[-1]) / 1000, float(self.highs.ms[0]) / 1000
         exact = (self.guesses.low == self.guesses.high).all()
+        if self.reach[0] > self.reach[1] + 0.001:  # bounds without lists exclude little; the guesses know better
+            return None
         return (low, high) if low < high < inf or (exact and low == high) else None
 
     def one_time(self, p: float, level: float) -> tuple[float, float, float]:
@@ -166,7 +170,7 @@ def _distinct(guesses: Guesses, power: int) -> Guesses:
     return counted.taken(np.lexsort((otherwise, high, low)))
 
 
-_Part = tuple[Guesses, int, Sorted, Sorted, float]
+_Part = tuple[Guesses, int, Sorted, Sorted, float, float, float]
 
 
 def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> dict[object, _Part]:
@@ -186,18 +190,19 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
         # To whole milliseconds; the rounding before keeps 1.001 s from being 1000.9999999999999 ms.
         lows, highs = ((end[row] * 1000).round(6) for end in bounds)
         ones = np.ones(len(lows))
-        counted[group] = (
-            guesses, power, _count(np.floor(lows), ones), _count(np.ceil(highs), ones), float(error[row].sum())
-        )  # fmt: skip
+        sums = _count(np.floor(lows), ones), _count(np.ceil(highs), ones)
+        reach = float((low - error)[row].max()), float((high + error)[row].min())
+        counted[group] = (guesses, power, *sums, float(error[row].sum()), *reach)
     return counted
 
 
 def _put_together(parts: list[_Part]) -> Intervals:
-    guesses, powers, lows, highs, errors = zip(*parts, strict=True)
+    guesses, powers, lows, highs, errors, greatest, least = zip(*parts, strict=True)
     joined = [[np.concatenate(ends) for ends in zip(*each, strict=True)] for each in (guesses, lows, highs)]
     distinct = widen(Guesses(*joined[0]), power=max(powers))[0] if len(parts) > 1 else guesses[0]
     orders = int(distinct.orders.sum())
-    return Intervals(distinct, _count(*joined[1]), _count(*joined[2]), sum(errors) / orders, orders)
+    reach = max(greatest), min(least)
+    return Intervals(distinct, _count(*joined[1]), _count(*joined[2]), sum(errors) / orders, orders, reach)
 
 
 def _count(ms: Floats, orders: Floats) -> Sorted:

@@ -4,7 +4,7 @@ An *intent* is the record of an order request, written before the request is sen
 
 Read `store` first (the `Journal`), then `writer` (what is recorded, and when), `rows` (statements and rows that the
 writer uses), `poll` (the record of one poll), `frames` (the SQL of the frames, with the interval in which each order
-became final), `files` (frames as Excel, CSV and Parquet files), `tables` (the schema) and `merging`.
+became final), `files` and `parquet` (frames as files), `tables` (the schema) and `merging`.
 """
 
 from .files import guarded, read_orders, read_polls, write_frame

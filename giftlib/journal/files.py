@@ -1,7 +1,7 @@
 """Write the journal's frames to files that people open, and read them back as they were: Excel, CSV, Parquet."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from os import PathLike
@@ -13,18 +13,18 @@ from zipfile import BadZipFile
 import pandas as pd
 from pandas.api.types import is_object_dtype, is_string_dtype
 
-from giftlib.api import JournalError, decimals
+from giftlib.api import JournalError
 
-from .frames import AMOUNTS, COLUMN_TYPES, ORDERS, TEXT, TIMES, UTC_TIME, read_frames
-from .tables import Database
+from .frames import AMOUNTS, COLUMN_TYPES, TEXT, TIMES, UTC_TIME
 
-_PACKAGES = {".parquet": 'Parquet files need pyarrow: pip install "giftlib[scale]"',
-             ".xlsx": 'Excel files need openpyxl: pip install "giftlib[excel]"'}  # fmt: skip
+PACKAGES = {".parquet": 'Parquet files need pyarrow: pip install "giftlib[scale]"',
+            ".xlsx": 'Excel files need openpyxl: pip install "giftlib[excel]"'}  # fmt: skip
 _FORMULA = re.compile(r"[='@+\-\t\r\n\uff1d\uff20\uff0b\uff0d]|#(NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A)$|$")
 """A spreadsheet would run such a text, read it as an error, or drop it; `guarded` puts an apostrophe before it."""
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+_NO_TEXT_IN_EXCEL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]|.{32768}", re.DOTALL)
 _EXACT, _MILLISECOND = "_exact", pd.Timedelta(milliseconds=1)
 _MOST_ROWS = 2**20 - 1
-_ORDERS_PER_FILE = 100_000
 
 
 def write_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
@@ -33,13 +33,14 @@ def write_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
     The name decides: .csv, .xlsx (needs openpyxl, `pip install "giftlib[excel]"`) or .parquet (needs pyarrow). Columns
     of your own may be among them. `read_orders` and `read_polls` read all three back.
 
-    An apostrophe is put before a text that a spreadsheet would run as a formula. Excel has no time zones and shows
-    milliseconds: times are in UTC there, the exact ones as text in the last columns (`placed_at_exact`); those in a
-    zone of your own are local times. It holds amounts as numbers up to 15 digits, as texts beyond, and 16 digits of
+    An apostrophe is put before a text or a name that a spreadsheet would run as a formula. Excel has no time zones and
+    shows milliseconds: times are in UTC there, the exact ones as text in the last columns (`placed_at_exact`); those in
+    a zone of your own are local times. It holds amounts as numbers up to 15 digits, as texts beyond, and 16 digits of
     seconds.
 
-    Raise ValueError for another name or too many rows for Excel, JournalError for a missing package, OSError if the
-    file cannot be written.
+    Raise ValueError for another name, too many rows for Excel, two columns of one name, or a text that such a file
+    cannot hold; JournalError for a missing package, OSError if the file cannot be written. A file that was there is
+    still there then.
 
     >>> from giftlib import Sandbox, process_orders, read_orders, write_frame
     >>> with Sandbox(seed=1) as sandbox:
@@ -48,27 +49,35 @@ def write_frame(frame: pd.DataFrame, path: str | PathLike[str]) -> None:
     >>> read_orders("orders.csv").equals(journal.orders())
     True
     """
-    suffix = _suffix_of(path)
+    suffix, target = _suffix_of(path), Path(path).resolve()
+    if len(frame) > _MOST_ROWS and suffix == ".xlsx":
+        raise ValueError(f"frame must have at most {_MOST_ROWS} rows for Excel, got {len(frame)}")
+    if not frame.columns.is_unique:
+        raise ValueError(f"frame must have each column once, got two {frame.columns[frame.columns.duplicated()][0]!r}")
+    if suffix != ".parquet":
+        frame = guarded(frame)
+    _check_texts(frame, _NO_TEXT_IN_EXCEL if suffix == ".xlsx" else _NO_TEXT)
     try:
-        if suffix == ".parquet":
-            frame.to_parquet(path, index=False)
-        elif suffix == ".csv":
-            guarded(frame).to_csv(path, index=False, lineterminator="\r\n")
-        else:
-            if len(frame) > _MOST_ROWS:
-                raise ValueError(f"frame must have at most {_MOST_ROWS} rows for Excel, got {len(frame)}")
-            with pd.ExcelWriter(path, engine="openpyxl", datetime_format="yyyy-mm-dd hh:mm:ss.000") as book:
-                _for_excel(guarded(frame)).to_excel(book, index=False, freeze_panes=(1, 1))
+        with TemporaryDirectory(dir=target.parent) as scratch:
+            written = Path(scratch, f"frame{suffix}")
+            if suffix == ".parquet":
+                frame.to_parquet(written, index=False)
+            elif suffix == ".csv":
+                frame.to_csv(written, index=False, lineterminator="\r\n")
+            else:
+                with pd.ExcelWriter(written, engine="openpyxl", datetime_format="yyyy-mm-dd hh:mm:ss.000") as book:
+                    _for_excel(frame).to_excel(book, index=False, freeze_panes=(1, 1))
+            written.replace(target)
     except ImportError:
-        raise JournalError(_PACKAGES[suffix]) from None
+        raise JournalError(PACKAGES[suffix]) from None
 
 
 def read_orders(path: str | PathLike[str]) -> pd.DataFrame:
     """Read orders from a file that `write_frame`, `Journal.to_parquet` or a report wrote, as `journal.orders()` gives them.
 
     Amounts are exact, times in UTC, ids such as "007" or "NA" texts, and what is missing stays missing. Columns of your
-    own are texts, but for Parquet. Raise ValueError for a file that holds no orders, and for what is no number or time
-    where one must be, JournalError for a missing package.
+    own are texts, but for Parquet. Empty rows are left out. Raise ValueError for a file that holds no orders, a row without
+    an order_id, and for what is no number or time where one must be, JournalError for a missing package.
 
     >>> from giftlib import Journal, read_orders, write_frame
     >>> write_frame(Journal().orders(), "orders.csv")
@@ -92,18 +101,35 @@ def read_polls(path: str | PathLike[str]) -> pd.DataFrame:
 def guarded(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a copy that a spreadsheet takes as it is: an apostrophe stands before what it would run or drop."""
     frame = frame.copy()
-    for name in frame:
-        if is_string_dtype(frame[name].dtype) or is_object_dtype(frame[name].dtype):
-            blank = "" if name == "problems" else "'"  # an order without a problem has the empty text there
-            values = [("'" + value if value else blank) if isinstance(value, str) and _FORMULA.match(value) else value
-                      for value in frame[name]]  # fmt: skip
-            frame[name] = pd.Series(values, index=frame.index, dtype=frame[name].dtype)
-    return frame
+    for name in _text_columns(frame):
+        blank = "" if name == "problems" else "'"  # an order without a problem has the empty text there
+        dtype = object if isinstance(frame[name].dtype, pd.CategoricalDtype) else frame[name].dtype
+        frame[name] = pd.Series([_guarded(value, blank) for value in frame[name]], index=frame.index, dtype=dtype)
+    return frame.rename(columns=_guarded)
+
+
+def _guarded(value: Any, blank: str = "'") -> Any:
+    if not isinstance(value, str) or not _FORMULA.match(value):
+        return value
+    return "'" + value if value else blank
+
+
+def _text_columns(frame: pd.DataFrame) -> list[Any]:
+    kinds = {name: getattr(dtype, "categories", frame[name]).dtype for name, dtype in frame.dtypes.items()}
+    return [name for name, kind in kinds.items() if is_string_dtype(kind) or is_object_dtype(kind)]
+
+
+def _check_texts(frame: pd.DataFrame, refused: re.Pattern[str]) -> None:
+    columns = {"frame.columns": frame.columns, **{str(name): frame[name] for name in _text_columns(frame)}}
+    for name, values in columns.items():
+        for value in values:
+            if isinstance(value, str) and refused.search(value):
+                raise ValueError(f"{name} must hold texts that such a file can hold, got {value!r:.80}")
 
 
 def _suffix_of(path: str | PathLike[str]) -> str:
     suffix = ".parquet" if Path(path).is_dir() else Path(path).suffix.lower()
-    if suffix not in (".csv", *_PACKAGES):
+    if suffix not in (".csv", *PACKAGES):
         raise ValueError(f"path must end in .csv, .xlsx or .parquet, got {str(path)!r}")
     return suffix
 
@@ -138,16 +164,23 @@ def _read(path: str | PathLike[str], needed: str) -> pd.DataFrame:
         else:
             read = pd.read_excel(path, engine="openpyxl", **as_they_are)
     except ImportError:
-        raise JournalError(_PACKAGES[suffix]) from None
+        raise JournalError(PACKAGES[suffix]) from None
     except (ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
+    if suffix != ".parquet":
+        read = read.rename(columns=lambda name: str(name).removeprefix("'")).dropna(how="all")
     for name in ("order_id", needed):
         if name not in read:
             raise ValueError(f"{path} must have the column {name!r}, got {', '.join(map(str, read))}")
     if suffix == ".parquet":
         if Path(path).is_dir():
-            read = read.drop(columns="day")  # of the folders
+            read = read.drop(columns="day", errors="ignore")  # of the folders
+        read = read.reset_index(drop=True)
+        read = read.assign(**{name: _typed(read[name], path) for name in AMOUNTS if name in read})  # Dask writes texts
         return read.astype({name: COLUMN_TYPES[name] for name in read if name in COLUMN_TYPES})
+    if (nameless := read["order_id"].isna()).any():
+        row, first = read.index[nameless][0], read[nameless].iloc[0].dropna().iloc[0]
+        raise ValueError(f"{path} must have an order_id in each row, got none in row {row + 2}, with {first!r}")
     frame = pd.DataFrame({name: _typed(read[name], path) for name in read})
     for name in TIMES:
         if name in frame and (exact := f"{name}{_EXACT}") in frame:
@@ -163,6 +196,8 @@ def _typed(raw: pd.Series, path: str | PathLike[str]) -> pd.Series:
     values = []
     for value in raw:
         try:
+            if kind != TEXT and (isinstance(value, bool) or "_" in str(value)):
+                raise ValueError  # Python would read a number
             values.append(None if pd.isna(value) else parse(value))
         except (ValueError, ArithmeticError, TypeError):
             raise ValueError(f"{path}: {name} must hold {accepted}, got {value!r}") from None
@@ -178,7 +213,7 @@ def _count(value: Any) -> int:
 
 
 def _amount(value: Any) -> Decimal:
-    amount = Decimal(str(value) if isinstance(value, str) else f"{value:.15g}")
+    amount = Decimal(str(value) if isinstance(value, str | Decimal) else f"{value:.15g}")
     if not amount.is_finite():
         raise ValueError
     return amount
@@ -196,43 +231,3 @@ _PARSERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     object: (_amount, "amounts"),
     UTC_TIME: (_time, "ISO 8601 times"),
 }
-
-
-def export_orders(database: Database, directory: str | PathLike[str]) -> None:
-    """Write all orders of a journal; see `Journal.to_parquet` for the files and errors."""
-    amounts = " UNION ".join(f"SELECT {name} FROM orders" for name in AMOUNTS)
-    with database.reading() as db:
-        places = [decimals(Decimal(amount)) for (amount,) in db.execute(amounts) if amount is not None]
-    frames = read_frames(database, ORDERS, rows=_ORDERS_PER_FILE, trust_lists=True)
-    write_orders(frames, directory, decimal_places=max([2, *places]))
-
-
-def write_orders(frames: Iterable[pd.DataFrame], directory: str | PathLike[str], decimal_places: int) -> None:
-    """Write frames of orders to a new or empty directory, in folders by day: all of them, or nothing."""
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise JournalError(_PACKAGES[".parquet"]) from None
-    directory = Path(directory)
-    if directory.exists() and not (directory.is_dir() and next(directory.iterdir(), None) is None):
-        raise ValueError(f"directory must be a new or an empty one, got {directory}")
-    kinds = {TEXT: pa.string(), "Int64": pa.int64(), float: pa.float64(), UTC_TIME: pa.timestamp("us", "UTC"),
-             object: pa.decimal128(38, decimal_places)}  # fmt: skip
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=directory.parent) as scratch:
-            whole = Path(scratch, "whole")
-            for at, frame in enumerate(frames):
-                day = frame["placed_at"].dt.strftime("%Y-%m-%d").astype(object).fillna("unknown")
-                schema = pa.schema([*((name, kinds[COLUMN_TYPES[str(name)]]) for name in frame), ("day", pa.string())])
-                frame.assign(day=day).to_parquet(
-                    whole, index=False, partition_cols=["day"], schema=schema, max_partitions=max(len(frame), 1),
-                    basename_template=f"{at:06}-{{i}}.parquet", existing_data_behavior="overwrite_or_ignore",
-                )  # fmt: skip
-            if not any(whole.glob("**/*.parquet")):
-                raise JournalError("there is no order to write")
-            if directory.exists():
-                directory.rmdir()
-            whole.rename(directory)
-    except (OSError, pa.ArrowException) as error:
-        raise JournalError(f"{directory} cannot be written: {error}") from None

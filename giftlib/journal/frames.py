@@ -43,6 +43,10 @@ def _greatest_age(poll: str) -> str:
     return _age(poll, f"{poll}.received_s - i.sent_s", there)
 
 
+def _watched(poll: str) -> str:
+    return f"{poll}.sent_s - (SELECT MIN(sent_s) FROM polls AS p WHERE p.polled = number AND p.run = {poll}.run)"
+
+
 _ELAPSED = _age(
     "p",
     "p.sent_s - i.received_s",
@@ -54,39 +58,50 @@ _ELAPSED = _age(
 
 ORDERS = f"""
 WITH done AS (SELECT polled, MIN(id) AS first FROM polls WHERE shows = 'final' GROUP BY polled),
-late AS (
-    SELECT DISTINCT source FROM polls JOIN done USING (polled) JOIN orders ON number = polled
-    WHERE via = 'list' AND shows = 'open' AND id > first
+late AS (  -- by how much at least the lists of a source lag
+    SELECT source, MAX(0.0, IFNULL(MAX(
+        IIF(p.run = f.run, p.sent_s - f.received_s, (p.earliest_us - f.latest_us) / 1e6)), 0.0)) AS lag_s
+    FROM polls AS p JOIN done USING (polled) JOIN polls AS f ON f.id = first JOIN orders ON number = p.polled
+    WHERE p.via = 'list' AND p.shows = 'open' AND p.id > first GROUP BY source
 ),
-undone AS (
-    SELECT polls.polled, MAX(polls.id) AS last
-    FROM polls JOIN orders ON number = polls.polled LEFT JOIN done USING (polled)
+undone AS (  -- the last poll that showed it open: for a guess of any kind, since single polls are few; for certain
+    SELECT polls.polled, MAX(polls.id) AS guessed,
+        MAX(polls.id) FILTER (WHERE via = 'check' OR (:trust_lists AND lag_s IS NULL)) AS certain
+    FROM polls JOIN orders ON number = polls.polled LEFT JOIN done USING (polled) LEFT JOIN late USING (source)
     WHERE shows = 'open' AND (first IS NULL OR id < first)
-    AND (via = 'check' OR (:trust_lists AND source NOT IN late))
     GROUP BY polls.polled
 ),
 ages AS (
     SELECT o.*, i.ref, COALESCE(i.sent_us, o.told_us) AS placed_us,
-        {_least_age("u")} AS open_low, {_greatest_age("u")} AS open_high,
-        {_least_age("f")} AS final_low, {_greatest_age("f")} AS final_high,
-        u.sent_s - (SELECT MIN(sent_s) FROM polls AS p WHERE p.polled = number AND p.run = u.run) AS watched
-    FROM orders AS o LEFT JOIN intents AS i ON i.placed = o.number
-    LEFT JOIN undone ON undone.polled = o.number LEFT JOIN polls AS u ON u.id = undone.last
+        {_least_age("u")} AS open_low, {_greatest_age("u")} AS open_high, {_watched("u")} AS watched,
+        {_least_age("g")} AS guess_low, {_greatest_age("g")} AS guess_high, {_watched("g")} AS guess_watched,
+        IIF(g.via = 'list', IFNULL(lag_s, 0.0), 0.0) AS open_lag,
+        IIF(f.via = 'list', IFNULL(lag_s, 0.0), 0.0) AS final_lag,
+        {_least_age("f")} AS final_low, {_greatest_age("f")} AS final_high
+    FROM orders AS o LEFT JOIN intents AS i ON i.placed = o.number LEFT JOIN late ON late.source = o.source
+    LEFT JOIN undone ON undone.polled = o.number
+    LEFT JOIN polls AS u ON u.id = undone.certain LEFT JOIN polls AS g ON g.id = undone.guessed
     LEFT JOIN done ON done.polled = o.number LEFT JOIN polls AS f ON f.id = done.first
 ),
-bounds AS (  -- nothing is known of an order that was final before it was placed, or was still open: a clock was set
-    SELECT *, final_high < MAX(IFNULL(open_low, 0.0), 0.0) AS is_wrong FROM ages
+bounds AS (SELECT *, MAX(COALESCE(open_low, watched, 0.0), 0.0) AS certain FROM ages),
+guesses AS (  -- nothing is known of an order that was final before it was placed, or was still open: a clock was set
+    SELECT *, final_high < certain AS is_wrong,
+        MAX(COALESCE((open_low + open_high) / 2, watched, 0.0),
+            COALESCE((guess_low + guess_high) / 2, guess_watched, 0.0) - open_lag, 0.0) AS open_at,
+        IFNULL(MAX((final_low + final_high) / 2 - final_lag, certain), 9e999) AS final_at
+    FROM bounds
 )
 SELECT order_id, product_id, type_id, quantity, placed_us AS placed_at, status,
     (SELECT COUNT(*) FROM polls WHERE polled = number) AS polls,
-    IIF(is_wrong, 0.0, MAX(COALESCE(open_low, watched, 0.0), 0.0)) AS not_done_by_s,
+    IIF(is_wrong, 0.0, certain) AS not_done_by_s,
     IIF(is_wrong, 9e999, IFNULL(final_high, 9e999)) AS done_by_s,
-    IIF(is_wrong, 0.0, MAX(COALESCE((open_low + open_high) / 2, watched, 0.0), 0.0)) AS open_at_s,
-    IIF(is_wrong, 9e999, IFNULL(MAX((final_low + final_high) / 2, 0.0), 9e999)) AS final_at_s,
-    MAX(IFNULL((open_high - open_low) / 2, 0.0), IFNULL((final_high - final_low) / 2, 0.0)) AS guess_error_s,
+    IIF(is_wrong, 0.0, MIN(open_at, final_at)) AS open_at_s,
+    IIF(is_wrong, 9e999, final_at) AS final_at_s,
+    MAX(IFNULL((open_high - open_low) / 2, 0.0), IFNULL((guess_high - guess_low) / 2, 0.0) + open_lag,
+        IFNULL((final_high - final_low) / 2, 0.0) + final_lag) AS guess_error_s,
     fulfilled_quantity, price_per_card, fulfilled_amount, refunded_quantity, refunded_amount, problems,
     ref, name AS source
-FROM bounds JOIN sources USING (source) ORDER BY number
+FROM guesses JOIN sources USING (source) ORDER BY number
 """
 
 POLLS = f"""

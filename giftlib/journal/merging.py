@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,8 @@ from .tables import FILL_IN, Database, check_regular
 
 # `there` is the journal that is added. Rows are told apart by what identifies them: a source by its kind, account, key
 # and instance; an order by its source and id; a request and a poll by the run and the time of sending. All polls are
-# numbered anew in the order in which they were made, by the API's clock where it is known.
+# numbered anew in the order in which they were made, by the API's clock where it is known. Of two requests with one ref
+# of which one was rejected, the other stays: it was sent in its place.
 _REST_OF_POLL = """via, run, sent_us, sent_s, received_us, received_s, outcome, shows, http_status, retry_after_s,
     request_id, earliest_us, latest_us"""
 _SOURCES = "SELECT source, kind, host, account, key_type, instance FROM there.sources ORDER BY source"
@@ -37,6 +38,10 @@ UPDATE OR IGNORE main.intents SET state = a.state, placed = here, received_us = 
 FROM there.intents AS a LEFT JOIN number_of ON there = a.placed
 WHERE (a.run, a.sent_s, a.sent_us) = (intents.run, intents.sent_s, intents.sent_us)
 AND intents.state IN ('intended', 'unknown') AND a.state IN ('placed', 'not placed');
+DELETE FROM main.intents WHERE state = 'not placed' AND EXISTS (
+    SELECT 1 FROM there.intents AS a WHERE a.ref = intents.ref AND a.state != 'not placed'
+    AND (a.run, a.sent_s, a.sent_us) != (intents.run, intents.sent_s, intents.sent_us)
+);
 INSERT INTO intents (source, ref, state, product_id, type_id, quantity, run, sent_us, sent_s, received_us, received_s,
     earliest_us, latest_us, placed)
 SELECT source_of.here, a.ref, IIF(taken.placed IS NULL, a.state, 'unknown'), a.product_id, a.type_id, a.quantity, a.run,
@@ -44,7 +49,10 @@ SELECT source_of.here, a.ref, IIF(taken.placed IS NULL, a.state, 'unknown'), a.p
     IIF(taken.placed IS NULL, number_of.here, NULL)
 FROM there.intents AS a JOIN source_of ON source_of.there = a.source
 LEFT JOIN number_of ON number_of.there = a.placed LEFT JOIN main.intents AS taken ON taken.placed = number_of.here
-WHERE NOT EXISTS (SELECT 1 FROM main.intents AS b WHERE (a.run, a.sent_s, a.sent_us) = (b.run, b.sent_s, b.sent_us))
+WHERE NOT EXISTS (
+    SELECT 1 FROM main.intents AS b
+    WHERE (a.run, a.sent_s, a.sent_us) = (b.run, b.sent_s, b.sent_us) OR (a.state = 'not placed' AND a.ref = b.ref)
+)
 ORDER BY a.intent;
 INSERT INTO polls SELECT NULL, here, {_REST_OF_POLL}
 FROM there.polls AS a JOIN number_of ON there = polled
@@ -63,12 +71,18 @@ DROP TABLE number_of;
 _CLASHES = """
 SELECT ref FROM there.intents AS a JOIN main.intents AS b USING (ref)
 WHERE (a.run, a.sent_s, a.sent_us) != (b.run, b.sent_s, b.sent_us)
+AND 'not placed' NOT IN (a.state, b.state)
 """
 
 
 def merge_journals(database: Database, paths: Iterable[str | PathLike[str]]) -> None:
     """Add the journals in these files, one after the other, each whole or not at all; see `Journal.merge`."""
     for path in paths:
+        if not isinstance(path, str | PathLike):
+            raise ValueError(f"paths must be names of files, got {path!r}")
+        with suppress(OSError):
+            if Path(path).stat().st_size == 0:
+                raise JournalError(f"{path} is no journal: it is empty")
         with TemporaryDirectory() as folder:
             copy_journal(Path(path), copy := Path(folder, "copy"))
             with database.attached(copy), database.writing() as db:

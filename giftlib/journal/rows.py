@@ -24,6 +24,10 @@ UPDATE OR IGNORE orders SET source = :source
 WHERE order_id = :order_id AND source IN (SELECT source FROM sources WHERE kind = 'unknown')
 AND IFNULL(product_id = :product_id, TRUE) AND IFNULL(type_id = :type_id, TRUE)
 """
+_NEVER_SEEN = """
+SELECT number FROM orders WHERE source = ? AND order_id = ? AND status IS NULL
+AND NOT EXISTS (SELECT 1 FROM intents WHERE placed = number)
+"""
 
 
 class LostOrder(NamedTuple):
@@ -103,6 +107,14 @@ def add_orders(db: sqlite3.Connection, source: int | None, order_ids: Iterable[s
     db.executemany(
         "INSERT OR IGNORE INTO orders (source, order_id) VALUES (?, ?)", ((source, order_id) for order_id in order_ids)
     )
+
+
+def forget(db: sqlite3.Connection, source: int | None, order_ids: Iterable[str]) -> None:
+    """Remove the orders that were neither placed here nor ever seen: ids that do not exist would stay open for good."""
+    for order_id in order_ids:
+        for number in db.execute(_NEVER_SEEN, (source, order_id)).fetchall():
+            db.execute("DELETE FROM polls WHERE polled = ?", number)
+            db.execute("DELETE FROM orders WHERE number = ?", number)
 
 
 def adopt(db: sqlite3.Connection, source: int | None, seen: Iterable[tuple[str, Order]]) -> None:

@@ -14,9 +14,9 @@ import pandas as pd
 
 from giftlib.api import JournalError, Source, as_html
 
-from .files import export_orders
 from .frames import INTENTS, ORDERS, POLLS, SOURCES, read_frames
 from .merging import merge_journals
+from .parquet import export_orders
 from .rows import number_of
 from .tables import Database
 from .writer import JournalWriter
@@ -83,8 +83,8 @@ class Journal(JournalWriter):
     def merge(self, *paths: str | PathLike[str]) -> None:
         """Add what the journals in these files hold; what both hold stays once, and an order seen final stays final.
 
-        The files stay as they are. Raise JournalError for a file that is no journal, or if a `ref` stands for one order
-        here and for another there; nothing of that file is added, and those before it stay.
+        The files stay as they are. Raise JournalError for a file that is no journal or empty, or if a `ref` stands for
+        one order here and for another there; nothing of that file is added, and those before it stay.
         """
         merge_journals(self._database, paths)
 
@@ -140,7 +140,9 @@ class Journal(JournalWriter):
         off by `guess_error_s` at most, half of what the requests took. Estimates use them.
 
         The order list may lag behind the orders. Once a list has shown an order open that was final before, no list
-        bounds any interval of its source from below; with `trust_lists=False` none ever does.
+        bounds any interval of its source from below; with `trust_lists=False` none ever does, which holds also where no
+        lag was noticed. Guesses use lists all the same, earlier by the lag that was seen, which `guess_error_s` has
+        too; a lag that was not seen shifts them.
         """
         return next(read_frames(self._database, ORDERS, trust_lists=trust_lists))
 

@@ -135,7 +135,7 @@ class JournalWriter:
             check_id("order_ids", order_id)
         with self._database.writing(timeout) as db:
             number = rows.number_of(db, source, add=False)
-            for order_id in order_ids:
+            for order_id in dict.fromkeys(order_ids):
                 others = db.execute(
                     "SELECT source, kind, host, account, key_type, instance FROM orders JOIN sources USING (source)"
                     " WHERE order_id = ? ORDER BY source IS NOT ?, kind != 'unknown'",
@@ -149,13 +149,15 @@ class JournalWriter:
     def record(self, *polls: Poll, source: Source, timeout: float = PATIENCE_S) -> None:
         """Keep polls and what they reported of their orders. An order once seen final stays as it was then.
 
-        A failed poll of an order that this source is not known to have is not kept.
+        A failed poll of an order that this source is not known to have is not kept; nor is an order that was neither
+        placed here nor ever seen, once a poll says that it does not exist.
         """
         with self._database.writing(timeout) as db:
             number = rows.number_of(db, source, add=any(poll.order is not None for poll in polls))
             seen = [(poll.order_id, order) for poll in polls if (order := poll.order) is not None]
             rows.adopt(db, number, seen)
             rows.add_orders(db, number, (order_id for order_id, _ in seen))
+            rows.forget(db, number, (p.order_id for p in polls if p.via == "check" and p.http_status in (400, 404)))
             db.executemany(_ADD_POLL, [(*self._row(poll), number, poll.order_id) for poll in polls])
             db.executemany(_SEE, [(*_seen(order), number, order_id) for order_id, order in seen])
 

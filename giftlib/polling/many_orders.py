@@ -5,11 +5,13 @@ became final is hardly known. What is left is used to place orders, as soon as p
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
 from queue import Empty, Queue
+
+import pandas as pd
 
 from giftlib.api import Client, OrderRequest, check_id, check_type, errors
 from giftlib.connection import current_client
@@ -60,8 +62,11 @@ def track_orders(
     """
     if isinstance(order_ids, Queue):
         order_ids = iter(order_ids.get_nowait, object())  # raises queue.Empty, and gives what is added later
-    if isinstance(order_ids, str) or not isinstance(order_ids, Iterable):
-        raise ValueError(f"order_ids must be a list of ids, got {order_ids!r}; for one order pass [{order_ids!r}]")
+    if isinstance(order_ids, str | Mapping | pd.DataFrame) or not isinstance(order_ids, Iterable):
+        got = repr(order_ids) if isinstance(order_ids, str) else type(order_ids).__name__
+        raise ValueError(
+            f'order_ids must be a list of ids, got {got}; for one order pass [order_id], for a frame frame["order_id"]'
+        )
     batches: Iterator[Sequence[str]] = (
         zip(order_ids) if isinstance(order_ids, Iterator)
         else filter(None, [[check_id("order_ids", order_id) for order_id in order_ids]])

@@ -37,6 +37,7 @@ def working_folder(out: Path) -> Iterator[Path]:
 def _kept_orders(work: Path) -> list[str]:
     """Put the orders of all journals in one beside the folder, remove the folder, and say how to go on."""
     kept, journals = work.with_suffix(".sqlite"), sorted((work / "journals").glob("*.sqlite"))
+    journals = [path for path in journals if path.stat().st_size]  # else its process was killed before it wrote
     try:
         with Journal(kept) as journal:
             journal.merge(*journals)

@@ -38,7 +38,7 @@ from giftlib import (
     time_to_fulfilment,
     track_orders,
 )
-from giftlib.journal.files import write_orders
+from giftlib.journal.parquet import write_orders
 from giftlib.report import find_notebooks
 from giftlib.schedules import best_delay, evaluate, every, fitted, optimum
 

@@ -4,6 +4,7 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import dask.dataframe as dd
 import openpyxl
 import pandas as pd
 import pytest
@@ -149,6 +150,83 @@ def test_no_orders(tmp_path, text, message, suffix):
     with pytest.raises(ValueError, match=message if suffix == ".csv" else "cannot be read") as caught:
         read_orders(path)
     assert str(path) in str(caught.value)
+
+
+def open_in_excel(path, rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+
+
+@pytest.mark.parametrize(("suffix", "name", "value", "message"), [
+    (".csv", "title", "\ud83c", "title must hold texts that such a file can hold, got '.ud83c'"),
+    (".xlsx", "title", "\x0b", "title must hold texts that such a file can hold, got '.x0b'"),
+    (".xlsx", "\x0b", "a", "frame.columns must hold texts"),
+    (".xlsx", "title", "x" * 32_768, "title must hold texts"),
+    (".parquet", "title", "\ud83c", "title must hold texts"),
+    (".parquet", "title", object(), "title"),
+])  # fmt: skip
+def test_failed_write(recorded, tmp_path, suffix, name, value, message):
+    """What cannot be written is an error that names it, and the file that was there stays as it was."""
+    path, orders = tmp_path / f"orders{suffix}", recorded.orders()
+    write_frame(orders, path)
+    before = path.read_bytes()
+    values = value if isinstance(value, pd.Categorical) else pd.Series([value], dtype=object)
+    with pytest.raises(ValueError, match=message):
+        write_frame(orders.assign(**{name: values}), path)
+    with pytest.raises(ValueError, match="frame must have each column once, got two 'status'"):
+        write_frame(pd.concat([orders, orders[["status"]]], axis=1), path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_no_formula(recorded, tmp_path, suffix):
+    """Neither a category nor the name of a column is a formula in a spreadsheet, and both are read as they were."""
+    path = tmp_path / f"orders{suffix}"
+    write_frame(recorded.orders().assign(kind=pd.Categorical(["=1+1"]), **{"=2+2": "@SUM(A1)"}), path)
+    read = pd.read_csv(path, dtype=str) if suffix == ".csv" else pd.read_excel(path, dtype=str)
+    assert read.columns[-2:].isin(["'=2+2", "placed_at_exact"]).any() and (read["kind"] == "'=1+1").all()
+    orders = read_orders(path)
+    assert (orders["kind"][0], orders["=2+2"][0]) == ("=1+1", "@SUM(A1)")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_rows_of_a_spreadsheet(tmp_path, suffix):
+    """Empty rows are no orders, and a row without an order_id is named."""
+    path = tmp_path / f"orders{suffix}"
+
+    def write(*rows):
+        names = ["order_id", "status", "refunded_amount"]
+        if suffix == ".csv":
+            path.write_text("\n".join(",".join(row) for row in [names, *rows]), encoding="utf-8")
+        else:
+            open_in_excel(path, [[cell or None for cell in row] for row in [names, *rows]])
+
+    write(["a", "REFUNDED", "1"], ["", "", ""], ["b", "", ""], ["", "", ""])
+    assert read_orders(path)["order_id"].tolist() == ["a", "b"]
+    write(["a", "REFUNDED", "1"], ["", "", ""], ["", "Total", "1"])
+    with pytest.raises(ValueError, match="must have an order_id in each row, got none in row 4, with 'Total'"):
+        read_orders(path)
+
+
+@pytest.mark.parametrize("column", ["refunded_amount", "quantity", "done_by_s"])
+@pytest.mark.parametrize("value", [True, "1_000"])
+def test_no_number(tmp_path, column, value):
+    """Neither Excel's TRUE nor what Python alone reads as a number is one."""
+    open_in_excel(tmp_path / "orders.xlsx", [["order_id", "status", column], ["a", "REFUNDED", value]])
+    with pytest.raises(ValueError, match=f"{column} must hold .*, got {value!r}"):
+        read_orders(tmp_path / "orders.xlsx")
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of Dask itself
+def test_folder_of_dask(recorded, tmp_path):
+    """A folder without days and with amounts as texts, as Dask writes it, is read."""
+    orders = recorded.orders()
+    dd.from_pandas(orders, npartitions=1).to_parquet(tmp_path / "orders")
+    read = read_orders(tmp_path / "orders")
+    pd.testing.assert_frame_equal(read, orders)
+    assert read["refunded_amount"].tolist() == orders["refunded_amount"].tolist()
 
 
 @pytest.mark.parametrize("path", ["orders", "orders.txt", "orders.xls", ".csv"])

@@ -13,8 +13,8 @@ from samples import PRODUCT
 
 from giftlib import GiftlibError, Journal, Sandbox, process_orders, refund_totals, time_to_fulfilment
 from giftlib.analysis.columns import of_parts
-from giftlib.journal import files
-from giftlib.journal.files import write_orders
+from giftlib.journal import parquet
+from giftlib.journal.parquet import write_orders
 
 ITEMS = [("type_001", 1), ("TEST_PARTIAL", 3), ("TEST_REFUND", 2)]
 
@@ -34,7 +34,7 @@ def recorded():
 
 @pytest.fixture
 def exported(recorded, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_ORDERS_PER_FILE", 14)
+    monkeypatch.setattr(parquet, "_ORDERS_PER_FILE", 14)
     recorded.to_parquet(tmp_path / "orders")
     return tmp_path / "orders"
 

@@ -12,6 +12,7 @@ from sandbox_checks import contains_truth
 
 from giftlib import (
     Client,
+    InvalidRequestError,
     Journal,
     JournalError,
     Sandbox,
@@ -27,6 +28,7 @@ from giftlib import (
     track_orders,
 )
 from giftlib.api import source as source_module
+from giftlib.sandbox import Fault
 
 PARTIAL, FULL = (PRODUCT, "TEST_PARTIAL", 2), (PRODUCT, "type_001", 2)
 
@@ -180,6 +182,33 @@ def test_merge_of_clashing_refs(tmp_path, sandbox, journal):
     assert len(journal.orders()) == 1
     with pytest.raises(JournalError, match="cannot be read"):
         journal.merge(tmp_path / "none")
+
+
+@pytest.mark.parametrize("into_backup", [False, True])
+def test_merge_of_a_retried_ref(tmp_path, make_sandbox, into_backup):
+    """A backup of before a retry can be merged, and into it: of a ref's requests the one that was placed stays."""
+    client = make_sandbox(faults=[Fault("placeOrder", status=400)]).client()
+    with Journal(tmp_path / "live") as live:
+        with pytest.raises(InvalidRequestError):
+            place_order(*PARTIAL, client=client, journal=live, ref="r1")
+        live.save(tmp_path / "backup")
+        live.save(tmp_path / "again")
+        order_id = place_order(*PARTIAL, client=client, journal=live, ref="r1")
+    into, *others = ["backup", "again", "live"] if into_backup else ["live", "backup"]
+    with Journal(tmp_path / into) as merged:
+        merged.merge(*(tmp_path / other for other in others))
+        assert merged.intents()[["state", "order_id"]].to_numpy().tolist() == [["placed", order_id]]
+        assert place_order(*PARTIAL, client=client, journal=merged, ref="r1") == order_id
+
+
+def test_nothing_to_merge(tmp_path, journal):
+    """An empty file is no journal, and what is no name of a file is named."""
+    (tmp_path / "empty").touch()
+    with pytest.raises(JournalError, match="empty is no journal: it is empty"):
+        journal.merge(tmp_path / "empty")
+    for wrong in (None, Journal()):
+        with pytest.raises(ValueError, match="paths must be names of files, got"):
+            journal.merge(wrong)
 
 
 def test_sources_apart(journal):

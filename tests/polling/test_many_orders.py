@@ -13,9 +13,12 @@ from thorough import tries
 from giftlib import (
     AuthenticationError,
     InsufficientBalanceError,
+    InvalidRequestError,
     NoAnswerError,
+    NotFoundError,
     PermissionDeniedError,
     place_order,
+    poll_order_until_complete,
     process_orders,
     track_orders,
 )
@@ -104,6 +107,50 @@ def test_order_given_twice(sandbox, client):
     [order_id] = sandbox.add_orders(1)
     journal = track_orders(iter([order_id, order_id]), client=client)
     assert len(journal.orders()) == 1
+
+
+def test_order_given_twice_in_a_list(sandbox, client):
+    """In a list too, and in a journal that does not know the source yet."""
+    [order_id] = sandbox.add_orders(1)
+    journal = track_orders([order_id, order_id], client=client)
+    assert journal.orders()["status"].tolist() == ["FULFILLED"]
+
+
+@pytest.mark.parametrize("of", [
+    lambda journal, order: journal.orders(), lambda journal, order: order, lambda journal, order: dict(order),
+], ids=["frame", "order", "dict"])  # fmt: skip
+def test_no_ids(sandbox, client, journal, of):
+    """What has names in place of ids is not tracked, and nothing of it stays in the journal."""
+    [order_id] = sandbox.add_orders(1)
+    orders = track_orders([order_id], client=client)
+    given = of(orders, client.check_order_status(order_id))
+    with pytest.raises(ValueError, match=r'must be a list of ids, got .*frame\["order_id"\]'):
+        track_orders(given, client=client, journal=journal)
+    assert len(journal.orders()) == 0
+
+
+@pytest.mark.parametrize("misspelt", ["6901616fe9e88196b4eb64b4", "order_id"])
+def test_id_that_does_not_exist(sandbox, client, journal, misspelt):
+    """An id that does not exist is warned of, and no order of the journal."""
+    ids = sandbox.add_orders(2)
+    with pytest.warns(UserWarning, match=f"cannot be polled: {misspelt}"):
+        track_orders([misspelt, *ids], client=client, journal=journal)
+    with pytest.raises((NotFoundError, InvalidRequestError)):
+        poll_order_until_complete(misspelt, client=client, journal=journal)
+    assert journal.orders()["order_id"].tolist() == ids and journal.unfinished() == []
+    assert misspelt not in journal.polls()["order_id"].tolist()
+
+
+def test_order_that_exists_no_more(make_sandbox, journal):
+    """An order that was placed here, or seen once, stays in the journal whatever the API says of it later."""
+    sandbox = make_sandbox(faults=[Fault("checkOrder", call=n, status=404) for n in (1, 3)], fulfilment_s=100)
+    client, [seen] = sandbox.client(), sandbox.add_orders(1)
+    mine = place_order(*ITEM, client=client, journal=journal)
+    with pytest.raises(NotFoundError):
+        poll_order_until_complete(mine, client=client, journal=journal)
+    with pytest.raises(NotFoundError):
+        poll_order_until_complete(seen, client=client, journal=journal)
+    assert journal.unfinished() == [mine, seen]
 
 
 def test_single_text(client):

@@ -256,7 +256,7 @@ def test_lasting_error(sandbox, client, journal, status):
     with pytest.raises(ApiError) as caught:
         poll_order_until_complete(order_id, client=client, journal=journal)
     assert caught.value.status == status
-    assert len(journal.polls()) == 1
+    assert len(journal.polls()) == (status in (401, 403))  # after the others the journal has no such order
     assert [request.path for request in sandbox.requests[1:]] == [f"/v3/gift-cards/checkOrder/{order_id}"]
 
 
