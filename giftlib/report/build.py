@@ -13,7 +13,7 @@ from giftlib.journal import copy_journal
 from giftlib.report.changes import changes_between, in_one_line
 from giftlib.report.checks import Requirement, heads_of
 from giftlib.report.compared import compared_of, read_compared
-from giftlib.report.folder import as_csv, place, working_folder
+from giftlib.report.folder import as_csv, place, require_ours, working_folder
 from giftlib.report.manifest import provenance, sha256, source_revision
 from giftlib.report.notebooks import run_notebook, with_progress
 from giftlib.report.page import Style, page_of
@@ -62,7 +62,8 @@ def write_report(
     stderr.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
-    notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
+    notebook has, for a file that holds no settings, and for a folder `out` in which a file that no report wrote would
+    be replaced; no page is written then. Whatever ends the report, its orders
     are kept in a journal that a note of the error names.
 
     >>> from giftlib.report import find_notebooks
@@ -109,7 +110,8 @@ def rebuild_report(
 
     The journal's file stays as it is. `transactions` is a CSV file of the account's transactions, with the fields of
     `Transaction` as its columns; those that a report before recorded are in its journal. `require` is as there. Raises
-    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold.
+    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold
+    and for a folder as there.
 
     >>> from giftlib import Journal, Sandbox, place_order
     >>> from tempfile import TemporaryDirectory
@@ -120,7 +122,7 @@ def rebuild_report(
     'index.html'
     """
     account = None if transactions is None else read_account(transactions)
-    report = _Report(out, require, style, compare)
+    report = _Report(out, require, style, compare, journal)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
@@ -152,8 +154,11 @@ class _Report:
     journal: bytes
     recorded: Recorded
 
-    def __init__(self, out: Path, require: Sequence[str], style: Style, compare: Path | None) -> None:
-        self._out, self._style = out, style
+    def __init__(
+        self, out: Path, require: Sequence[str], style: Style, compare: Path | None, source: Path | None = None
+    ) -> None:
+        require_ours(out, source)
+        self._out, self._source, self._style = out, source, style
         self._requirements = [Requirement.read(text) for text in require]
         self._earlier = None if compare is None else read_compared(compare, for_page=True)
 
@@ -198,5 +203,6 @@ class _Report:
             "provenance": provenance(),
         }
         content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
+        require_ours(self._out, self._source)  # again: a program may have begun a journal there meanwhile
         place(content, self._work / "new", self._out)
         return self._out / "index.html"

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from reporting import OTHERS, files_of, head_of, manifest_of, page_of, write_journal
+from reporting import OTHERS, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
 from samples import ORDER_ID, PRODUCT
 
 from giftlib import Journal, process_orders
@@ -48,6 +48,45 @@ def test_own_folder(tmp_path):
     )
     assert re.match(r"3 orders, 1,962 DA charged, 6 DA refunded\. [^<]*fulfilment_s = 70[^<]* Notebooks: 2\.", second)
     assert re.match("1 orders, .* Emulator: measured on an emulator", third)
+
+
+FOREIGN = "out must be a new folder or an earlier report's: {} would be replaced, and is not as a report left it; "
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "orders.csv", "index.html", "manifest.json"])
+@pytest.mark.parametrize("source", ["--journal", "--notebooks"])
+def test_foreign_folder(tmp_path, capsys, name, source):
+    """A file that no report wrote, such as the journal that a shop runs on, is not replaced, and no order is placed."""
+    write_journal(tmp_path / "other.sqlite", types=["type_001"])
+    write_notebook(tmp_path / "1_batch.ipynb", "# None\n---\nimport pathlib; pathlib.Path('ran').touch()")
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    if name == "journal.sqlite":
+        write_journal(shop / name)
+    else:
+        (shop / name).write_text("{}")
+    before = files_of(shop)
+    given = tmp_path / "other.sqlite" if source == "--journal" else tmp_path
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", source, str(given), "--out", str(shop)])
+    error = capsys.readouterr().err
+    assert FOREIGN.format(shop / name) in error and error.count("\n") == 1
+    assert files_of(shop) == before and not (tmp_path / "ran").exists()
+
+
+def test_report_that_grew(tmp_path, capsys):
+    """A report replaces one before, but not a journal of one before that has orders since."""
+    shop, other = tmp_path / "shop", write_journal(tmp_path / "other.sqlite", types=["type_001"])
+    for _ in range(2):
+        assert main(["report", "--journal", str(other), "--out", str(shop)]) == 0
+    with Journal(shop / "journal.sqlite") as journal:
+        journal.watch(ORDER_ID)
+        with pytest.raises(SystemExit, match="2"):
+            main(["report", "--journal", str(other), "--out", str(shop)])
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "--journal", str(other), "--out", str(shop)])
+    assert FOREIGN.format(shop / "journal.sqlite") in capsys.readouterr().err
+    assert main(["report", "--journal", str(shop / "journal.sqlite"), "--out", str(shop)]) == 0
 
 
 def open_still(path):
