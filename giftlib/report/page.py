@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 from pygments.formatters import HtmlFormatter
 
-from giftlib.analysis import FulfilmentCurve, dinars, refund_totals
+from giftlib.analysis import FulfilmentCurve, dinars
 from giftlib.api import FINAL, GiftlibError
 from giftlib.report.checks import Head
 from giftlib.report.figures import address_of
@@ -79,7 +79,7 @@ def page_of(
         sections=[section._replace(body=Markup(body)) for section, body in zip(sections, bodies, strict=True)],
         heads=heads, revision=revision, origin=origin, style=style, changes=changes, changed=changed, FINAL=FINAL,
         all_orders=len(recorded.orders), orders=_orders_shown(recorded.orders), polls=_polls_of(recorded.polls),
-        drawn=_read_off(measured.curve), by_status=refund_totals(measured.orders, by="status"),
+        drawn=_read_off(measured.curve), by_status=measured.money.by_status,
         evidence=_evidence(measured), HtmlFormatter=HtmlFormatter,
     )  # fmt: skip
 
