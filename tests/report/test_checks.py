@@ -38,7 +38,9 @@ def place(path, orders, *, open_orders=0, **settings):
 
 def read(path, transactions=None):
     recorded = read_recorded(path)
-    return Measured(recorded.orders, recorded.polls, recorded.intents, transactions_of(recorded, transactions))
+    if transactions is not None:
+        recorded = recorded._replace(accounts=[transactions])
+    return Measured(recorded.orders, recorded.polls, recorded.intents, transactions_of(recorded))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from reporting import OTHERS, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
 from samples import ORDER_ID, PRODUCT
@@ -87,6 +89,51 @@ def test_report_that_grew(tmp_path, capsys):
         main(["report", "--journal", str(other), "--out", str(shop)])
     assert FOREIGN.format(shop / "journal.sqlite") in capsys.readouterr().err
     assert main(["report", "--journal", str(shop / "journal.sqlite"), "--out", str(shop)]) == 0
+
+
+def refunded(path, seed):
+    """Place an order that is refunded; give its account's transactions."""
+    with Sandbox(seed) as sandbox, Journal(path) as journal:
+        process_orders([(PRODUCT, "TEST_REFUND", 2)], journal=journal, client=sandbox.client())
+        return pd.DataFrame(map(asdict, sandbox.client().all_transactions()))
+
+
+def refunds_of(out):
+    [check] = [check for check in manifest_of(out)["checks"] if check["name"].startswith("Refunds")]
+    return check["name"], check["outcome"]
+
+
+def test_transactions_recorded(tmp_path):
+    """A report of a reconciled report's journal is reconciled too, and has the same data."""
+    path, account, outs = tmp_path / "own.sqlite", tmp_path / "account.csv", [tmp_path / name for name in "abc"]
+    refunded(path, 1).to_csv(account, index=False)
+    given = ["--transactions", str(account)]
+    assert main(["report", "--journal", str(path), "--out", str(outs[0]), *given]) == 0
+    recorded = str(outs[0] / "journal.sqlite")
+    assert main(["report", "--journal", recorded, "--out", str(outs[1])]) == 0
+    assert main(["report", "--journal", recorded, "--out", str(outs[2]), *given]) == 0
+    assert [refunds_of(out) for out in outs] == [("Refunds", "green")] * 3
+    for name in ("journal.sqlite", "transactions.csv"):
+        assert len({(out / name).read_bytes() for out in outs}) == 1
+    before = path.rename(tmp_path / "journal.sqlite").read_bytes()
+    assert main(["report", "--journal", str(tmp_path / "journal.sqlite"), "--out", str(tmp_path), *given]) == 0
+    assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+def test_transactions_of_two_sources(tmp_path):
+    """A report's own transactions.csv is of the sources that it names."""
+    path, out = tmp_path / "own.sqlite", tmp_path / "out"
+    rows = [refunded(path, seed) for seed in (1, 2)]
+    with Journal(path) as journal:
+        sources = journal.orders()["source"]
+    pd.concat([of.assign(source=name) for of, name in zip(rows, sources, strict=True)]).to_csv(
+        tmp_path / "account.csv", index=False
+    )
+    arguments = ["report", "--journal", str(path), "--out"]
+    assert main([*arguments, str(out), "--transactions", str(tmp_path / "account.csv")]) == 0
+    assert refunds_of(out) == ("Refunds", "green")
+    assert main([*arguments, str(tmp_path / "again"), "--transactions", str(out / "transactions.csv")]) == 0
+    assert refunds_of(tmp_path / "again") == ("Refunds", "green")
 
 
 def open_still(path):
