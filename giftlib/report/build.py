@@ -25,7 +25,7 @@ from giftlib.report.recorded import (
     record,
     record_account,
     transactions_of,
-)
+)  # fmt: skip
 from giftlib.report.section import Section, section_of
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings

@@ -111,8 +111,10 @@ class Measured:
     def wrong(self) -> pd.DataFrame:
         """The mismatches of these orders; not transactions of orders that this report does not have."""
         rows = self.mismatches
-        elsewhere = ("transaction with no order", "refunded on another day")
-        return pd.DataFrame() if rows is None else rows[~rows["problem"].isin(elsewhere)]
+        if rows is None:
+            return pd.DataFrame()
+        elsewhere = rows["problem"].isin(["transaction with no order", "refunded on another day"])
+        return rows[~elsewhere & ~rows["problem"].str.contains("not comparable")]
 
     @property
     def period(self) -> Sequence[pd.Timestamp]:

@@ -23,7 +23,7 @@ from giftlib.report.figures import address_of
 from giftlib.report.measured import Measured
 from giftlib.report.recorded import Recorded
 from giftlib.report.section import Section
-from giftlib.report.tables import duration, moment, readable, short
+from giftlib.report.tables import duration, moment, plural, readable, short
 
 MOST = 10_000
 """So many orders are in the page: it opens within 2 s."""
@@ -73,7 +73,8 @@ def page_of(
         loader=PackageLoader("giftlib", "report"),
     )  # fmt: skip
     environment.filters |= {
-        "dinars": dinars, "duration": duration, "moment": moment, "short": short, "grouped": "{:,}".format
+        "dinars": dinars, "duration": duration, "moment": moment, "short": short, "plural": plural,
+        "grouped": "{:,}".format,
     }  # fmt: skip
     return environment.get_template("page.html.jinja").render(
         sections=[section._replace(body=Markup(body)) for section, body in zip(sections, bodies, strict=True)],

@@ -81,7 +81,7 @@ def test_report_that_grew(tmp_path, capsys):
     shop, other = tmp_path / "shop", write_journal(tmp_path / "other.sqlite", types=["type_001"])
     for _ in range(2):
         assert main(["report", "--journal", str(other), "--out", str(shop)]) == 0
-    with Journal(shop / "journal.sqlite") as journal:
+    with Journal(shop / "journal.sqlite") as journal:  # what came is in its log until it is closed
         journal.watch(ORDER_ID)
         with pytest.raises(SystemExit, match="2"):
             main(["report", "--journal", str(other), "--out", str(shop)])
