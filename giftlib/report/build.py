@@ -14,7 +14,7 @@ from giftlib.report.changes import changes_between, in_one_line
 from giftlib.report.checks import Requirement, heads_of
 from giftlib.report.compared import compared_of, read_compared
 from giftlib.report.folder import as_csv, place, require_ours, working_folder
-from giftlib.report.manifest import provenance, sha256, source_revision
+from giftlib.report.manifest import DATA, provenance, sha256, source_revision
 from giftlib.report.notebooks import run_notebook, with_progress
 from giftlib.report.page import Style, page_of
 from giftlib.report.recorded import (
@@ -180,7 +180,7 @@ class _Report:
     def __init__(
         self, out: Path, require: Sequence[str], style: Style, compare: Path | None, source: Path | None = None
     ) -> None:
-        require_ours(out, source)
+        require_ours(out, [*DATA, "index.html", "manifest.json"], source)
         try:
             style.title.encode()
         except UnicodeEncodeError:
@@ -230,6 +230,6 @@ class _Report:
             "provenance": provenance(),
         }
         content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
-        require_ours(self._out, self._source)  # again: a program may have begun a journal there meanwhile
+        require_ours(self._out, content, self._source)  # again: a program may have begun a journal there meanwhile
         place(content, self._work / "new", self._out)
         return self._out / "index.html"

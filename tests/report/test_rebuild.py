@@ -76,6 +76,16 @@ def test_foreign_folder(tmp_path, capsys, name, source):
     assert files_of(shop) == before and not (tmp_path / "ran").exists()
 
 
+def test_foreign_picture(tmp_path, capsys):
+    """A picture that no report wrote is not replaced."""
+    own, picture = write_journal(tmp_path / "own.sqlite", types=["type_001"]), tmp_path / "out/figures/journal-1.svg"
+    picture.parent.mkdir(parents=True)
+    picture.touch()
+    assert main(["report", "--journal", str(own), "--out", str(tmp_path / "out")]) == 1
+    assert FOREIGN.format(picture) in capsys.readouterr().err
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [picture]
+
+
 def test_report_that_grew(tmp_path, capsys):
     """A report replaces one before, but not a journal of one before that has orders since."""
     shop, other = tmp_path / "shop", write_journal(tmp_path / "other.sqlite", types=["type_001"])
