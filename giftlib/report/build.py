@@ -13,11 +13,19 @@ from giftlib.journal import copy_journal
 from giftlib.report.changes import changes_between, in_one_line
 from giftlib.report.checks import Requirement, heads_of
 from giftlib.report.compared import compared_of, read_compared
-from giftlib.report.folder import as_csv, place, working_folder
-from giftlib.report.manifest import provenance, sha256, source_revision
+from giftlib.report.folder import as_csv, place, require_ours, working_folder
+from giftlib.report.manifest import DATA, provenance, sha256, source_revision
 from giftlib.report.notebooks import run_notebook, with_progress
 from giftlib.report.page import Style, page_of
-from giftlib.report.recorded import UNREADABLE, Recorded, read_account, read_recorded, record, transactions_of
+from giftlib.report.recorded import (
+    UNREADABLE,
+    Recorded,
+    read_account,
+    read_recorded,
+    record,
+    record_account,
+    transactions_of,
+)  # fmt: skip
 from giftlib.report.section import Section, section_of
 from giftlib.report.selection import as_json, described, require_parameters
 from giftlib.sandbox import Settings
@@ -26,16 +34,21 @@ _PLAIN = Style()
 _JOURNAL_NOTEBOOK = Path(__file__).with_name("journal.ipynb")
 
 
-# Runs in each notebook's own kernel, after its last cell. A variable `transactions` without any is not for us.
+# Runs in each notebook's own kernel, after its last cell.
 _KEEP = """
-import contextlib, json, pathlib
+import json, pathlib
+from collections.abc import Iterator
 from giftlib.analysis import read_transactions
 from giftlib.connection import environment
 journal.save({journal!r})
 about = environment() or {{"environment": "emulator", "settings": None}}
-with contextlib.suppress(AttributeError, TypeError, ValueError):
-    if (rows := globals().get("transactions")) is not None:
+try:
+    if isinstance(rows := globals().get("transactions"), Iterator):
+        raise ValueError("it is an iterator, which may be used up; keep a list of what it gives")
+    if rows is not None:
         about = about | {{"transactions": read_transactions(rows).to_csv(index=False)}}
+except (AttributeError, TypeError, ValueError) as error:
+    about = about | {{"unread": str(error)}}
 pathlib.Path({about!r}).write_text(json.dumps({{**about, "orders": len(journal.orders())}}))
 """
 
@@ -62,7 +75,8 @@ def write_report(
     stderr.
 
     Raises NotebookError when a cell fails, GiftlibError if there are no orders, and ValueError for a parameter that no
-    notebook has and for a file that holds no settings; no page is written then. Whatever ends the report, its orders
+    notebook has, for a file that holds no settings, and for a folder `out` in which a file that no report wrote would
+    be replaced; no page is written then. Whatever ends the report, its orders
     are kept in a journal that a note of the error names.
 
     >>> from giftlib.report import find_notebooks
@@ -89,8 +103,12 @@ def write_report(
             journals.append(work / f"{len(journals)}.sqlite")
             keep = _KEEP.format(journal=str(journals[-1]), about=str(about))
             notebook = run_notebook(path, parameters=parameters, environment=environment, then=keep)
-            sections.append(section_of(path.stem, notebook, folder=path.parent, code=style.code))
-            metadata.append(described(path, parameters) | json.loads(about.read_text()))
+            section, told = section_of(path.stem, notebook, folder=path.parent, code=style.code), about.read_text()
+            metadata.append(described(path, parameters) | json.loads(told))
+            if unread := metadata[-1].pop("unread", None):
+                unread = f"the variable transactions cannot be read, so the refunds are not checked with it: {unread}"
+                section = section.naming(f"{path.name}: {unread}")
+            sections.append(section)
         record(journals, metadata, work / "journal.sqlite")
         report.read(work / "journal.sqlite")
         return report.write(sections, {"notebooks": _brief(metadata), "parameters": as_json(parameters)})
@@ -108,8 +126,10 @@ def rebuild_report(
     """Write the report of a recorded journal into the folder `out`, as `write_report` does; no order is placed.
 
     The journal's file stays as it is. `transactions` is a CSV file of the account's transactions, with the fields of
-    `Transaction` as its columns; those that a report before recorded are in its journal. `require` is as there. Raises
-    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold.
+    `Transaction` as its columns; a column `source` may name each one's account. The report's journal has them too, so
+    that a report of it is reconciled again, unless it is the file `journal` itself. `require` is as there. Raises
+    JournalError for a file that is no journal, GiftlibError for one without orders, ValueError for a wrong threshold
+    and for a folder as there.
 
     >>> from giftlib import Journal, Sandbox, place_order
     >>> from tempfile import TemporaryDirectory
@@ -120,18 +140,23 @@ def rebuild_report(
     'index.html'
     """
     account = None if transactions is None else read_account(transactions)
-    report = _Report(out, require, style, compare)
+    report = _Report(out, require, style, compare, journal)
     with working_folder(out) as work:
         copy = work / "journal.sqlite"
         copy_journal(journal, copy)
+        original = copy.read_bytes()
         try:
-            report.read(copy, account)
+            if account is not None:
+                record_account(account, copy)
+            report.read(copy)
         except UNREADABLE:
             raise JournalError(f"{journal} is not a journal that can be read") from None
         there = out / "journal.sqlite"
-        if there.exists() and there.samefile(journal) and journal.read_bytes() != report.journal:
-            raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
-        digest = sha256(report.journal)
+        if there.exists() and there.samefile(journal):
+            if journal.read_bytes() != original:
+                raise JournalError(f"{journal} has rows that are still in {journal.name}-wal; write to another folder")
+            report.journal = original
+        digest = sha256(original)
         manifest = {
             "notebooks": [described(_JOURNAL_NOTEBOOK, {}) | {"environment": "journal"}],
             "journal": {"sha256": digest, "recorded": _brief(report.recorded.metadata)},
@@ -152,18 +177,25 @@ class _Report:
     journal: bytes
     recorded: Recorded
 
-    def __init__(self, out: Path, require: Sequence[str], style: Style, compare: Path | None) -> None:
-        self._out, self._style = out, style
+    def __init__(
+        self, out: Path, require: Sequence[str], style: Style, compare: Path | None, source: Path | None = None
+    ) -> None:
+        require_ours(out, [*DATA, "index.html", "manifest.json"], source)
+        try:
+            style.title.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"title must be UTF-8 text, got {style.title!r}") from None
+        self._out, self._source, self._style = out, source, style
         self._requirements = [Requirement.read(text) for text in require]
         self._earlier = None if compare is None else read_compared(compare, for_page=True)
 
-    def read(self, journal: Path, account: pd.DataFrame | None = None) -> None:
+    def read(self, journal: Path) -> None:
         """Read the journal; raises GiftlibError for one without orders, and `UNREADABLE` for a damaged one."""
         self._work, self.journal = journal.parent, journal.read_bytes()
         self.recorded = read_recorded(journal)
         if self.recorded.orders.empty:
             raise GiftlibError("there are no orders to report")
-        self._transactions = transactions_of(self.recorded, account)
+        self._transactions = transactions_of(self.recorded)
         self._heads = heads_of(self.recorded, self._transactions, self._requirements)
 
     def write(self, sections: Sequence[Section], manifest: Mapping[str, Any], origin: str = "") -> Path:
@@ -185,7 +217,7 @@ class _Report:
             changed = in_one_line(changes)
             manifest = {**manifest, "compared": {"sha256": self._earlier.files["journal.sqlite"]}}
         page = page_of(sections, heads, recorded, revision, origin, self._style, changes, changed)
-        content["index.html"] = page.encode()
+        content["index.html"] = page.encode(errors="backslashreplace")  # an output may hold what is no UTF-8
         about = {
             "what": "report of gift-card orders on the OneClickDZ API v3",
             "environment": " ".join(filter(None, [origin, *(head.description for head in heads)])),
@@ -198,5 +230,6 @@ class _Report:
             "provenance": provenance(),
         }
         content["manifest.json"] = (json.dumps(about, indent=2) + "\n").encode()
+        require_ours(self._out, content, self._source)  # again: a program may have begun a journal there meanwhile
         place(content, self._work / "new", self._out)
         return self._out / "index.html"

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from giftlib.analysis import adjusted, compare_counts, compare_groups, dinars, refund_totals, time_to_fulfilment
+from giftlib.analysis import adjusted, compare_counts, compare_groups, dinars, time_to_fulfilment
 from giftlib.api import FINAL
-from giftlib.report.compared import DATA, Compared, read_compared
+from giftlib.report.compared import Compared, read_compared
+from giftlib.report.manifest import DATA
+from giftlib.report.measured import Money
 
 _LEVEL = 0.05
 _UNKNOWN = "not recorded"
@@ -200,11 +202,13 @@ def _times(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame, of_new:
 
 
 def _money(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[_Row]:
-    was, is_ = (refund_totals(frame).iloc[0] for frame in (before, after))
+    both = [Money(frame) for frame in (before, after)]
+    was, is_ = (money.totals for money in both)
     for name in ("charged", "refunded", "in_flight"):
         difference = is_[name] - was[name]
         change = f"{'+' if difference > 0 else ''}{dinars(difference)} DA" if difference else ""
-        yield _Row(name.replace("_", " "), [f"{dinars(each[name])} DA" for each in (was, is_)], change)
+        said = [money.in_flight if name == "in_flight" else f"{dinars(money.totals[name])} DA" for money in both]
+        yield _Row(name.replace("_", " "), said, change)
     if was["unknown_amounts"] or is_["unknown_amounts"]:
         yield _count("amounts not known", was["unknown_amounts"], is_["unknown_amounts"])
 

@@ -11,6 +11,7 @@ import pandas as pd
 from giftlib.analysis import dinars
 from giftlib.report.measured import Measured
 from giftlib.report.recorded import Recorded
+from giftlib.report.tables import plural
 
 GREEN, AMBER, RED = _WORST = ("green", "amber", "red")
 TOLERATED = 0.01
@@ -57,28 +58,25 @@ def verdict_of(checks: Sequence[Check]) -> Verdict:
 
 
 def _of_orders(measured: Measured) -> Iterator[Check]:
-    orders, is_open, in_flight = len(measured.orders), measured.open, measured.totals["in_flight"]
+    orders, is_open = len(measured.orders), measured.open
     said = f"all {orders:,} orders are final" if orders != 1 else "the order is final"
     if is_open:
-        money = (
-            f"up to {dinars(in_flight)} DA are in flight" if in_flight else "how much money is in flight is not known"
-        )
-        said = f"{is_open:,} of {orders:,} orders {'is' if is_open == 1 else 'are'} open; {money}"
+        are = "is" if is_open == 1 else "are"
+        said = f"{is_open:,} of {orders:,} orders {are} open; {measured.money.in_flight} are in flight"
     yield Check("Orders final", AMBER if is_open else GREEN, said, "Amber while one is open.", "orders")
     unclear, said = len(measured.unclear), "the outcome of every order request is known"
     if unclear:
-        said = f"the outcome of {_plural(unclear, 'order request')} is unknown, and may have cost money"
+        said = f"the outcome of {plural(unclear, 'order request')} is unknown, and may have cost money"
     rule = "Amber while one is unknown. giftlib track finds it out."
     yield Check("Requests answered", AMBER if unclear else GREEN, said, rule, "unclear" if unclear else "orders")
-    wrong, said = len(measured.contradictions), "no response contradicts another"
-    if wrong:
-        said = f"the responses about {_plural(wrong, 'order')} contradict each other"
+    lacking = measured.lacking
+    wrong = len(measured.problems) - lacking
+    found = [f"about {plural(wrong, 'order')} contradict each other"] if wrong else []
+    found += [f"about {plural(lacking, 'order')} lack fields"] if lacking else []
+    said = f"the responses {' and '.join(found)}" if found else "no response contradicts another"
     rule = "Red from the first on: amounts or numbers of cards that cannot be right, or a final status that changed."
-    yield Check("Contradictions", RED if wrong else GREEN, said, rule, "orders")
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' if number > 1 else ''}"
+    outcome = RED if wrong else AMBER if lacking else GREEN
+    yield Check("Contradictions", outcome, said, f"{rule} Amber where fields are missing alone.", "orders")
 
 
 def _of_money(measured: Measured) -> Check:
@@ -90,14 +88,18 @@ def _of_money(measured: Measured) -> Check:
     some = f"{compared:,} of {orders:,}"
     name, whose = ("Refunds", "all orders") if compared == orders else (f"Refunds ({some} checked)", f"{some} orders")
     others = int((rows["problem"] == "transaction with no order").sum())
-    if measured.missing > 0:
-        outcome, found = RED, f"{dinars(measured.missing)} DA of refunds are missing"
-    elif len(wrong):
-        kinds = ", ".join(f"{kind} ({n:,})" for kind, n in wrong["problem"].value_counts().items())
-        outcome, found = RED, f"the account does not match the orders: {kinds}"
+    if len(wrong):
+        said = [f"{dinars(measured.missing)} DA of refunds are missing"] if measured.missing else []
+        said += [f"{dinars(measured.too_much)} DA of refunds are too much"] if measured.too_much else []
+        if kinds := wrong["problem"].drop(list(measured.shortfalls)).value_counts().to_dict():
+            listed = ", ".join(f"{kind} ({n:,})" for kind, n in kinds.items())
+            said.append(f"the account does not match the orders: {listed}")
+        outcome, found = RED, "; ".join(said)
+    elif measured.unknown_refunds:
+        outcome, found = AMBER, f"the refunds due for {plural(measured.unknown_refunds, 'order')} are not known"
     elif others:
         belong = "belongs" if others == 1 else "belong"
-        outcome, found = AMBER, f"{_plural(others, 'transaction')} of the account {belong} to no order here"
+        outcome, found = AMBER, f"{plural(others, 'transaction')} of the account {belong} to no order here"
     else:
         outcome, found = GREEN, f"the refunds of {whose} are reconciled to the centime"
     return Check(name, outcome, found, rule, "mismatches" if len(rows) else "money")
@@ -133,7 +135,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 _COUNTS: Mapping[str, Callable[[Measured], tuple[int, int]]] = {
     "open": lambda measured: (measured.open, len(measured.orders)),
     "unknown": lambda measured: (len(measured.unclear), len(measured.orders) + len(measured.unclear)),
-    "problems": lambda measured: (len(measured.contradictions), len(measured.orders)),
+    "problems": lambda measured: (len(measured.problems), len(measured.orders)),
     "failed_polls": lambda measured: (len(measured.failed), len(measured.polls)),
     "rate_limited": lambda measured: (len(measured.limited), len(measured.polls)),
     "orders": lambda measured: (len(measured.orders), len(measured.orders)),

@@ -11,10 +11,8 @@ import pandas as pd
 
 from giftlib.api import GiftlibError, JournalError
 from giftlib.journal import copy_journal
-from giftlib.report.manifest import read_manifest, sha256
+from giftlib.report.manifest import DATA, read_manifest, sha256
 from giftlib.report.recorded import UNREADABLE, Recorded, read_recorded
-
-DATA = ("journal.sqlite", "orders.csv", "polls.csv", "transactions.csv")
 
 
 class Compared(NamedTuple):

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -11,7 +11,7 @@ import pandas as pd
 
 from giftlib.api import GiftlibError
 from giftlib.journal import Journal, guarded
-from giftlib.report.manifest import files_of
+from giftlib.report.manifest import files_of, sha256
 
 
 @contextmanager
@@ -52,6 +52,26 @@ def _kept_orders(work: Path) -> list[str]:
     file = shlex.quote(str(kept))
     go_on = [f"  giftlib {command} --journal {file}" for command in ("track", "report")]
     return ["The orders placed so far are kept. To go on with them, and to report them:", *go_on]
+
+
+def require_ours(out: Path, names: Iterable[str], journal: Path | None = None) -> None:
+    """Raise ValueError if a file in `out` with one of the names is no report's, or has orders that came since.
+
+    `journal` is the one that is reported, which may lie there.
+    """
+    written = files_of(out)
+    for name in (name for name in names if (out / name).exists()):
+        path, is_ours = out / name, name in written or (name == "manifest.json" and len(written) > 0)
+        if name == "journal.sqlite":
+            log = path.with_name("journal.sqlite-wal")
+            is_whole = path.is_file() and not (log.exists() and log.stat().st_size)
+            is_ours = is_whole and sha256(path.read_bytes()) == written.get(name)
+            is_ours |= journal is not None and path.samefile(journal)
+        if not is_ours:
+            raise ValueError(
+                f"out must be a new folder or an earlier report's: {path} would be replaced, and is not as a report "
+                "left it; choose another folder, or move the file"
+            )
 
 
 def place(content: Mapping[str, bytes], new: Path, out: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from giftlib.api import GiftlibError
 
+DATA = ("journal.sqlite", "orders.csv", "polls.csv", "transactions.csv")
+
 
 def sha256(content: bytes) -> str:
     """Hash the content; gives hexadecimal digits."""

@@ -16,14 +16,14 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 from pygments.formatters import HtmlFormatter
 
-from giftlib.analysis import FulfilmentCurve, dinars, refund_totals
+from giftlib.analysis import FulfilmentCurve, dinars
 from giftlib.api import FINAL, GiftlibError
 from giftlib.report.checks import Head
 from giftlib.report.figures import address_of
 from giftlib.report.measured import Measured
 from giftlib.report.recorded import Recorded
 from giftlib.report.section import Section
-from giftlib.report.tables import duration, moment, readable, short
+from giftlib.report.tables import duration, moment, plural, readable, short
 
 MOST = 10_000
 """So many orders are in the page: it opens within 2 s."""
@@ -73,13 +73,14 @@ def page_of(
         loader=PackageLoader("giftlib", "report"),
     )  # fmt: skip
     environment.filters |= {
-        "dinars": dinars, "duration": duration, "moment": moment, "short": short, "grouped": "{:,}".format
+        "dinars": dinars, "duration": duration, "moment": moment, "short": short, "plural": plural,
+        "grouped": "{:,}".format,
     }  # fmt: skip
     return environment.get_template("page.html.jinja").render(
         sections=[section._replace(body=Markup(body)) for section, body in zip(sections, bodies, strict=True)],
         heads=heads, revision=revision, origin=origin, style=style, changes=changes, changed=changed, FINAL=FINAL,
         all_orders=len(recorded.orders), orders=_orders_shown(recorded.orders), polls=_polls_of(recorded.polls),
-        drawn=_read_off(measured.curve), by_status=refund_totals(measured.orders, by="status"),
+        drawn=_read_off(measured.curve), by_status=measured.money.by_status,
         evidence=_evidence(measured), HtmlFormatter=HtmlFormatter,
     )  # fmt: skip
 

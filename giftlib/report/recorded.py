@@ -34,6 +34,7 @@ UNREADABLE = (
     JournalError, sqlite3.Error, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
 )  # fmt: skip
 """What a damaged journal may raise."""
+_REAL = ["vendor", "other"]
 _UNKNOWN = "The journal does not record which API these orders came from."
 
 
@@ -61,6 +62,13 @@ def record(journals: Iterable[Path], metadata: Any, path: Path) -> None:
     Journal(path).close()  # sets the file's mode, which reading would do otherwise
 
 
+def record_account(account: pd.DataFrame, path: Path) -> None:
+    """Write an account's transactions into the journal at `path`, beside those that are there."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE IF NOT EXISTS account (transactions TEXT NOT NULL UNIQUE)")
+        db.execute("INSERT OR IGNORE INTO account VALUES (?)", (account.to_csv(index=False),))
+
+
 class Source(NamedTuple):
     """An API or an emulator, in words, and the orders that were placed there."""
 
@@ -71,6 +79,8 @@ class Source(NamedTuple):
 class Recorded(NamedTuple):
     """The frames of a journal, its sources, and the metadata of its notebooks; None if no report made the journal.
 
+    `accounts` are the transactions that were given to reports of it.
+
     `orders` has a column more: `identity`, the same for the same order in another journal (as for `Journal.merge`); and
     `polls` has `failed`, true where a poll showed no order.
     """
@@ -80,27 +90,32 @@ class Recorded(NamedTuple):
     intents: pd.DataFrame
     sources: list[Source]
     metadata: Any
+    accounts: Sequence[pd.DataFrame] = ()
 
 
 def read_recorded(path: Path) -> Recorded:
     """Read the journal; raises many errors, `UNREADABLE`, for a damaged one."""
     with Journal(path) as journal:
         orders, polls, intents, known = journal.orders(), journal.polls(), journal.intents(), journal.sources()
-    metadata = None
+    metadata, accounts = None, []
     with closing(sqlite3.connect(path)) as db:
         orders["identity"] = [identity for (identity,) in db.execute(_IDENTITIES)]
         showed_nothing = [shows is None for (shows,) in db.execute("SELECT shows FROM polls ORDER BY id")]
         polls["failed"] = np.array(showed_nothing, dtype=bool)
-        if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'report'").fetchone():
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+        if "account" in tables:
+            accounts = [_from_csv(text) for (text,) in db.execute("SELECT transactions FROM account ORDER BY rowid")]
+        if "report" in tables:
             # Older reports named the column `note`.
             metadata = json.loads(db.execute("SELECT * FROM report").fetchone()[0])
-    return Recorded(orders, polls, intents, sources_of(metadata or [], orders, known), metadata)
+    return Recorded(orders, polls, intents, sources_of(metadata or [], orders, known), metadata, accounts)
 
 
 def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame, known: pd.DataFrame) -> list[Source]:
     """List the sources of a report's orders: those of the vendor first, then those with most orders.
 
-    The first is the one that the report judges: real money comes before a simulation, whatever their numbers.
+    The first is the one that the report judges: real money comes before a simulation, whatever their numbers. Each
+    account at a real API is a source of its own.
 
     `notebooks` is the metadata of the notebooks that ran; `orders` has their orders in the same sequence, and after
     them those that no notebook placed, whose sources are `known` (`journal.sources()`). Raises ValueError if the
@@ -116,16 +131,18 @@ def sources_of(notebooks: Sequence[Mapping[str, Any]], orders: pd.DataFrame, kno
         raise ValueError(f"the metadata counts {sum(counts)} orders, the journal {len(orders)}")
     names = known.set_index("name").apply(_of_source, axis="columns") if len(known) else pd.Series(dtype=str)
     source_of_each = np.array([*np.repeat(descriptions, counts), *orders["source"].iloc[sum(counts) :].map(names)])
+    real = known.loc[known["kind"].isin(_REAL), "name"]
+    account_of_each = orders["source"].where(orders["source"].isin(real), "").to_numpy()
     sources = [
         Source(f"{description}{_accounts(known, frame)}", frame)
-        for description, frame in orders.groupby(source_of_each, sort=False)
+        for (description, _), frame in orders.groupby([source_of_each, account_of_each], sort=False)
     ]
     return sorted(sources, key=lambda source: (not source.description.startswith("Vendor"), -len(source.orders)))
 
 
 def _accounts(known: pd.DataFrame, orders: pd.DataFrame) -> str:
     """Name the accounts by their last digits: an account is a telephone number."""
-    real = known["kind"].isin(["vendor", "other"]) & known["name"].isin(orders["source"])
+    real = known["kind"].isin(_REAL) & known["name"].isin(orders["source"])
     ends = known.loc[real, "account"].dropna().drop_duplicates().str[-4:]
     return f" Account ending in {', '.join(ends)}." if len(ends) else ""
 
@@ -149,11 +166,12 @@ def _of_source(source: Mapping[str, Any]) -> str:
     }.get(source["kind"], _UNKNOWN)
 
 
-def transactions_of(recorded: Recorded, account: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
-    """Give the transactions of each account, by the source's name: those that notebooks kept, and `account`'s.
+def transactions_of(recorded: Recorded) -> dict[str, pd.DataFrame]:
+    """Give the transactions of each account, by the source's name: those that notebooks kept, and that were given.
 
-    A notebook's are of the account of its orders, which stand together in the journal; those of `account` are of the
-    sources whose orders they name. Transactions of several accounts at once cannot be told apart, and are left out.
+    A notebook's are of the account of its orders, which stand together in the journal; those that were given are of
+    the source that each names, as a report's own do, or else of the sources whose orders they name. Transactions of
+    several accounts at once cannot be told apart otherwise, and those that a notebook kept are left out.
     """
     found: dict[str, list[pd.DataFrame]] = {}
     orders, start = recorded.orders, 0
@@ -162,7 +180,11 @@ def transactions_of(recorded: Recorded, account: pd.DataFrame | None = None) -> 
         start += notebook["orders"]
         if "transactions" in notebook and len(names) == 1:
             found.setdefault(names[0], []).append(_from_csv(notebook["transactions"]))
-    if account is not None:
+    for account in recorded.accounts:
+        if set() < set(account.get("source", ())) <= set(orders["source"]):
+            for name, of_source in account.groupby("source"):
+                found.setdefault(str(name), []).append(of_source)
+            continue
         named = orders.loc[orders["order_id"].isin(account["object_id"]), "source"].unique()
         for name in named if len(named) else orders["source"].unique()[:1]:
             found.setdefault(name, []).append(account)
@@ -172,7 +194,8 @@ def transactions_of(recorded: Recorded, account: pd.DataFrame | None = None) -> 
 def read_account(path: Path) -> pd.DataFrame:
     """Read a CSV file of transactions; raises GiftlibError for another."""
     try:
-        return read_transactions(_from_csv(path.read_text(encoding="utf-8")))
+        raw = _from_csv(path.read_text(encoding="utf-8"))
+        return read_transactions(raw.replace("^'", "", regex=True))  # which a report's has for Excel
     except ValueError as error:
         raise GiftlibError(f"{path} is no CSV file of transactions: {error}") from None
 

@@ -36,6 +36,11 @@ class Section(NamedTuple):
     figures: list[Figure]
     missing: list[str]
 
+    def naming(self, problem: str) -> "Section":
+        """Give the section with one more problem named at its end."""
+        said = Markup("\n<p>{}</p>").format(not_shown(problem))
+        return self._replace(body=self.body + said, missing=[*self.missing, problem])
+
 
 def section_of(name: str, notebook: NotebookNode, *, folder: Path = Path(), code: bool = True) -> Section:
     """Convert a notebook that was run; its ids and its figures' file names begin with `name`.

@@ -40,6 +40,15 @@ def short(order_id: str) -> str:
     return f"…{order_id[-8:]}" if len(order_id) > 12 else order_id
 
 
+def plural(number: int, what: str) -> str:
+    """Count things.
+
+    >>> plural(1, "order"), plural(1470, "order")
+    ('1 order', '1,470 orders')
+    """
+    return f"{number:,} {what}{'s' if number > 1 else ''}"
+
+
 def readable(html: str) -> str:
     """Rewrite the tables of pandas in HTML; all else stays as it is.
 

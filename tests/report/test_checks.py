@@ -14,6 +14,7 @@ from samples import ORDER_ID, PRODUCT
 from giftlib import Journal, OrderOutcomeUnknownError, place_order, poll_order_until_complete, process_orders
 from giftlib.api import Transaction
 from giftlib.cli import main
+from giftlib.report import compare_reports
 from giftlib.report.checks import Requirement, checks_of, verdict_of
 from giftlib.report.measured import Measured
 from giftlib.report.recorded import read_recorded, transactions_of
@@ -39,7 +40,9 @@ def place(path, orders, *, open_orders=0, **settings):
 
 def read(path, transactions=None):
     recorded = read_recorded(path)
-    return Measured(recorded.orders, recorded.polls, recorded.intents, transactions_of(recorded, transactions))
+    if transactions is not None:
+        recorded = recorded._replace(accounts=[transactions])
+    return Measured(recorded.orders, recorded.polls, recorded.intents, transactions_of(recorded))
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,98 @@ def test_refunds(tmp_path, change, outcome, sentence):
     assert sentence in check.sentence
 
 
+def refunds_found(tmp_path, change):
+    """What is said of 20 orders with two refunds of 1,470 DA each when their transactions are changed."""
+    rows = place(tmp_path / "own.sqlite", 20).assign(old_balance=None, new_balance=None)
+    measured = read(tmp_path / "own.sqlite", change(rows, *rows.index[rows["type"] == "REFUND-ORDER"]))
+    [check] = [check for check in checks_of(measured) if check.name.startswith("Refunds")]
+    return measured, check
+
+
+def paid(rows, at, amount):
+    return rows.assign(amount=rows["amount"].where(rows.index != at, amount))
+
+
+@pytest.mark.parametrize("too_much", [490, 1470, 2000])
+def test_too_much(tmp_path, too_much):
+    """What is refunded too much for one order does not make up for what is missing for another."""
+    measured, check = refunds_found(
+        tmp_path, lambda rows, one, other: paid(rows, one, Decimal(1470 + too_much)).drop(other)
+    )
+    assert (measured.missing, measured.too_much, check.outcome) == (1470, too_much, "red")
+    assert check.sentence == f"1,470 DA of refunds are missing; {too_much:,} DA of refunds are too much"
+
+
+def test_refund_without_amount(tmp_path):
+    """A refund that came without its amount is not missing but differs, and is named beside those that are missing."""
+    measured, check = refunds_found(tmp_path, lambda rows, one, other: paid(rows, one, None).drop(other))
+    assert measured.missing == 1470
+    assert check.sentence == (
+        "1,470 DA of refunds are missing; the account does not match the orders: refund differs (1)"
+    )
+
+
+def without_price(data):
+    """What the API returned, without any price."""
+    if isinstance(data, dict):
+        return {name: without_price(value) for name, value in data.items() if name != "price_per_card"}
+    return [*map(without_price, data)] if isinstance(data, list) else data
+
+
+@pytest.fixture(scope="module")
+def unpriced(tmp_path_factory):
+    """A journal of six refunded orders without a price, and the file of their transactions."""
+    folder = tmp_path_factory.mktemp("unpriced")
+    fault = Fault("*", rate=1.0, alter=without_price)
+    with Sandbox(5, latency_s=0, faults=[fault]) as sandbox, Journal(folder / "own.sqlite") as journal:
+        client = sandbox.client()
+        process_orders([(PRODUCT, "TEST_REFUND", 1)] * 6, client=client, journal=journal)
+        rows = pd.DataFrame(map(dataclasses.asdict, client.all_transactions()))
+    rows.to_csv(folder / "account.csv", index=False)
+    return folder / "own.sqlite", folder / "account.csv"
+
+
+def test_refund_due_not_known(unpriced, tmp_path, capsys):
+    """An order whose refund is not known is not reconciled; that fields are missing is amber."""
+    path, account = unpriced
+    arguments = ["report", "--journal", str(path), "--transactions", str(account), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--require", "refunds=reconciled"]) == 3
+    assert "found 0 of 6 orders compared" in capsys.readouterr().err
+    head = head_of(tmp_path / "out")
+    assert "Refunds (0 of 6 checked)" in head and "; 6 amounts not known" in head
+    checks = {check["name"].partition(" (")[0]: check for check in manifest_of(tmp_path / "out")["checks"]}
+    assert checks["Contradictions"]["outcome"] == "amber"
+    assert checks["Contradictions"]["sentence"] == "the responses about 6 orders lack fields"
+    assert checks["Refunds"]["outcome"] == "amber"
+    assert checks["Refunds"]["sentence"] == "the refunds due for 6 orders are not known"
+
+
+@pytest.mark.parametrize(
+    ("final", "open_types", "in_flight"),
+    [
+        (["type_001"], ["type_001"] * 2, "up to 2,940 DA"),
+        (["type_001"], ["type_001", "type_002"], "at least 1,470 DA (1 order of unknown price)"),
+        ([], ["type_001"] * 2, "2 orders of unknown price"),
+    ],
+    ids=["all priced", "one priced", "none priced"],
+)
+def test_in_flight(tmp_path, final, open_types, in_flight):
+    """Head, verdict and comparison say the same of the money in flight, and no 0 where it is not known."""
+    path, out = tmp_path / "own.sqlite", tmp_path / "out"
+    with Sandbox(5, latency_s=0, fulfilment_s=8) as sandbox, Journal(path) as journal:
+        client = sandbox.client()
+        process_orders([(PRODUCT, type_id, 3) for type_id in final], client=client, journal=journal)
+        for type_id in open_types:
+            sandbox.next_order(after_s=5000)
+            place_order(PRODUCT, type_id, 3, client=client, journal=journal)
+    assert main(["report", "--journal", str(path), "--out", str(out), "--compare", str(path)]) == 0
+    assert f"; {in_flight} in flight</span>" in head_of(out)
+    assert f"open; {in_flight} are in flight" in manifest_of(out)["verdict"]
+    assert page_of(out).count(f"<td>{in_flight}</td>") == 2
+    changes = compare_reports(path, out).set_index("what")
+    assert changes.loc["in flight", ["earlier", "now"]].tolist() == [in_flight] * 2
+
+
 @pytest.mark.parametrize(
     ("faults", "name", "outcome", "sentence"),
     [
@@ -211,8 +306,18 @@ def test_tolerated(few):
         assert check.outcome == outcome
 
 
-def test_contradiction(few):
-    """A response that cannot be right is red, whatever else is well."""
-    orders = few.orders.assign(problems=["delivered 4 of 3 cards"] + [""] * 19)
-    verdict = verdict_of(checks_of(Measured(orders, few.polls, NONE, {})))
-    assert str(verdict) == "Red: the responses about 1 order contradict each other."
+@pytest.mark.parametrize(
+    ("problems", "verdict"),
+    [
+        (["delivered 4 of 3 cards"], "Red: the responses about 1 order contradict each other."),
+        (
+            ["delivered 4 of 3 cards", "quantity is missing"],
+            "Red: the responses about 1 order contradict each other and about 1 order lack fields.",
+        ),
+        (["quantity is missing; quantity is not a number"], "Red: the responses about 1 order contradict each other."),
+    ],
+)
+def test_contradiction(few, problems, verdict):
+    """A response that cannot be right is red, whatever else is well; one that lacks fields alone is amber."""
+    orders = few.orders.assign(problems=problems + [""] * (20 - len(problems)))
+    assert str(verdict_of(checks_of(Measured(orders, few.polls, NONE, {})))) == verdict

@@ -118,7 +118,11 @@ def test_not_written(report, tmp_path, capfd, monkeypatch):
     """A page that cannot be written, as on a full disk, loses neither the orders nor the report before."""
     arguments, out = report("1"), tmp_path / "a b" / "out"
     (out / "figures").mkdir(parents=True)
-    before = {"index.html": b"page", "figures/own.svg": b"", "manifest.json": b'{"files": {"figures/own.svg": ""}}'}
+    before = {
+        "index.html": b"page",
+        "figures/own.svg": b"",
+        "manifest.json": b'{"files": {"figures/own.svg": "", "index.html": ""}}',
+    }
     for name, content in before.items():
         (out / name).write_bytes(content)
     monkeypatch.setattr("giftlib.report.build.provenance", full_disk)

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 
 import nbformat
 import pytest
-from reporting import manifest_of, page_of, write_journal
+from reporting import PLACE, manifest_of, page_of, write_journal, write_notebook
 
 from giftlib import Journal
 from giftlib.cli import main
@@ -38,6 +38,36 @@ def test_example(tmp_path, capsys):
     assert "process_orders" not in page and "FulfilmentCurve: 4 orders" in page
     [notebook] = manifest_of(out)["notebooks"]
     assert notebook["parameters"]["n_orders"] == 4
+
+
+def test_no_utf_8(tmp_path, capsys):
+    """A title that is no UTF-8 text is refused before an order is placed; an output that is none is shown escaped."""
+    write_notebook(tmp_path / "1_batch.ipynb", f"{PLACE}---\nopen('ran', 'w').close()\nprint('\\udcff')")
+    arguments = ["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments, "--title", "bad\udcff"])
+    assert capsys.readouterr().err == "giftlib report: error: title must be UTF-8 text, got 'bad\\udcff'\n"
+    assert not (tmp_path / "ran").exists()
+    assert main(arguments) == 0
+    assert "udcff" in page_of(tmp_path / "out")
+
+
+def test_transactions_not_read(tmp_path, capsys):
+    """Transactions that cannot be read are named, and so is an iterator, which may be used up."""
+    kept = {
+        "1_iterator": "transactions = client.all_transactions()\nlist(transactions)",
+        "2_frame": "import pandas as pd\n"
+        "transactions = pd.DataFrame(map(vars, client.all_transactions())).drop(columns='amount')",
+    }
+    for name, cell in kept.items():
+        write_notebook(tmp_path / f"{name}.ipynb", f"{PLACE}---\n{cell};")
+    assert main(["report", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    said = "ipynb: the variable transactions cannot be read, so the refunds are not checked with it: "
+    assert lines[0].startswith(f"giftlib: 1_iterator.{said}it is an iterator")
+    assert lines[1].startswith(f"giftlib: 2_frame.{said}") and "amount" in lines[1]
+    assert page_of(tmp_path / "out").count(said) == 2
+    assert "Refunds (not checked)" in page_of(tmp_path / "out")
 
 
 @pytest.fixture

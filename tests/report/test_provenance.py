@@ -62,6 +62,20 @@ def test_account():
     assert "+2136" not in source.description
 
 
+def test_two_accounts():
+    """Two accounts at one host are judged one by one, whether a notebook placed their orders or not."""
+    known = pd.DataFrame({
+        "name": ["vendor", "vendor 2"], "kind": ["vendor"] * 2, "host": ["api.example"] * 2,
+        "account": ["+213600004321", "+213600008765"], "key_type": ["SANDBOX"] * 2,
+    })  # fmt: skip
+    orders = pd.DataFrame({"source": ["vendor", "vendor 2", "vendor"]})
+    for notebooks in ([], [{"name": "1_x.ipynb", "orders": 3} | VENDOR]):
+        first, second = sources_of(notebooks, orders, known)
+        assert "Account ending in 4321." in first.description and "8765" not in first.description
+        assert "Account ending in 8765." in second.description
+        assert [*first.orders.index] == [0, 2]
+
+
 def test_no_orders():
     """A notebook without orders is no source."""
     [(description, _)] = sources((EMULATOR, 0), (VENDOR, 1), orders=1)

@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from reporting import OTHERS, files_of, head_of, manifest_of, page_of, write_journal
+from reporting import OTHERS, files_of, head_of, manifest_of, page_of, write_journal, write_notebook
 from samples import ORDER_ID, PRODUCT
 
 from giftlib import Journal, process_orders
@@ -48,6 +50,100 @@ def test_own_folder(tmp_path):
     )
     assert re.match(r"3 orders, 1,962 DA charged, 6 DA refunded\. [^<]*fulfilment_s = 70[^<]* Notebooks: 2\.", second)
     assert re.match("1 orders, .* Emulator: measured on an emulator", third)
+
+
+FOREIGN = "out must be a new folder or an earlier report's: {} would be replaced, and is not as a report left it; "
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "orders.csv", "index.html", "manifest.json"])
+@pytest.mark.parametrize("source", ["--journal", "--notebooks"])
+def test_foreign_folder(tmp_path, capsys, name, source):
+    """A file that no report wrote, such as the journal that a shop runs on, is not replaced, and no order is placed."""
+    write_journal(tmp_path / "other.sqlite", types=["type_001"])
+    write_notebook(tmp_path / "1_batch.ipynb", "# None\n---\nimport pathlib; pathlib.Path('ran').touch()")
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    if name == "journal.sqlite":
+        write_journal(shop / name)
+    else:
+        (shop / name).write_text("{}")
+    before = files_of(shop)
+    given = tmp_path / "other.sqlite" if source == "--journal" else tmp_path
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", source, str(given), "--out", str(shop)])
+    error = capsys.readouterr().err
+    assert FOREIGN.format(shop / name) in error and error.count("\n") == 1
+    assert files_of(shop) == before and not (tmp_path / "ran").exists()
+
+
+def test_foreign_picture(tmp_path, capsys):
+    """A picture that no report wrote is not replaced."""
+    own, picture = write_journal(tmp_path / "own.sqlite", types=["type_001"]), tmp_path / "out/figures/journal-1.svg"
+    picture.parent.mkdir(parents=True)
+    picture.touch()
+    assert main(["report", "--journal", str(own), "--out", str(tmp_path / "out")]) == 1
+    assert FOREIGN.format(picture) in capsys.readouterr().err
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [picture]
+
+
+def test_report_that_grew(tmp_path, capsys):
+    """A report replaces one before, but not a journal of one before that has orders since."""
+    shop, other = tmp_path / "shop", write_journal(tmp_path / "other.sqlite", types=["type_001"])
+    for _ in range(2):
+        assert main(["report", "--journal", str(other), "--out", str(shop)]) == 0
+    with Journal(shop / "journal.sqlite") as journal:  # what came is in its log until it is closed
+        journal.watch(ORDER_ID)
+        with pytest.raises(SystemExit, match="2"):
+            main(["report", "--journal", str(other), "--out", str(shop)])
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "--journal", str(other), "--out", str(shop)])
+    assert FOREIGN.format(shop / "journal.sqlite") in capsys.readouterr().err
+    assert main(["report", "--journal", str(shop / "journal.sqlite"), "--out", str(shop)]) == 0
+
+
+def refunded(path, seed):
+    """Place an order that is refunded; give its account's transactions."""
+    with Sandbox(seed) as sandbox, Journal(path) as journal:
+        process_orders([(PRODUCT, "TEST_REFUND", 2)], journal=journal, client=sandbox.client())
+        return pd.DataFrame(map(asdict, sandbox.client().all_transactions()))
+
+
+def refunds_of(out):
+    [check] = [check for check in manifest_of(out)["checks"] if check["name"].startswith("Refunds")]
+    return check["name"], check["outcome"]
+
+
+def test_transactions_recorded(tmp_path):
+    """A report of a reconciled report's journal is reconciled too, and has the same data."""
+    path, account, outs = tmp_path / "own.sqlite", tmp_path / "account.csv", [tmp_path / name for name in "abc"]
+    refunded(path, 1).to_csv(account, index=False)
+    given = ["--transactions", str(account)]
+    assert main(["report", "--journal", str(path), "--out", str(outs[0]), *given]) == 0
+    recorded = str(outs[0] / "journal.sqlite")
+    assert main(["report", "--journal", recorded, "--out", str(outs[1])]) == 0
+    assert main(["report", "--journal", recorded, "--out", str(outs[2]), *given]) == 0
+    assert [refunds_of(out) for out in outs] == [("Refunds", "green")] * 3
+    for name in ("journal.sqlite", "transactions.csv"):
+        assert len({(out / name).read_bytes() for out in outs}) == 1
+    before = path.rename(tmp_path / "journal.sqlite").read_bytes()
+    assert main(["report", "--journal", str(tmp_path / "journal.sqlite"), "--out", str(tmp_path), *given]) == 0
+    assert (tmp_path / "journal.sqlite").read_bytes() == before
+
+
+def test_transactions_of_two_sources(tmp_path):
+    """A report's own transactions.csv is of the sources that it names."""
+    path, out = tmp_path / "own.sqlite", tmp_path / "out"
+    rows = [refunded(path, seed) for seed in (1, 2)]
+    with Journal(path) as journal:
+        sources = journal.orders()["source"]
+    pd.concat([of.assign(source=name) for of, name in zip(rows, sources, strict=True)]).to_csv(
+        tmp_path / "account.csv", index=False
+    )
+    arguments = ["report", "--journal", str(path), "--out"]
+    assert main([*arguments, str(out), "--transactions", str(tmp_path / "account.csv")]) == 0
+    assert refunds_of(out) == ("Refunds", "green")
+    assert main([*arguments, str(tmp_path / "again"), "--transactions", str(out / "transactions.csv")]) == 0
+    assert refunds_of(tmp_path / "again") == ("Refunds", "green")
 
 
 def open_still(path):
