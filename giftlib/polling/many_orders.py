@@ -63,10 +63,8 @@ def track_orders(
     if isinstance(order_ids, Queue):
         order_ids = iter(order_ids.get_nowait, object())  # raises queue.Empty, and gives what is added later
     if isinstance(order_ids, str | Mapping | pd.DataFrame) or not isinstance(order_ids, Iterable):
-        got = repr(order_ids) if isinstance(order_ids, str) else type(order_ids).__name__
-        raise ValueError(
-            f'order_ids must be a list of ids, got {got}; for one order pass [order_id], for a frame frame["order_id"]'
-        )
+        got = order_ids if isinstance(order_ids, str) else type(order_ids)
+        raise ValueError(f'order_ids must be a list of ids, like [order_id] or frame["order_id"], got {got!r}')
     batches: Iterator[Sequence[str]] = (
         zip(order_ids) if isinstance(order_ids, Iterator)
         else filter(None, [[check_id("order_ids", order_id) for order_id in order_ids]])
