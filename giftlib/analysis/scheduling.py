@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,7 +149,11 @@ def best_delay(distribution: Any, requests_per_order: float, *, closest: float =
 
 
 def _on_durations(schedule: Schedule, durations: ArrayLike) -> Evaluation:
-    durations = np.asarray(durations, dtype=float)
+    try:
+        durations = np.asarray(durations, dtype=float)
+    except (TypeError, ValueError):
+        accepted = "a distribution of scipy.stats, durations in seconds or a DataFrame of orders"
+        raise ValueError(f"orders must be {accepted}, got {short(durations)}") from None
     if durations.size == 0 or not np.isfinite(durations).all() or (durations < 0).any():
         raise ValueError("durations must be finite numbers of seconds from 0 up, at least one")
     times = _poll_times(schedule, durations.max())

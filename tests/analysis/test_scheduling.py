@@ -210,3 +210,10 @@ def test_any_history(intervals):
     past = pd.DataFrame({"not_done_by_s": [a for a, _ in intervals], "done_by_s": [a + w for a, w in intervals]})
     polls = polls_of(fitted(past[(past["done_by_s"] > 0)]), 50)
     assert np.isfinite(polls).all() and np.diff(polls).min() >= 5 - 1e-5
+
+
+@pytest.mark.parametrize("orders", ["orders.csv", None, {}, ["soon"]])
+def test_no_durations(orders):
+    """What is neither a distribution nor durations nor orders is named."""
+    with pytest.raises(ValueError, match="(orders|durations) must be "):
+        evaluate(every(5), orders)
