@@ -49,7 +49,7 @@ def amounts_of(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_
 def _refuse_negative(values: pd.Series, numbers: Any) -> None:
     """Raise ValueError for a count or amount below 0; only refunds may be, where too many cards were delivered."""
     if values.name in _NEVER_NEGATIVE and len(negative := values[np.asarray(numbers < 0, bool)]):
-        raise ValueError(f"{values.name} must be 0 or more, got {negative.iloc[0]} in row {negative.index[0]!r}")
+        raise ValueError(f"{values.name} must be 0 or more, got {negative.iloc[0]} in row {negative.index[0]}")
 
 
 def _are_centimes(amounts: NDArray[np.object_]) -> bool:

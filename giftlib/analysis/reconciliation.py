@@ -37,10 +37,10 @@ def reconcile_refunds(
 ) -> pd.DataFrame:
     """Compare every order with its `ORDER` and `REFUND-ORDER` transactions, and all these with the running balance.
 
-    `orders` is a journal or its frame. `transactions` are those of the account since the first of the orders, in any
-    order, as `Client.all_transactions` gives them or a frame of their fields; both frames may come from CSV files. A
-    transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of other types
-    count for the balance only; those of one time follow each other as their balances do.
+    `orders` is a journal or its frame in pandas or Dask. `transactions` are those of the account since the first of the
+    orders, in any order, as `Client.all_transactions` gives them or a frame of their fields; both frames may come from
+    CSV files. A transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of
+    other types count for the balance only; those of one time follow each other as their balances do.
 
     Gives one row per mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
     Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "no charge, price
@@ -68,6 +68,7 @@ def reconcile_refunds(
     """
     orders, zone = orders_frame(orders), zone_of(time_zone)
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
+    orders = orders if isinstance(orders, pd.DataFrame) else orders.compute()
     require_seconds("late_after_s", late_after_s)
     rows = list(_in_order(accounts.read_transactions(transactions).to_dict("records")))
     accounts.require_account(orders, transactions)

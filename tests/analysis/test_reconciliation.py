@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import dask.dataframe as dd
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -48,6 +49,7 @@ def test_wrong_account(refunds, problem):
     """A missing or doubled refund is named, with its order."""
     orders, transactions = placed(refunds=refunds)
     found = reconcile_refunds(orders, transactions)
+    assert reconcile_refunds(dd.from_pandas(orders, npartitions=2), transactions).equals(found)
     assert found["problem"].tolist() == [problem] * 4
     assert found["order_id"].tolist() == orders["order_id"][orders["refunded_quantity"] > 0].tolist()
 
