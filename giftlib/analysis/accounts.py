@@ -5,18 +5,19 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from decimal import Context, Inexact, InvalidOperation, localcontext
 from itertools import permutations
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_numeric_dtype
-from pandas.util import hash_pandas_object
 
-from giftlib.analysis.columns import each_part, of_parts, require_columns, times_of
+from giftlib.analysis.columns import each_part, of_parts, require_columns, statuses_of, times_of
 from giftlib.api import FINAL, Transaction, as_amount
 
 CHARGE, REFUND = "ORDER", "REFUND-ORDER"
+_NEVER_NEGATIVE = {"quantity", "fulfilled_quantity", "fulfilled_amount", "price_per_card"}
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation])
 
 
@@ -26,7 +27,11 @@ def amounts_of(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_
     A float is the shortest decimal that it stands for, to the centime if that is a millionth of a dinar away.
     """
     amounts: NDArray[np.object_] = np.array(values, object)
+    narrow = getattr(values.dtype, "numpy_dtype", values.dtype)
+    if narrow in (np.float16, np.float32):  # a float of Python would have digits that theirs have not
+        amounts[:] = [*values.to_numpy(narrow, na_value=np.nan)]
     if _are_centimes(amounts):
+        _refuse_negative(values, amounts)
         return amounts, np.ones(len(amounts), bool)
     known = values.notna().to_numpy()
     amounts[~known] = None
@@ -37,7 +42,14 @@ def amounts_of(values: pd.Series) -> tuple[NDArray[np.object_], NDArray[np.bool_
             raise ValueError(
                 f"{values.name} must hold finite Decimals, or numbers or texts that are one, got {value!r}"
             )
+    _refuse_negative(values[known], amounts[known])
     return amounts, known
+
+
+def _refuse_negative(values: pd.Series, numbers: Any) -> None:
+    """Raise ValueError for a count or amount below 0; only refunds may be, where too many cards were delivered."""
+    if values.name in _NEVER_NEGATIVE and len(negative := values[np.asarray(numbers < 0, bool)]):
+        raise ValueError(f"{values.name} must be 0 or more, got {negative.iloc[0]} in row {negative.index[0]}")
 
 
 def _are_centimes(amounts: NDArray[np.object_]) -> bool:
@@ -57,38 +69,18 @@ def counts_of(values: pd.Series) -> pd.Series:
     wrong = values[values.notna() & ~((counts % 1 == 0) & (counts.abs() < 10**12))]
     if len(wrong):
         raise ValueError(f"{values.name} must hold whole numbers below 10**12, got {wrong.iloc[0]!r}")
+    _refuse_negative(values, counts)
     return counts
 
 
 def finals_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Say which orders are final, in whatever letters their status is; one that is not documented is not final."""
-    codes, statuses = pd.factorize(frame["status"])
-    final = [False] * (len(statuses) + 1)  # the last is for those that are missing, of code -1
-    for code, status in enumerate(statuses):
-        if not isinstance(status, str):
-            raise ValueError(f"status must hold texts, got {status!r}")
-        final[code] = re.sub(r"[\s-]+", "_", status.strip()).upper() in FINAL
-    return np.array(final)[codes]
+    return statuses_of(frame["status"]).isin(FINAL).to_numpy()
 
 
 def ids_of(ids: pd.Series) -> pd.Series:
     """Give ids as texts, None where there is none; a CSV file makes numbers of those that have digits only."""
     return ids.convert_dtypes().map(str, na_action="ignore").astype(object).where(ids.notna(), None)
-
-
-def require_once(orders: Any) -> None:
-    """Raise ValueError if an order, which has an id of its own within its source, is there twice."""
-    key = [name for name in ("source", "order_id") if name in orders.columns]
-    if "order_id" not in key:
-        return
-
-    def hashes(part: pd.DataFrame) -> pd.Series:
-        return hash_pandas_object(part.dropna(subset="order_id"), index=False, categorize=False)
-
-    every = np.sort(np.concatenate([part.to_numpy() for part in each_part(orders, key, hashes)]))
-    if len(twice := every[1:][every[1:] == every[:-1]]):
-        again = of_parts(orders, key, lambda part: part.dropna(subset="order_id")[hashes(part).isin(twice).to_numpy()])
-        raise ValueError(f"orders must hold each order once, got {again['order_id'].iloc[0]!r} more than once")
 
 
 def require_account(orders: Any, transactions: Any) -> None:
@@ -112,7 +104,12 @@ def read_transactions(transactions: Iterable[Transaction] | pd.DataFrame) -> pd.
     """Give each transaction once, oldest first; those of one time in the order of their ids."""
     names = list(Transaction.__dataclass_fields__)
     if not isinstance(transactions, pd.DataFrame):
-        transactions = pd.DataFrame(map(asdict, transactions), columns=names, dtype=object)
+        is_many = isinstance(transactions, Iterable) and not isinstance(transactions, str)
+        given: list[Any] = list(transactions) if is_many else [transactions]
+        if wrong := [row for row in given if not isinstance(row, Transaction)]:
+            accepted = "Transactions of the client, or a DataFrame of their fields"
+            raise ValueError(f"transactions must be {accepted}, got {short(wrong[0])}")
+        transactions = pd.DataFrame(map(asdict, given), columns=names, dtype=object)
     require_columns("transactions", transactions, names)
     amounts = {name: amounts_of(transactions[name])[0] for name in ("amount", "old_balance", "new_balance")}
     ids = {name: ids_of(transactions[name]) for name in ("transaction_id", "object_id")}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.bands import Quantile, read_quantile
+from giftlib.analysis.columns import orders_frame, require_seconds
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import check_seconds
@@ -35,13 +36,15 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
     811-822; of those that generalize Wilcoxon's test), and is adjusted for the number of pairs (Holm 1979, Scand. J.
     Statistics 6: 65-70). The permutations have a fixed seed. It takes both groups to have been polled alike.
 
-    Raises ValueError for a missing column or fewer than two groups.
+    Raises ValueError for fewer than two groups, and what `time_to_fulfilment` raises.
 
     >>> slow = pd.DataFrame({"not_done_by_s": [10.0, 15, 20] * 9, "done_by_s": [15.0, 20, 25] * 9, "type_id": "slow"})
     >>> fast = pd.DataFrame({"not_done_by_s": [0.0, 5, 10] * 9, "done_by_s": [5.0, 10, 15] * 9, "type_id": "fast"})
     >>> compare_groups(pd.concat([fast, slow]), "type_id")["sentence"][0]
     'slow is 9.4 s slower than fast, 95 % 2.4 to 17.9 s'
     """
+    if by is None:
+        raise ValueError("by must be the name of a column, got None")
     curves = time_to_fulfilment(orders, by)
     if len(curves) < 2:
         raise ValueError(f"{by} must have two groups or more, got {', '.join(map(repr, curves))}")
@@ -96,7 +99,7 @@ def orders_needed(precision_s: float, p: float = 0.5, *, like: Any, level: float
     True
     """
     check_seconds("precision_s", precision_s)
-    curve = time_to_fulfilment(like)
+    curve = time_to_fulfilment(orders_frame(like, "like"))
     _, low, high = curve.quantile(p, level)
     if high == inf:
         raise ValueError(f"like must have orders enough to bound the {p:g} quantile, got {curve!r}")
@@ -125,7 +128,7 @@ def remaining_time(orders: Any, age_s: float) -> RemainingTime:
     >>> remaining_time(orders, 4.0).soon.estimate > 0.9
     True
     """
-    check_seconds("age_s", age_s)
+    require_seconds("age_s", age_s)
     curve = time_to_fulfilment(orders)
     band, seconds = curve.band(), np.array([age_s, age_s + _SOON_S])
     still_open = 1 - float(curve.cdf(age_s))

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp, inf, log
+from numbers import Real
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import read_intervals
+from giftlib.analysis.columns import Floats, require_columns, require_once
+from giftlib.analysis.intervals import BOUNDS, read_intervals
 
 FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536
@@ -179,6 +180,8 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
     """
     from scipy.stats import norm
 
+    require_columns("orders", orders, BOUNDS)
+    require_once("orders", orders)
     z = norm.ppf((np.arange(_PRIOR_ORDERS) + 0.5) / _PRIOR_ORDERS)
     prior = _PRIOR_MEDIAN_S * np.exp(_PRIOR_SPREAD * z / z.std())
     low, high = np.concatenate([read_intervals(orders)[1], [prior, prior]], axis=1)
@@ -188,7 +191,7 @@ def fit_with_prior(orders: pd.DataFrame) -> Fit:
 
 def check_proportion(name: str, value: float) -> float:
     """Give back a number between 0 and 1, both excluded. Raises ValueError for others."""
-    if not 0 < value < 1:
+    if not isinstance(value, Real) or not 0 < value < 1:
         raise ValueError(f"{name} must lie between 0 and 1, both excluded, got {value!r}")
     return value
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.bands import Quantile, compare_with_band, confidence_band, outcome_cdf, read_quantile
-from giftlib.analysis.columns import Floats
+from giftlib.analysis.columns import Floats, in_capitals, orders_frame
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
 from giftlib.analysis.intervals import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
@@ -38,24 +38,27 @@ def time_to_fulfilment(
     which the server answered, the columns `open_at_s` and `final_at_s`. A frame without them may have `request_s`,
     the part of the interval that its requests took; else the bounds are used.
 
-    With `outcome`, a final status, T is the time to that outcome, which orders with another outcome never have: the
-    curve rises to the proportion of all orders with this outcome, and the outcomes' curves add up to the curve of all.
-    An open order may still have any outcome. `by="status"` groups leave open orders out, and so look too fast.
+    With `outcome`, a final status in any letters, T is the time to that outcome, which orders with another outcome
+    never have: the curve rises to the proportion of all orders with this outcome, and the outcomes' curves add up to
+    the curve of all. An open order may still have any outcome. `by="status"` groups leave open orders out, and so look
+    too fast.
 
     More than 5,000 distinct intervals are first rounded to multiples of the least power of two of milliseconds that
     leaves so few: 0.128 s for a million orders polled every 5 s from any time on.
 
-    Raises ValueError if a column or every order is missing, a bound is missing, negative or out of order, or `outcome`
-    is not a final status.
+    Raises ValueError if a column or every order is missing, an order is there twice, a bound is missing, negative or
+    out of order, a column `day` or `week` holds others than those of `placed_at`, or `outcome`, or with it the status
+    of an order with a finite `done_by_s`, is not a final status.
 
     >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, np.inf]}))
     FulfilmentCurve(4 orders, 3 final, median 7.1 s (more than 0.0 s))
     """
-    if outcome is not None and outcome not in FINAL:
+    asked = in_capitals(outcome) if isinstance(outcome, str) else outcome
+    if asked is not None and asked not in FINAL:
         hint = did_you_mean(outcome, map(str, FINAL))
         raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}{hint}")
-    counted = count_intervals(orders, by, outcome)
-    curves = {group: FulfilmentCurve(intervals, outcome) for group, intervals in counted.items()}
+    counted = count_intervals(orders_frame(orders), by, asked)
+    curves = {group: FulfilmentCurve(intervals, asked) for group, intervals in counted.items()}
     return curves["all"] if by is None else curves
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from giftlib.analysis.columns import Floats, column_of, each_part, group_keys, orders_frame, require_columns
+from giftlib.analysis.columns import Floats, columns_of, each_part, group_keys, require_columns, statuses_of
+from giftlib.api import FINAL
 
 MOST_DISTINCT = 5_000
 BOUNDS = ["not_done_by_s", "done_by_s"]
@@ -111,9 +112,8 @@ class Intervals:
 
 
 def count_intervals(orders: Any, by: str | None, outcome: str | None) -> dict[object, Intervals]:
-    """Give the distinct intervals of each group of orders; without `by` the one group is "all"."""
-    orders = orders_frame(orders)
-    needed = [*BOUNDS, *(["status"] if outcome else []), *([column_of(by)] if by else [])]
+    """Give the distinct intervals of each group of a frame's orders; without `by` the one group is "all"."""
+    needed = [*BOUNDS, *(["status"] if outcome else []), *([] if by is None else columns_of(by, orders))]
     require_columns("orders", orders, needed)
     optional = [name for name in (*GUESSES, "guess_error_s", "request_s") if name in orders.columns]
     parts = each_part(orders, list(dict.fromkeys(needed + optional)), lambda part: _count_part(part, by, outcome))
@@ -177,7 +177,10 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
     bounds, (low, high), error = read_intervals(orders)
     otherwise = np.zeros(len(low), bool)
     if outcome is not None:
-        otherwise = np.isfinite(high) & ~orders["status"].eq(outcome).fillna(False).to_numpy(bool)
+        final, statuses = np.isfinite(high), statuses_of(orders["status"])
+        if len(wrong := orders["status"][final & ~statuses.isin(FINAL)]):
+            raise ValueError(f"status must be a final one where done_by_s is finite, got {wrong.iloc[0]!r}")
+        otherwise = final & (statuses != outcome).to_numpy()
     if by is None:
         rows: dict[object, Any] = {"all": slice(None)} if len(low) else {}
     else:

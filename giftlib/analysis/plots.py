@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from giftlib.analysis import drawing as draw
 from giftlib.analysis.accounts import EXACT
-from giftlib.analysis.columns import require_columns
+from giftlib.analysis.columns import require_columns, require_once, statuses_of
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.refunds import dinars, refund_totals
 from giftlib.api import FINAL
@@ -55,6 +55,7 @@ def plot_poll_timelines(polls: Any, orders: pd.DataFrame | None = None, *, ax: A
     require_columns("polls", polls, ["order_id", "elapsed_s", "outcome"])
     if orders is not None:
         require_columns("orders", orders, ["order_id", "not_done_by_s", "done_by_s"])
+        require_once("orders", orders)
     if polls.empty:
         raise ValueError("polls must have at least one row, got an empty frame")
     key = [name for name in ("source", "order_id") if name in polls and (orders is None or name in orders)]
@@ -78,8 +79,10 @@ def plot_poll_timelines(polls: Any, orders: pd.DataFrame | None = None, *, ax: A
                 style: dict[str, Any] = {"colors": [draw.shade(ax, 0.25)], "linewidth": width, "linestyles": line}
                 low, high = bars["not_done_by_s"], bars["done_by_s"].clip(upper=right)
                 ax.hlines(bars["row"], low, high, **style, label=label, zorder=1)
-    outcomes = polls["outcome"].where(polls["outcome"].isin(_MARKS), "")
-    kinds = polls.get("http_status", polls["outcome"]).astype(object).fillna(polls["outcome"])
+    outcomes = statuses_of(polls["outcome"])
+    outcomes = outcomes.where(outcomes.isin(_MARKS), "")
+    kinds = polls.get("http_status", polls["outcome"]).astype(object)
+    kinds = kinds.where(kinds.notna(), polls["outcome"])
     kinds = kinds[outcomes == ""].value_counts()
     failures = [f"{draw.plain(f'{kind:g}' if isinstance(kind, float) else kind)} x {n}" for kind, n in kinds.items()]
     pauses = polls["retry_after_s"][outcomes == ""].dropna() if "retry_after_s" in polls else ()
@@ -113,27 +116,31 @@ def plot_time_to_fulfilment(
 ) -> Axes:
     """Plot the proportion of orders that are final against the seconds since placement.
 
-    `orders` is what `time_to_fulfilment(orders, by)` takes, or the curve that it gave. The line is the estimate, pale
-    around it its 95 % confidence band; it goes on dotted beyond the last poll of orders of which some are open. Below
-    the axis are the intervals that it comes from, one bar per order (at most 150 in all, evenly chosen), grey for open
-    orders. With `naive`, a dashed step beside a single curve is the proportion that a poll has shown final, which is
-    late. Further calls with the same `ax` add curves: give each a `label`, and a `color` if you like. No two of 50
-    curves have the same colour and line style, the last 25 with circles. Raises ValueError for more, and what
-    `time_to_fulfilment` raises.
+    `orders` is what `time_to_fulfilment(orders, by)` takes, or the curve or curves that it gave. The line is the
+    estimate, pale around it its 95 % confidence band; it goes on dotted beyond the last poll of orders of which some
+    are open. Below the axis are the intervals that it comes from, one bar per order (at most 150 in all, evenly
+    chosen), grey for open orders. With `naive`, a dashed step beside a single curve is the proportion that a poll has
+    shown final, which is late. Further calls with the same `ax` add curves: give each a `label`, and a `color` if you
+    like. No two of 50 curves have the same colour and line style, the last 25 with circles. Raises ValueError for more,
+    and what `time_to_fulfilment` raises.
 
     >>> orders = pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, 15]})
     >>> plot_time_to_fulfilment(orders, naive=False).get_ylabel()
     'proportion of orders final'
     """
-    if by is not None and not (label is color is None and not isinstance(orders, FulfilmentCurve)):
+    given = orders.values() if isinstance(orders, dict) and orders else [orders]
+    are_curves = all(isinstance(curve, FulfilmentCurve) for curve in given)
+    if by is not None and (are_curves or label is not None or color is not None):
         raise ValueError(f"by must be None for a curve, or with label or color, got {by!r}")
-    made = orders if isinstance(orders, FulfilmentCurve) else time_to_fulfilment(orders, by)
+    made = orders if are_curves else time_to_fulfilment(orders, by)
+    if isinstance(made, dict) and not label is color is None:
+        raise ValueError(f"label and color must be None for several curves, got {label!r} and {color!r}")
     curves = made if isinstance(made, dict) else {label: made}
     styles = draw.free_styles(ax, len(curves), color)
     title = f"{getattr(made, 'outcome', None) or 'estimate'}, 95 % band"
     names = [title if group is None else draw.plain(group) for group in curves]
     ax = ax or draw.new_axes(height=max(4.0, 1.0 + 0.2 * len(curves)))
-    right = draw.curves(ax, list(zip(curves.values(), names, styles, strict=True)), naive and by is None)
+    right = draw.curves(ax, list(zip(curves.values(), names, styles, strict=True)), naive and curves is not made)
     ax.axhline(0, color=draw.ink(), linewidth=0.8)
     ax.set(xlabel="seconds since placement", ylabel="proportion of orders final", ylim=(-0.26, 1.02))
     draw.reach(ax, "x", (0, 0), (right, 0))

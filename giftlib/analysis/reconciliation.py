@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from giftlib.analysis import accounts
-from giftlib.analysis.columns import orders_frame, require_columns, times_of, zone_of
+from giftlib.analysis.columns import orders_frame, require_columns, require_seconds, statuses_of, times_of, zone_of
 from giftlib.api import Transaction
 
 Row = dict[Any, Any]
@@ -37,18 +37,20 @@ def reconcile_refunds(
 ) -> pd.DataFrame:
     """Compare every order with its `ORDER` and `REFUND-ORDER` transactions, and all these with the running balance.
 
-    `orders` is a journal or its frame. `transactions` are those of the account since the first of the orders, in any
-    order, as `Client.all_transactions` gives them or a frame of their fields; both frames may come from CSV files. A
-    transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of other types
-    count for the balance only; those of one time follow each other as their balances do.
+    `orders` is a journal or its frame in pandas or Dask. `transactions` are those of the account since the first of the
+    orders, in any order, as `Client.all_transactions` gives them or a frame of their fields; both frames may come from
+    CSV files. A transaction that is there twice, as when pages of a growing list overlap, counts once. Transactions of
+    other types count for the balance only; those of one time follow each other as their balances do.
 
     Gives one row per mismatch, none if all is well: order_id, transaction_id, problem, expected and found (dinars,
     Decimal, None where there is none). The problems: "no charge" (of an order that costs something), "no charge, price
-    unknown", "charged twice", "charge differs", "refund missing", "refund differs" (all its parts together), "refunded
-    twice" (again when the parts had added up), "refund not due", "in flight" (refunded while the journal has it open),
-    "delivered too many" (more cards than ordered), "transaction with no order", and "balance does not follow": the new
-    balance is not the old one and the amount, or the old balance is not the new one of the transaction before. What an
-    order should have cost is known once it is final.
+    unknown", "charged twice", "charge differs", "charge not comparable, price unknown", "refund missing", "refund
+    differs" (all its parts together), "refund missing, amount unknown", "refund not comparable, amount unknown",
+    "refunded twice" (again when the parts had added up), "refund not due", "in flight" (refunded while the journal has
+    it open), "delivered too many" (more cards than ordered), "transaction with no order", and "balance does not
+    follow": the new balance is not the old one and the amount, or the old balance is not the new one of the transaction
+    before. What an order should have cost is known once it is final. A refund without an amount is that of the cards
+    refunded, if `refunded_quantity` or the status says how many, at their price.
 
     Two more say when a correct refund came: "refund late", over `late_after_s` seconds after the order was seen final
     (`placed_at` and `done_by_s`), and "refunded on another day" than the order was placed, in `time_zone`: by the day,
@@ -66,7 +68,8 @@ def reconcile_refunds(
     """
     orders, zone = orders_frame(orders), zone_of(time_zone)
     require_columns("orders", orders, ["order_id", "status", "quantity", "price_per_card", "refunded_amount"])
-    accounts.require_once(orders)
+    orders = orders if isinstance(orders, pd.DataFrame) else orders.compute()
+    require_seconds("late_after_s", late_after_s)
     rows = list(_in_order(accounts.read_transactions(transactions).to_dict("records")))
     accounts.require_account(orders, transactions)
     read = _read(orders)
@@ -82,9 +85,11 @@ def reconcile_refunds(
 
 
 def _read(orders: pd.DataFrame) -> list[Row]:
-    orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s", "fulfilled_quantity"])])
+    counts = ["fulfilled_quantity", "refunded_quantity"]
+    orders = orders.reindex(columns=[*dict.fromkeys([*orders.columns, "placed_at", "done_by_s", *counts])])
     read = pd.DataFrame({
-        "order_id": accounts.ids_of(orders["order_id"]), "is_final": accounts.finals_of(orders),
+        "order_id": accounts.ids_of(orders["order_id"]), "status": statuses_of(orders["status"]),
+        "is_final": accounts.finals_of(orders), "refunded_quantity": accounts.counts_of(orders["refunded_quantity"]),
         "quantity": accounts.counts_of(orders["quantity"]), "price": accounts.amounts_of(orders["price_per_card"])[0],
         "refund": accounts.amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
         "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
@@ -98,9 +103,7 @@ def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, zone: tz
     for row in rows:
         of_order.setdefault((row["object_id"], row["type"]), []).append(row)
     for order in orders:
-        if order["refund"] is None and order["price"] is not None and order["extra"] > 0:
-            order["refund"] = -int(order["extra"]) * order["price"]
-        order_id, price, refund = order["order_id"], order["price"], order["refund"]
+        order_id, price, refund = order["order_id"], order["price"], _refund(order)
         is_known = order["is_final"] and price is not None and pd.notna(order["quantity"])
         cost = int(order["quantity"]) * price if is_known else None
         charges, refunds = (of_order.get((order_id, type_), []) for type_ in (accounts.CHARGE, accounts.REFUND))
@@ -110,21 +113,45 @@ def _of_orders(orders: list[Row], rows: list[Row], late_after_s: float, zone: tz
             yield _Mismatch(order_id, charge["transaction_id"], "charged twice", None, charge["amount"])
         if charges and cost is not None and charges[0]["amount"] != cost:
             yield _Mismatch(order_id, charges[0]["transaction_id"], "charge differs", cost, charges[0]["amount"])
-        if refund is not None and refund < 0:
-            yield _Mismatch(order_id, None, "delivered too many", cost, None if cost is None else cost - refund)
-        yield from _of_refunds(order, refunds, late_after_s, zone)
+        if charges and cost is None and order["is_final"]:
+            unknown = "charge not comparable, price unknown"
+            yield _Mismatch(order_id, charges[0]["transaction_id"], unknown, None, charges[0]["amount"])
+        if order["extra"] > 0 or (refund is not None and refund < 0):
+            paid = None if cost is None or refund is None else cost - refund
+            yield _Mismatch(order_id, None, "delivered too many", cost, paid)
+        yield from _of_refunds(order, refund, refunds, late_after_s, zone)
 
 
-def _of_refunds(order: Row, refunds: list[Row], late_after_s: float, zone: tzinfo) -> Iterator[_Mismatch]:
-    order_id, due, again = order["order_id"], order["refund"], "refunded twice"
+def _refund(order: Row) -> Decimal | None:
+    """Give an order's refund or, where only its amount is not known, the price of the cards that it did not deliver."""
+    cards = order["refunded_quantity"]
+    if order["refund"] is not None or not order["is_final"]:
+        refund: Decimal | None = order["refund"]
+        return refund
+    if order["extra"] > 0:
+        return _NOTHING if order["price"] is None else -int(order["extra"]) * order["price"]
+    if pd.isna(cards):
+        cards = {"FULFILLED": 0, "REFUNDED": order["quantity"]}.get(order["status"])
+    if cards == 0:
+        return _NOTHING
+    return None if pd.isna(cards) or order["price"] is None else int(cards) * order["price"]
+
+
+def _of_refunds(
+    order: Row, due: Decimal | None, refunds: list[Row], late_after_s: float, zone: tzinfo
+) -> Iterator[_Mismatch]:
+    order_id, again = order["order_id"], "refunded twice"
     totals = list(accumulate([_NOTHING, *(row["amount"] for row in refunds)], _plus))
     if not order["is_final"]:
         due, again = _NOTHING, "in flight"
     elif due is not None and due <= 0:
         due, again = _NOTHING, "refund not due"
-    if due is None:
-        return
-    if due in totals:
+    if due is None and refunds:
+        unknown = "refund not comparable, amount unknown"
+        yield _Mismatch(order_id, refunds[-1]["transaction_id"], unknown, None, totals[-1])
+    elif due is None:
+        yield _Mismatch(order_id, None, "refund missing, amount unknown", None, None)
+    elif due in totals:
         parts = totals.index(due)
         yield from _of_times(order, refunds[:parts], late_after_s, zone)
         for refund in refunds[parts:]:

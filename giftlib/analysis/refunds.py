@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from giftlib.analysis import accounts
-from giftlib.analysis.columns import column_of, group_keys, of_parts, orders_frame, require_columns, zone_of
+from giftlib.analysis.columns import columns_of, group_keys, of_parts, orders_frame, require_columns, zone_of
 from giftlib.api import Transaction
 
 _NOTHING = Decimal(0)
@@ -32,7 +32,8 @@ def refund_totals(
     `orders` is a journal, or its frame in pandas or Dask, also read back from a CSV file. `by` is a column's name, or a
     list of several; "day" is the day of `placed_at` in `time_zone`, as text, "week" its ISO week. With the account's
     `transactions`, as `reconcile_refunds` takes them, "charge_day" and "refund_day" are the days of an order's last
-    `ORDER` and `REFUND-ORDER` transaction, by which the account counts. A missing group is "unknown".
+    `ORDER` and `REFUND-ORDER` transaction, by which the account counts. A missing group is "unknown". A column of the
+    frame that has such a name must hold these days, or those of UTC, as a Parquet folder's `day` does.
 
     Columns: orders, open_orders (not final), cards_ordered (open orders included), cards_delivered, cards_refunded,
     charged, refunded and in_flight (exact Decimal dinars), unknown_amounts (how many amounts are not known and count
@@ -40,7 +41,8 @@ def refund_totals(
     orders count no delivery and no refund; the money paid for them is in flight: what the transactions say, or else
     quantity times price. More cards than were ordered are no negative refund.
 
-    Raises ValueError for a missing column, an order that is there twice, and for what is no amount, count or time.
+    Raises ValueError for a missing column, an order that is there twice, days that are others than these, and for what
+    is no amount, count or time.
 
     >>> from giftlib import Sandbox, process_orders
     >>> with Sandbox(seed=1) as sandbox:
@@ -48,16 +50,18 @@ def refund_totals(
     >>> refund_totals(journal.orders()).loc["all", ["cards_refunded", "refunded"]].to_dict()
     {'cards_refunded': 2, 'refunded': Decimal('980')}
     """
-    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    names = [] if by is None else [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
+    orders, zone = orders_frame(orders), zone_of(time_zone)
+    of_groups = [column for name in names for column in columns_of(name, orders)]
     if by is not None and (not names or len(set(names)) < len(names)):
         raise ValueError(f"by must name at least one column, each once, got {by!r}")
-    orders, zone = orders_frame(orders), zone_of(time_zone)
+    if transactions is None and {"charged_at", "refunded_at"} & {*of_groups} - {*orders.columns}:
+        raise ValueError(f"transactions must be given, as their days are asked for, got None with by={by!r}")
     account = None if transactions is None else _of_orders(transactions)
     given = [] if account is None else list(account)
-    needed = [*_COLUMNS, *map(column_of, names), *(["order_id"] if given else [])]
+    needed = [*_COLUMNS, *of_groups, *(["order_id"] if given else [])]
     needed += ["price_per_card"] if "price_per_card" in orders.columns else []
     require_columns("orders", orders, columns := [name for name in dict.fromkeys(needed) if name not in given])
-    accounts.require_once(orders)
     if given:
         accounts.require_account(orders, transactions)
     sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, zone))

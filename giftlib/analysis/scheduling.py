@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from reprlib import repr as short
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from giftlib.analysis.columns import Floats
+from giftlib.analysis.columns import Floats, require_seconds
 from giftlib.analysis.distributions import Fit, fit_with_prior
 from giftlib.api import check_seconds
 from giftlib.polling import PollTime, Schedule, at_times, planned_pause
@@ -83,7 +84,7 @@ def evaluate(schedule: Schedule, orders: Any) -> Evaluation:
     """
     if isinstance(orders, pd.DataFrame):
         orders = fit_with_prior(orders).distribution
-    return _on_distribution(schedule, orders) if hasattr(orders, "cdf") else _on_durations(schedule, orders)
+    return _on_distribution(schedule, orders) if hasattr(orders, "isf") else _on_durations(schedule, orders)
 
 
 def optimum(distribution: Any, request_cost_s: float, *, closest: float = 0.0) -> Schedule:
@@ -98,7 +99,10 @@ def optimum(distribution: Any, request_cost_s: float, *, closest: float = 0.0) -
     >>> optimum(uniform(10, 10), request_cost_s=2)
     at_times([15.3, 18.65])
     """
+    if not hasattr(distribution, "isf"):
+        raise ValueError(f"distribution must be a frozen distribution of scipy.stats, got {short(distribution)}")
     check_seconds("request_cost_s", request_cost_s)
+    require_seconds("closest", closest)
     times = np.arange(0.0, min(float(distribution.isf(1e-5)), _LONGEST_S) + _STEP_S, _STEP_S)
     final = distribution.cdf(times)
     area = np.concatenate([[0.0], np.cumsum((final[1:] + final[:-1]) / 2 * _STEP_S)])
@@ -148,7 +152,11 @@ def best_delay(distribution: Any, requests_per_order: float, *, closest: float =
 
 
 def _on_durations(schedule: Schedule, durations: ArrayLike) -> Evaluation:
-    durations = np.asarray(durations, dtype=float)
+    try:
+        durations = np.asarray(durations, dtype=float)
+    except (TypeError, ValueError):
+        accepted = "a distribution of scipy.stats, durations in seconds or a DataFrame of orders"
+        raise ValueError(f"orders must be {accepted}, got {short(durations)}") from None
     if durations.size == 0 or not np.isfinite(durations).all() or (durations < 0).any():
         raise ValueError("durations must be finite numbers of seconds from 0 up, at least one")
     times = _poll_times(schedule, durations.max())

@@ -190,6 +190,7 @@ def _times(before: pd.DataFrame, after: pd.DataFrame, new: pd.DataFrame, of_new:
         yield _Row("median time", both, "no order is new", "not tested")
         return
     groups = pd.concat([before.assign(report="earlier"), new.assign(report="now")], ignore_index=True)
+    groups = groups.drop(columns="order_id")  # `identity` has told them apart
     found = compare_groups(groups, "report").iloc[0]
     low, high = found["difference_low"], found["difference_high"]
     change = f"{found['difference']:+.1f} s (95 % {low:+.1f} to {high:+.1f} s)" if isfinite(found["difference"]) else ""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import pandas as pd
@@ -253,3 +253,22 @@ def test_adjusted():
     p_values = [0.5, 0.01, 0.02, 0.01]
     assert adjusted(p_values) == pytest.approx([0.5, 0.04, 0.04, 0.04])
     assert adjusted([]) == []
+
+
+def test_remaining_time_of_a_new_order():
+    """An order that was just placed has the age 0."""
+    orders = polled(TRUE.rvs(200, random_state=1))
+    assert remaining_time(orders, 0).median_s == pytest.approx(remaining_time(orders, 1e-6).median_s, abs=0.01)
+
+
+@pytest.mark.parametrize("age_s", [-1, nan, "5", None])
+def test_no_age(age_s):
+    """What is no age is named."""
+    with pytest.raises(ValueError, match="age_s must be a number of seconds, 0 or more, got "):
+        remaining_time(polled(TRUE.rvs(20, random_state=1)), age_s)
+
+
+def test_no_groups():
+    """Groups must be asked for."""
+    with pytest.raises(ValueError, match="by must be the name of a column, got None"):
+        compare_groups(pair(1), None)

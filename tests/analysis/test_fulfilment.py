@@ -7,7 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from giftlib import time_to_fulfilment, track_orders
+from giftlib import (
+    compare_groups,
+    orders_needed,
+    plot_poll_timelines,
+    plot_refund_totals,
+    plot_schedule_tradeoff,
+    plot_time_to_fulfilment,
+    reconcile_refunds,
+    refund_totals,
+    remaining_time,
+    time_to_fulfilment,
+    track_orders,
+)
+from giftlib.analysis import fitted
 from giftlib.analysis.intervals import Guesses, widen
 
 STATUSES = ["FULFILLED", "PARTIALLY_FILLED", "REFUNDED"]
@@ -192,7 +205,7 @@ def test_invalid_request_time():
         time_to_fulfilment(frame(HAND, request_s=-1.0))
 
 
-@pytest.mark.parametrize("value", [0, 1, -0.5, nan])
+@pytest.mark.parametrize("value", [0, 1, -0.5, nan, "0.5", None])
 @pytest.mark.parametrize(
     "ask",
     [
@@ -360,3 +373,78 @@ def test_rounding_parts(seed, cut):
     assert again.orders.sum() == 300
     assert again.otherwise @ again.orders == whole.otherwise.sum()
     assert (again.low < again.high).all()
+
+
+@pytest.mark.parametrize("status", ["REFUNDED", "refunded", " Refunded "])
+def test_letters_of_outcomes(status):
+    """An outcome counts in whatever letters it stands in the frame, and may be asked for in any."""
+    orders = frame(HAND, status=status)
+    for asked in ("REFUNDED", status):
+        curve = time_to_fulfilment(orders, outcome=asked)
+        assert (curve.n_outcome, curve.outcome) == (6, "REFUNDED")
+
+
+@pytest.mark.parametrize("status", [None, "HANDLING", "PENDING", 3])
+def test_final_without_outcome(status):
+    """An order that became final without a final status has no outcome to count as another one."""
+    with pytest.raises(ValueError, match="status must (be a final one where done_by_s is finite|hold texts), got "):
+        time_to_fulfilment(frame(HAND, status=["FULFILLED", status] * 4), outcome="REFUNDED")
+    assert time_to_fulfilment(frame(HAND[-2:], status=["HANDLING", None]), outcome="REFUNDED").n_outcome == 0
+
+
+ENTRIES = {
+    "time_to_fulfilment": time_to_fulfilment,
+    "compare_groups": lambda orders: compare_groups(orders, "type_id"),
+    "orders_needed": lambda orders: orders_needed(1, like=orders),
+    "remaining_time": lambda orders: remaining_time(orders, 1),
+    "fitted": fitted,
+    "refund_totals": refund_totals,
+    "reconcile_refunds": lambda orders: reconcile_refunds(orders, []),
+    "plot_time_to_fulfilment": plot_time_to_fulfilment,
+    "plot_refund_totals": plot_refund_totals,
+    "plot_poll_timelines": plot_poll_timelines,
+    "orders of plot_poll_timelines": lambda orders: plot_poll_timelines(
+        pd.DataFrame({"order_id": ["a"], "elapsed_s": 1.0, "outcome": "HANDLING"}), [] if orders is None else orders
+    ),
+    "plot_schedule_tradeoff": plot_schedule_tradeoff,
+}
+
+
+@pytest.mark.parametrize("orders", ["orders.csv", None, [{"order_id": "a"}], {}, pd.Series([1.0])], ids=repr)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_no_frame(entry, orders):
+    """What is no frame is named by every function that takes one."""
+    with pytest.raises(ValueError, match="^(orders|like|polls|table) must be a (Journal or a )?DataFrame, got "):
+        ENTRIES[entry](orders)
+
+
+ONCE = [name for name in ENTRIES if name not in ("plot_poll_timelines", "plot_schedule_tradeoff")]
+
+
+@pytest.mark.parametrize("entry", ONCE)
+def test_order_twice(entry):
+    """An order that is there twice is named by every function: it would narrow every interval."""
+    columns = dict.fromkeys(["quantity", "fulfilled_quantity", "refunded_quantity", "fulfilled_amount"], 1)
+    columns |= {"refunded_amount": 0, "price_per_card": 1, "status": "FULFILLED"}
+    orders = frame(HAND, order_id=list("abcdefgh"), type_id=["s", "t"] * 4, source="emulator", **columns)
+    assert time_to_fulfilment(pd.concat([orders, orders.assign(source="emulator 2")])).n == 16
+    with pytest.raises(ValueError, match="(orders|like) must hold each order once, got 'a' more than once"):
+        ENTRIES[entry](pd.concat([orders] * 2))
+
+
+@pytest.mark.parametrize("by", [["a", "b"], {"a"}, [], True])
+def test_no_column_name(by):
+    """What cannot name a column is named."""
+    with pytest.raises(ValueError, match="by must be the name of a column|must have the column True"):
+        time_to_fulfilment(frame(HAND), by)
+
+
+@pytest.mark.parametrize("by", ["day", "week"])
+def test_own_days(by):
+    """A frame's own days or weeks are not ignored: those that differ from those of `placed_at` are named."""
+    placed = pd.to_datetime(["2025-12-28T23:30Z"] * 8)
+    orders = frame(HAND, placed_at=placed)
+    utc = "2025-12-28" if by == "day" else "2025-W52"
+    assert list(time_to_fulfilment(orders.assign(**{by: utc}), by)) == [utc]
+    with pytest.raises(ValueError, match=f"{by} must be that of placed_at"):
+        time_to_fulfilment(orders.assign(**{by: "2025-12-29"}), by)

@@ -50,7 +50,7 @@ TRADEOFF = pd.DataFrame(
 PLOTS = {
     "timelines": lambda **kw: plot_poll_timelines(POLLS, ORDERS, **kw),
     "fulfilment": lambda **kw: plot_time_to_fulfilment(ORDERS, **kw),
-    "fulfilment-of-many": lambda **kw: plot_time_to_fulfilment(pd.concat([ORDERS] * 20), **kw),
+    "fulfilment-of-many": lambda **kw: plot_time_to_fulfilment(pd.concat([ORDERS] * 20).drop(columns="order_id"), **kw),
     "fulfilment-by": lambda **kw: plot_time_to_fulfilment(ORDERS, by="status", **kw),
     "refunds": lambda **kw: plot_refund_totals(ORDERS, **kw),
     "tradeoff": lambda **kw: plot_schedule_tradeoff(TRADEOFF, **kw),
@@ -250,7 +250,10 @@ def test_never_final():
     assert (start[0], stop[0]) == (11, ax.get_xlim()[1])
     assert start[1] == stop[1] == pytest.approx(0.75, abs=0.1)
     assert BEYOND not in labels(plot_time_to_fulfilment(ORDERS[:3]))
-    assert labels(plot_time_to_fulfilment(pd.concat([ORDERS] * 2), by="status")).count(BEYOND) == 1
+    assert (
+        labels(plot_time_to_fulfilment(pd.concat([ORDERS] * 2).drop(columns="order_id"), by="status")).count(BEYOND)
+        == 1
+    )
 
 
 def test_intervals_below_axis():
@@ -268,7 +271,7 @@ def test_intervals_below_axis():
 
 def test_groups():
     """The legend gives each group's numbers, and groups differ in line style."""
-    ax = plot_time_to_fulfilment(pd.concat([ORDERS, ORDERS]), by="status")
+    ax = plot_time_to_fulfilment(pd.concat([ORDERS, ORDERS]).drop(columns="order_id"), by="status")
     names = [f"{status}\n(2 orders, {2 * (status == 'HANDLING')} open)" for status in sorted(ORDERS["status"])]
     assert [label for label in labels(ax) if "orders" in label] == names
     assert len({str(drawn(ax, name).get_linestyle()) for name in names}) == 4
@@ -498,3 +501,18 @@ def test_journal():
     assert segments(drawn(polls, "interval")) == segments(drawn(orders, "interval"))
     assert "(3 orders, 0 open)" in labels(plot_time_to_fulfilment(journal))[0]
     assert len(plot_refund_totals(journal).patches) == 2
+
+
+def test_outcomes_in_other_letters():
+    """Outcomes have their marks in whatever letters they stand."""
+    ax = plot_poll_timelines(POLLS.assign(outcome=POLLS["outcome"].str.lower()))
+    assert labels(ax)[:4] == labels(plot_poll_timelines(POLLS))[:4]
+
+
+def test_made_curves():
+    """The curves that `time_to_fulfilment(orders, by)` gave are drawn as the orders with `by` are."""
+    made = plot_time_to_fulfilment(time_to_fulfilment(ORDERS, by="status"))
+    assert labels(made) == labels(plot_time_to_fulfilment(ORDERS, by="status"))
+    for options in ({"by": "status"}, {"label": "x"}, {"color": "red"}):
+        with pytest.raises(ValueError, match="must be None"):
+            plot_time_to_fulfilment(time_to_fulfilment(ORDERS, by="status"), **options)

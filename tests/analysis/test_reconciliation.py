@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import dask.dataframe as dd
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -48,6 +49,7 @@ def test_wrong_account(refunds, problem):
     """A missing or doubled refund is named, with its order."""
     orders, transactions = placed(refunds=refunds)
     found = reconcile_refunds(orders, transactions)
+    assert reconcile_refunds(dd.from_pandas(orders, npartitions=2), transactions).equals(found)
     assert found["problem"].tolist() == [problem] * 4
     assert found["order_id"].tolist() == orders["order_id"][orders["refunded_quantity"] > 0].tolist()
 
@@ -160,11 +162,32 @@ def test_count_types(honest, dtype):
 
 @pytest.mark.parametrize("unknown", [None, float("nan"), pd.NA])
 def test_unknown_amounts(honest, unknown):
-    """An amount that is not known gives no mismatch."""
+    """A charge or refund that cannot be compared is a row, not a match."""
     orders, transactions = honest
     blank = orders.astype({"price_per_card": object, "refunded_amount": object})
     blank.loc[:, ["price_per_card", "refunded_amount"]] = unknown
-    assert reconcile_refunds(blank, transactions).empty
+    problems = reconcile_refunds(blank, transactions)["problem"].value_counts().to_dict()
+    assert problems == {"charge not comparable, price unknown": 6, "refund not comparable, amount unknown": 4}
+
+
+@pytest.mark.parametrize(
+    ("columns", "problems"),
+    [
+        ({}, ["refund missing"]),
+        ({"status": "Refunded"}, ["refund missing"]),
+        ({"quantity": None}, ["charge not comparable, price unknown", "refund missing, amount unknown"]),
+        ({"status": "PARTIALLY_FILLED"}, ["refund missing, amount unknown"]),
+        ({"status": "PARTIALLY_FILLED", "refunded_quantity": 1}, ["refund missing"]),
+        ({"status": "FULFILLED"}, []),
+        ({"status": "HANDLING"}, []),
+    ],
+)
+def test_refund_without_amount(columns, problems):
+    """A refund of unknown amount that did not come is named, with the amount where cards and price tell it."""
+    found = reconcile_refunds(one_order(refunded_amount=None, **columns), refunded())
+    assert found["problem"].tolist() == problems
+    due = found["expected"][found["problem"] == "refund missing"].tolist()
+    assert due == [(490 * columns.get("refunded_quantity", 3))] * len(due)
 
 
 def test_row_without_order(honest):
@@ -251,8 +274,8 @@ def test_over_delivery(columns):
 def test_unknown_price():
     """A charge that is missing is named as such when the price is not known."""
     assert reconcile_refunds(one_order(price_per_card=None, refunded_amount=None), [])["problem"].tolist() == [
-        "no charge, price unknown"
-    ]
+        "no charge, price unknown", "refund missing, amount unknown"
+    ]  # fmt: skip
 
 
 def test_when_refunded():
@@ -305,3 +328,17 @@ def test_ids_read_as_numbers(honest, ids, side):
         transactions = transactions.assign(object_id=transactions["object_id"].astype(float))
     with pytest.raises(ValueError, match="read the file with dtype=str"):
         reconcile_refunds(orders, transactions)
+
+
+@pytest.mark.parametrize("transactions", [None, "t.csv", 5, [{"id": "a"}], ["a"]])
+def test_no_transactions(honest, transactions):
+    """What is no list of transactions is named."""
+    with pytest.raises(ValueError, match="transactions must be Transactions of the client, or a DataFrame .*, got "):
+        reconcile_refunds(honest[0], transactions)
+
+
+@pytest.mark.parametrize("seconds", ["5", float("nan"), -1, None, True])
+def test_no_seconds(honest, seconds):
+    """What is no number of seconds is named."""
+    with pytest.raises(ValueError, match="late_after_s must be a number of seconds, 0 or more, got "):
+        reconcile_refunds(*honest, late_after_s=seconds)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giftlib import Sandbox, process_orders
-from giftlib.analysis.refunds import refund_totals
+from giftlib.analysis import reconcile_refunds, refund_totals
 from giftlib.api.models import Transaction
 
 
@@ -265,3 +265,63 @@ def test_ids_read_as_numbers(side):
         transactions["object_id"] = transactions["object_id"].astype(float)
     with pytest.raises(ValueError, match="read the file with dtype=str"):
         refund_totals(orders, by="refund_day", transactions=transactions)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float16"])
+def test_narrow_floats(dtype):
+    """Of floats with few bits the amount is the shortest decimal that is theirs, too."""
+    amount = "3978.39" if dtype != "float16" else "78.4"
+    orders = orders_of(*[order()] * 20).assign(fulfilled_amount=pd.Series([float(amount)] * 20, dtype=dtype))
+    assert refund_totals(orders)["charged"].item() == 20 * Decimal(amount)
+
+
+def test_narrow_floats_unknown():
+    """A float with few bits that is missing is no amount."""
+    amounts = pd.Series([0.1, None], dtype="float32")
+    totals = refund_totals(orders_of(order(), order()).assign(fulfilled_amount=amounts)).loc["all"]
+    assert (totals["charged"], totals["unknown_amounts"]) == (Decimal("0.1"), 1)
+
+
+@pytest.mark.parametrize("column", ["quantity", "fulfilled_quantity", "fulfilled_amount"])
+def test_negative(column):
+    """What cannot be negative is named with its row; a refund is negative where too many cards were delivered."""
+    orders = orders_of(order(), order()).set_axis(["x", "y"])
+    orders.loc["y", column] = -3
+    with pytest.raises(ValueError, match=f"{column} must be 0 or more, got .*-3.* in row y"):
+        refund_totals(orders)
+
+
+def test_negative_price():
+    """A price below 0 is named, in the reconciliation too."""
+    orders = orders_of(order("HANDLING")).assign(price_per_card=-1, order_id="a")
+    for read in (refund_totals, lambda orders: reconcile_refunds(orders, [])):
+        with pytest.raises(ValueError, match="price_per_card must be 0 or more, got -1 in row 0"):
+            read(orders)
+
+
+def test_own_day():
+    """A frame's own days count if they are those of UTC or of the time zone; others are named."""
+    late = orders_of(order(), order(placed_at=None))
+    utc = late.assign(day=pd.Series(["2026-01-01", "unknown"], dtype="category"))
+    there = late.assign(day=["2026-01-02", None])
+    for orders in (late, utc, there):
+        assert list(refund_totals(orders, "day", time_zone="Africa/Algiers").index) == ["2026-01-02", "unknown"]
+    assert list(refund_totals(utc, "day").index) == ["2026-01-01", "unknown"]
+    with pytest.raises(ValueError, match="day must be that of placed_at in UTC or in time_zone, got '2026-01-02' for"):
+        refund_totals(there, "day")
+    with dask.config.set(scheduler="synchronous"), pytest.raises(ValueError, match="day must be that of placed_at"):
+        refund_totals(dd.from_pandas(there, npartitions=1), "day")
+
+
+@pytest.mark.parametrize("by", ["refund_day", ["status", "charge_day"]])
+def test_days_of_the_account(by):
+    """The account's days need its transactions, and the message says so."""
+    with pytest.raises(ValueError, match="transactions must be given"):
+        refund_totals(MIXED, by)
+
+
+@pytest.mark.parametrize("by", [[["status"]], [None]])
+def test_no_names(by):
+    """What cannot name a column is named."""
+    with pytest.raises(ValueError, match="by must be the name of a column, got"):
+        refund_totals(MIXED, by)

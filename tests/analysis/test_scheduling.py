@@ -210,3 +210,24 @@ def test_any_history(intervals):
     past = pd.DataFrame({"not_done_by_s": [a for a, _ in intervals], "done_by_s": [a + w for a, w in intervals]})
     polls = polls_of(fitted(past[(past["done_by_s"] > 0)]), 50)
     assert np.isfinite(polls).all() and np.diff(polls).min() >= 5 - 1e-5
+
+
+@pytest.mark.parametrize("orders", ["orders.csv", None, {}, ["soon"], fitted(NO_ORDERS).fit])
+def test_no_durations(orders):
+    """What is neither a distribution nor durations nor orders is named."""
+    with pytest.raises(ValueError, match="(orders|durations) must be "):
+        evaluate(every(5), orders)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "options", "message"),
+    [
+        ("x", {}, "distribution must be a frozen"),
+        (None, {}, "distribution"),
+        (GUIDE, {"closest": "5"}, "closest must be"),
+    ],
+)
+def test_no_distribution(distribution, options, message):
+    """What is no distribution, or no number of seconds, is named."""
+    with pytest.raises(ValueError, match=message):
+        best_delay(distribution, 2.0, **options)
