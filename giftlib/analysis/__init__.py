@@ -1,10 +1,10 @@
 """Frames of orders in, figures out: how long orders take, what was refunded, when to poll.
 
-Read `intervals` first (orders counted by their intervals, which come from the journal), then `smooth`, `bands` and
-`fulfilment` (the curve, its confidence band and quantiles), `turnbull` (the same without smoothing), `distributions`
-(lognormal and log-logistic fits), `comparison` (groups, numbers of orders, late orders), `scheduling` (what a schedule
-costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this package loads neither matplotlib nor
-scipy: import the plots from `giftlib.analysis.plots`.
+Read `interval_counts` first (orders counted by their intervals, which come from the journal), then `smooth`, `bands`
+and `fulfilment` (the curve, its confidence band and quantiles), `turnbull` (the same without smoothing),
+`distributions` (lognormal and log-logistic fits), `comparison` (groups, numbers of orders, late orders), `scheduling`
+(what a schedule costs), `accounts`, `refunds` and `reconciliation` (the money). Importing this package loads neither
+matplotlib nor scipy: import the plots from `giftlib.analysis.plots`.
 """
 
 from giftlib.analysis.accounts import read_transactions

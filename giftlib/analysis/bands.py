@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats
-from giftlib.analysis.intervals import Guesses, Intervals
+from giftlib.analysis.interval_counts import Guesses, Intervals
 from giftlib.analysis.smooth import SmoothCurve
 
 

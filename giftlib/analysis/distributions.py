@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.columns import Floats, require_columns, require_once
-from giftlib.analysis.intervals import BOUNDS, read_intervals
+from giftlib.analysis.interval_counts import BOUNDS, read_intervals
 
 FAMILIES = ("lognormal", "log-logistic")
 Z95 = 1.6448536

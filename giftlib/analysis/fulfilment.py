@@ -14,7 +14,7 @@ import pandas as pd
 from giftlib.analysis.bands import Quantile, compare_with_band, confidence_band, outcome_cdf, read_quantile
 from giftlib.analysis.columns import Floats, in_capitals, orders_frame
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
-from giftlib.analysis.intervals import Intervals, count_intervals
+from giftlib.analysis.interval_counts import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import FINAL, as_html, did_you_mean

@@ -3,7 +3,7 @@
 A user needs `sandbox` (the class), `emulator` (its methods for tests), `settings` and `faults`. Read `sandbox` first,
 then the modules through which a request goes, one after the other: `listener` (the port), `connections` (bytes),
 `service` (latency and faults), `router`, `auth`, `endpoints`, `backend`, `account`, `orders` and `catalog`.
-`responses` has what they hand on, `requests` the log of what was asked, `event_log` the file that keeps the state,
+`messages` has what they hand on, `request_log` the log of what was asked, `event_log` the file that keeps the state,
 `validators` the checks of settings, `pages` and `proxy` what is no part of the API.
 
 When it is imported, nothing of giftlib is loaded but `giftlib.clock`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from .responses import ErrorResponse, Request
+from .messages import ErrorResponse, Request
 from .settings import KEY_SCOPES, KEY_TYPES, Settings
 from .validators import ADDRESSES, FLAG, Checked, checked, one_of
 

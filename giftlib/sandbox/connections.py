@@ -12,7 +12,7 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError
 
 from .faults import NO_FAULT, Fault
-from .responses import Request, Response, reason
+from .messages import Request, Response, reason
 
 IDLE_S = 72.0
 """Seconds after which a connection that waits for more is closed. Chosen: the default of Fastify, whose error bodies

@@ -7,7 +7,7 @@ from .auth import Key
 from .event_log import EventLog
 from .faults import Fault
 from .orders import Page, iso
-from .requests import Requests
+from .request_log import Requests
 from .service import Service
 from .settings import Outcome
 from .validators import MONEY, QUANTITY, TEXT, whole_number

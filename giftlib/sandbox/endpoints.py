@@ -14,8 +14,8 @@ from giftlib.clock import Timestamp
 from .account import BalanceTooLow, OutOfStock
 from .auth import Key
 from .backend import Backend, NotRecorded
+from .messages import ErrorResponse, Request
 from .orders import Page, unix_ms
-from .responses import ErrorResponse, Request
 from .settings import Settings
 from .validators import TEXT, read_json, whole_number
 

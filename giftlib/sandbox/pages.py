@@ -21,7 +21,7 @@ from .catalog import PRODUCTS, SAMPLE_PRODUCT
 from .emulator import Emulator
 from .endpoints import LARGEST_PAGE
 from .faults import Fault
-from .responses import ErrorResponse, Request, Response, json_response
+from .messages import ErrorResponse, Request, Response, json_response
 from .router import routes
 from .settings import MEANINGS, Settings
 from .validators import ANY_S, FINITE_S, MONEY, read_json, unknown

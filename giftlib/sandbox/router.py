@@ -10,8 +10,8 @@ from .auth import Key
 from .backend import Backend
 from .endpoints import Call, Endpoints
 from .faults import Fault
+from .messages import ErrorResponse, Request, Response, bare_error, json_response, reason
 from .orders import iso, unix_ms
-from .responses import ErrorResponse, Request, Response, bare_error, json_response, reason
 from .settings import Settings
 
 MOST_BYTES = 2**20

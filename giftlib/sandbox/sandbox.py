@@ -12,9 +12,9 @@ from .emulator import Emulator
 from .event_log import EventLog
 from .faults import Fault
 from .listener import Listener
+from .messages import bare_error
 from .pages import Pages
 from .proxy import Proxy
-from .responses import bare_error
 from .service import Service
 from .settings import Settings
 from .validators import HOSTS

@@ -13,9 +13,9 @@ from giftlib.clock import Clock, Timestamp
 from .backend import Backend
 from .connections import Exchange
 from .faults import NO_FAULT, Fault, FaultPlan
+from .messages import Request, Response, apply_fault
 from .orders import draw_seconds
-from .requests import RequestRecord, Requests, without_secrets
-from .responses import Request, Response, apply_fault
+from .request_log import RequestRecord, Requests, without_secrets
 from .router import Router
 from .settings import Settings
 

@@ -21,7 +21,7 @@ from giftlib import (
     track_orders,
 )
 from giftlib.analysis import fitted
-from giftlib.analysis.intervals import Guesses, widen
+from giftlib.analysis.interval_counts import Guesses, widen
 
 STATUSES = ["FULFILLED", "PARTIALLY_FILLED", "REFUNDED"]
 # A textbook case with ties, worked by hand.

@@ -9,7 +9,7 @@ from functools import wraps
 from typing import Any
 
 from giftlib.sandbox.faults import Fault
-from giftlib.sandbox.responses import write_json
+from giftlib.sandbox.messages import write_json
 
 Alter = Callable[[dict[str, Any]], dict[str, Any]]
 
