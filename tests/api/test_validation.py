@@ -26,7 +26,7 @@ def test_did_you_mean():
         (lambda journal: Fault("ping", cut="befor"), "before"),
         (lambda journal: Fault("ping", status=500, body="htlm"), "html"),
         (lambda journal: Sandbox().requests.where(methud="GET"), "method"),
-        (lambda journal: time_to_fulfilment(journal, outcome="refunded"), "REFUNDED"),
+        (lambda journal: time_to_fulfilment(journal, outcome="refund"), "REFUNDED"),
         (lambda journal: time_to_fulfilment(journal, by="typeid"), "type_id"),
         (lambda journal: compare_groups(journal, "weeks"), "week"),
         (lambda journal: refund_totals(journal, ["staus"]), "status"),

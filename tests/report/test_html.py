@@ -91,6 +91,7 @@ def test_svg():
 def test_other_axes(draw, alt):
     """A picture without axes, or with three, is shown like any other."""
     with pyplot.rc_context({"svg.hashsalt": "giftlib"}), StringIO() as svg:
+        pyplot.figure()
         draw()
         pyplot.savefig(svg, format="svg")
         pyplot.close()
