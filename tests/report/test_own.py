@@ -133,7 +133,7 @@ def test_progress(tmp_path, monkeypatch):
         for _ in with_progress([Path("1_one.ipynb")], tmp_path):
             end = monotonic() + 60
             while "2 of 3 orders final" not in terminal.getvalue():
-                assert monotonic() < end
+                assert monotonic() < end, terminal.getvalue()
                 sleep(0.01)
     assert "1_one" in terminal.getvalue()
 
