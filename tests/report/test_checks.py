@@ -181,6 +181,7 @@ def paid(rows, at, amount):
 
 
 @pytest.mark.parametrize("too_much", [490, 1470, 2000])
+@pytest.mark.usefixtures("cells_not_run")
 def test_too_much(tmp_path, too_much):
     """What is refunded too much for one order does not make up for what is missing for another."""
     measured, check = refunds_found(
@@ -190,6 +191,7 @@ def test_too_much(tmp_path, too_much):
     assert check.sentence == f"1,470 DA of refunds are missing; {too_much:,} DA of refunds are too much"
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_refund_without_amount(tmp_path):
     """A refund that came without its amount is not missing but differs, and is named beside those that are missing."""
     measured, check = refunds_found(tmp_path, lambda rows, one, other: paid(rows, one, None).drop(other))
@@ -219,6 +221,7 @@ def unpriced(tmp_path_factory):
     return folder / "own.sqlite", folder / "account.csv"
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_refund_due_not_known(unpriced, tmp_path, capsys):
     """An order whose refund is not known is not reconciled; that fields are missing is amber."""
     path, account = unpriced
@@ -243,6 +246,7 @@ def test_refund_due_not_known(unpriced, tmp_path, capsys):
     ],
     ids=["all priced", "one priced", "none priced"],
 )
+@pytest.mark.usefixtures("cells_not_run")
 def test_in_flight(tmp_path, final, open_types, in_flight):
     """Head, verdict and comparison say the same of the money in flight, and no 0 where it is not known."""
     path, out = tmp_path / "own.sqlite", tmp_path / "out"

@@ -109,6 +109,7 @@ def test_no_pdf(page, tmp_path, capsys, monkeypatch, script):
     assert not list(tmp_path.glob("**/*.pdf"))
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_no_pdf_of_an_unmet_report(tmp_path, capsys, monkeypatch):
     """A threshold that is not met is exit code 3, and named, also where no browser prints."""
     journal, out = write_journal(tmp_path / "own.sqlite", types=["type_001"]), tmp_path / "out"

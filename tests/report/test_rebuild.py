@@ -86,6 +86,7 @@ def test_foreign_picture(tmp_path, capsys):
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [picture]
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_report_that_grew(tmp_path, capsys):
     """A report replaces one before, but not a journal of one before that has orders since."""
     shop, other = tmp_path / "shop", write_journal(tmp_path / "other.sqlite", types=["type_001"])
@@ -113,6 +114,7 @@ def refunds_of(out):
     return check["name"], check["outcome"]
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_transactions_recorded(tmp_path):
     """A report of a reconciled report's journal is reconciled too, and has the same data."""
     path, account, outs = tmp_path / "own.sqlite", tmp_path / "account.csv", [tmp_path / name for name in "abc"]
@@ -130,6 +132,7 @@ def test_transactions_recorded(tmp_path):
     assert (tmp_path / "journal.sqlite").read_bytes() == before
 
 
+@pytest.mark.usefixtures("cells_not_run")
 def test_transactions_of_two_sources(tmp_path):
     """A report's own transactions.csv is of the sources that it names."""
     path, out = tmp_path / "own.sqlite", tmp_path / "out"
