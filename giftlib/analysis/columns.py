@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Hashable
 from datetime import UTC, tzinfo
+from math import inf
 from numbers import Real
 from reprlib import repr as short
 from typing import Any, TypeVar
@@ -27,14 +28,19 @@ _PERIODS = {
 }
 
 
-def orders_frame(orders: Any, name: str = "orders") -> Any:
+MOST_CHECKED = 100_000
+"""Of more orders an estimate takes less time than to find out whether one of them is there twice."""
+
+
+def orders_frame(orders: Any, name: str = "orders", *, most_checked: float = inf) -> Any:
     """Give the frame of a Journal's orders, or the frame that was passed as `name`; raise ValueError for what is none
-    and for an order that is there twice.
+    and, in a pandas frame with `most_checked` rows at most or in any if that is inf, for an order that is there twice.
     """
     if isinstance(orders, Journal):
         return orders.orders()
     _require_frame(name, orders, "a Journal or a DataFrame")
-    require_once(name, orders)
+    if most_checked == inf or (isinstance(orders, pd.DataFrame) and len(orders) <= most_checked):
+        require_once(name, orders)
     return orders
 
 

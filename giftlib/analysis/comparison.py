@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.bands import Quantile, read_quantile
-from giftlib.analysis.columns import orders_frame, require_seconds
+from giftlib.analysis.columns import MOST_CHECKED, orders_frame, require_seconds
 from giftlib.analysis.fulfilment import FulfilmentCurve, time_to_fulfilment
 from giftlib.analysis.turnbull import estimate_masses
 from giftlib.api import check_seconds
@@ -99,7 +99,7 @@ def orders_needed(precision_s: float, p: float = 0.5, *, like: Any, level: float
     True
     """
     check_seconds("precision_s", precision_s)
-    curve = time_to_fulfilment(orders_frame(like, "like"))
+    curve = time_to_fulfilment(orders_frame(like, "like", most_checked=MOST_CHECKED))
     _, low, high = curve.quantile(p, level)
     if high == inf:
         raise ValueError(f"like must have orders enough to bound the {p:g} quantile, got {curve!r}")

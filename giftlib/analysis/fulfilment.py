@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from giftlib.analysis.bands import Quantile, compare_with_band, confidence_band, outcome_cdf, read_quantile
-from giftlib.analysis.columns import Floats, in_capitals, orders_frame
+from giftlib.analysis.columns import MOST_CHECKED, Floats, in_capitals, orders_frame
 from giftlib.analysis.distributions import FAMILIES, Fit, check_proportion, fit_distribution, is_identified
 from giftlib.analysis.interval_counts import Intervals, count_intervals
 from giftlib.analysis.smooth import SmoothCurve
@@ -46,9 +46,9 @@ def time_to_fulfilment(
     More than 5,000 distinct intervals are first rounded to multiples of the least power of two of milliseconds that
     leaves so few: 0.128 s for a million orders polled every 5 s from any time on.
 
-    Raises ValueError if a column or every order is missing, an order is there twice, a bound is missing, negative or
-    out of order, a column `day` or `week` holds others than those of `placed_at`, or `outcome`, or with it the status
-    of an order with a finite `done_by_s`, is not a final status.
+    Raises ValueError if a column or every order is missing, an order is there twice (of up to 100,000), a bound is
+    missing, negative or out of order, a column `day` or `week` holds others than those of `placed_at`, or `outcome`, or
+    with it the status of an order with a finite `done_by_s`, is not a final status.
 
     >>> time_to_fulfilment(pd.DataFrame({"not_done_by_s": [0, 5, 5, 10], "done_by_s": [5, 10, 10, np.inf]}))
     FulfilmentCurve(4 orders, 3 final, median 7.1 s (more than 0.0 s))
@@ -57,7 +57,7 @@ def time_to_fulfilment(
     if asked is not None and asked not in FINAL:
         hint = did_you_mean(outcome, map(str, FINAL))
         raise ValueError(f"outcome must be one of {', '.join(sorted(FINAL))}, got {outcome!r}{hint}")
-    counted = count_intervals(orders_frame(orders), by, asked)
+    counted = count_intervals(orders_frame(orders, most_checked=MOST_CHECKED), by, asked)
     curves = {group: FulfilmentCurve(intervals, asked) for group, intervals in counted.items()}
     return curves["all"] if by is None else curves
 
