@@ -154,7 +154,7 @@ ROOMS = sorted(path.parent for path in (ROOT / "giftlib").glob("*/__init__.py"))
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_door(room):
-    """The order of reading in a room's door names modules that are there."""
+    """The order of reading in a package's `__init__` names modules that are there."""
     reading = import_module(f"giftlib.{room.name}").__doc__.partition("Read `")[2]
     named = re.findall("`([a-z_]+)`", f"`{reading}")
     assert [name for name in named if not (room / f"{name}.py").exists()] == []

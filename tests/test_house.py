@@ -1,4 +1,4 @@
-"""The rooms of giftlib: which may import which, through which door, and how large each may be."""
+"""The packages of giftlib: which may import which, through their `__init__`, and how large each may be."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -29,12 +29,12 @@ MAY_IMPORT["pytest_plugin"] = {"giftlib"}
 MAY_IMPORT["giftlib"] = set(MAY_IMPORT) - {"cli", "__main__", "pytest_plugin"}
 OPEN_MODULES = {
     "giftlib.analysis.plots",  # so that `giftlib.analysis` does without matplotlib
-    "giftlib.api.errors",  # offered by the door of `giftlib.api` as a module
+    "giftlib.api.errors",  # offered by `giftlib.api` as a module
 }
 RE_EXPORTS = {"giftlib.errors", "giftlib.schedules"}
 
 TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
-# As large as each has become: lower a number when the room shrinks. They rose for sources, refs and deadlines, for a
+# As large as each has become: lower a number when the package shrinks. They rose for sources, refs and deadlines, for a
 # smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
 # plays any outcome and keeps what it was asked, for files that lose nothing, for a report with a verdict, every order
 # and a comparison, and for a panel that shows a person how a wait goes.
@@ -109,7 +109,7 @@ def shown(imports):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_direction(room):
-    """A room imports only from rooms to its left."""
+    """A package imports only from those to its left."""
     allowed = {room, *MAY_IMPORT[room]}
     assert (
         shown(found for found in IMPORTS if room_of(found.module) == room != room_of(found.target) not in allowed) == []
@@ -126,7 +126,7 @@ def test_light_rooms(room):
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room != "giftlib"])
 def test_doors(room):
-    """From outside a room is imported through its door, `giftlib.<room>`."""
+    """From outside, a package is imported by its own name, `giftlib.<package>`, and not by a module in it."""
     from_outside = {found for found in IMPORTS if room_of(found.module) != room == room_of(found.target)}
     around = {found for found in from_outside if found.target != f"giftlib.{room}" and found.module not in RE_EXPORTS}
     assert shown(found for found in around if found.target not in OPEN_MODULES) == []
@@ -134,7 +134,7 @@ def test_doors(room):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_circle(room):
-    """Within a room the modules can be read one after the other."""
+    """Within a package the modules can be read one after the other."""
     graph = {module: set() for module in MODULES if room_of(module) == room}
     for module, target, _ in IMPORTS:
         if module in graph and target in graph:

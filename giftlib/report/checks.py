@@ -76,7 +76,7 @@ def _of_orders(measured: Measured) -> Iterator[Check]:
     said = f"the responses {' and '.join(found)}" if found else "no response contradicts another"
     rule = "Red from the first on: amounts or numbers of cards that cannot be right, or a final status that changed."
     outcome = RED if wrong else AMBER if lacking else GREEN
-    yield Check("Contradictions", outcome, said, f"{rule} Amber where fields are missing alone.", "orders")
+    yield Check("Contradictions", outcome, said, f"{rule} Amber where only fields are missing.", "orders")
 
 
 def _of_money(measured: Measured) -> Check:
