@@ -16,7 +16,7 @@ help:
 	@echo "make lint       style, types, and whether the notebooks are as make notebooks leaves them"
 	@echo "make docs       build the documentation site, build/site/docs/index.html, without a network"
 	@echo "make bench      measure the table in docs/benchmarks.md, in some minutes"
-	@echo "make study      measure how good the estimates are (docs/study.md), in up to an hour"
+	@echo "make study      measure how good the estimates are (docs/study.md), in ten minutes"
 	@echo "make lab        open JupyterLab on notebooks/"
 	@echo "make notebooks  run all notebooks and keep their outputs, as they are committed"
 	@echo "make pins       compile requirements.txt from pyproject.toml"

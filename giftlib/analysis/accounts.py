@@ -88,7 +88,7 @@ def require_account(orders: Any, transactions: Any) -> None:
     read from a file as numbers, which would alter ids of the other side.
     """
     if "source" in orders.columns:
-        sources = of_parts(orders, ["source"], lambda part: part.drop_duplicates())["source"].dropna().unique()
+        sources = of_parts(orders, ["source"], lambda part: part["source"].drop_duplicates()).dropna().unique()
         if len(sources) > 1:
             names = ", ".join(map(str, sources))
             raise ValueError(f"orders must be of one source, as the transactions are, got {names}")

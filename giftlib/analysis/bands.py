@@ -5,7 +5,6 @@ from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from giftlib.analysis.columns import Floats
 from giftlib.analysis.interval_counts import Guesses, Intervals
@@ -36,8 +35,7 @@ def outcome_cdf(smooth: SmoothCurve, guesses: Guesses) -> Floats:
     """
     final = np.isfinite(guesses.high)
     with_outcome, all_ = (
-        smooth.expected(smooth.count(guesses.low[rows], guesses.high[rows], guesses.orders[rows]))
-        for rows in (final & ~guesses.otherwise, final)
+        smooth.expected(smooth.count(guesses.taken(rows))) for rows in (final & ~guesses.otherwise, final)
     )
     seen = np.flatnonzero(all_ > 1e-9)
     if not len(seen):
@@ -49,14 +47,14 @@ def outcome_cdf(smooth: SmoothCurve, guesses: Guesses) -> Floats:
 
 def confidence_band(
     smooth: SmoothCurve, cdf: Floats, intervals: Intervals, level: float, *, certain: bool
-) -> pd.DataFrame:
-    """Give a pointwise band of `cdf`, a part of the smooth curve: a frame of seconds, estimate, low and high.
+) -> dict[str, Floats]:
+    """Give a pointwise band of `cdf`, a part of the smooth curve: arrays seconds, estimate, low and high.
 
     It goes up to the latest time that is known of an order. Before the first poll that showed an order final, none may
     have been: its low end is 0. With `certain`, what is certain of the orders bounds it too: where hardly any order
     lies beyond, a standard error says little.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     final = intervals.guesses.high[np.isfinite(intervals.guesses.high)]
     latest = max(intervals.guesses.low.max(), final.max(initial=0))
@@ -68,7 +66,7 @@ def confidence_band(
     part = (estimate / whole).clip(0, 1)
     variance = (part * error * whole * (1 - whole)) ** 2 + whole * part * (1 - part) / intervals.orders
     logit = np.log(estimate / (1 - estimate))
-    reach = t.ppf((1 + level) / 2, max(intervals.orders - 2, 1)) * np.sqrt(variance) / (estimate * (1 - estimate))
+    reach = stdtrit(max(intervals.orders - 2, 1), (1 + level) / 2) * np.sqrt(variance) / (estimate * (1 - estimate))
     if not len(final):
         reach = np.full_like(reach, inf)  # the estimate is the penalty's alone
     low, high = (1 / (1 + np.exp(-(logit + sign * reach).clip(-700, 700))) for sign in (-1, 1))
@@ -77,35 +75,26 @@ def confidence_band(
         low, high = np.maximum(low, fewest), np.minimum(high, most)
     low = np.where(seconds < intervals.highs.nth(1), 0.0, np.minimum(np.maximum.accumulate(low), estimate))
     high = np.maximum(np.minimum.accumulate(high[::-1])[::-1], estimate)
-    return pd.DataFrame({"seconds": seconds, "estimate": estimate, "low": low, "high": high})
+    return {"seconds": seconds, "estimate": estimate, "low": low, "high": high}
 
 
-def read_quantile(
-    band: pd.DataFrame, p: float, first_poll: float = 0.0, own: tuple[float, float] = (inf, 0.0)
-) -> Quantile:
-    """Give the seconds at which the estimate, the upper and the lower end of a band reach `p`.
+def read_quantile(band: Any, p: float, first_poll: float = 0.0, own: tuple[float, float] = (inf, 0.0)) -> Quantile:
+    """Give the seconds at which the estimate, the upper and the lower end of a band, or of its frame, reach `p`.
 
     Nothing is known of what comes before the first poll: the curve is not trusted to be very steep there. Where times
     are nearer to each other than points of the curve, it may be off by more than its error: the interval reaches to
     `own`, the latest and the earliest that the orders' own quantile may be.
     """
-    seconds, estimated, lower, upper = band[["seconds", "estimate", "low", "high"]].to_numpy().T
-    estimate, low, high = (_reach(p, seconds, proportion) for proportion in (estimated, upper, lower))
+    ends = (np.interp(p, band[name], band["seconds"], left=0.0, right=inf) for name in ("estimate", "high", "low"))
+    estimate, low, high = map(float, ends)
     if estimate < first_poll:
-        estimate = max(estimate, first_poll * p / float(np.interp(first_poll, seconds, estimated)))
+        estimate = max(estimate, first_poll * p / float(np.interp(first_poll, band["seconds"], band["estimate"])))
         low, high = (low, high) if high >= first_poll else (0.0, first_poll)
-    return Quantile(estimate, min(low, own[0], float(seconds[-1])), max(high, own[1]))
+    return Quantile(estimate, min(low, own[0], float(band["seconds"].max())), max(high, own[1]))
 
 
-def compare_with_band(cdf: Callable[[Any], Any], band: pd.DataFrame) -> str:
+def compare_with_band(cdf: Callable[[Any], Any], band: dict[str, Floats]) -> str:
     """Say whether a distribution fits: where it is outside the band by more than one order in a hundred."""
     proportion = cdf(band["seconds"])
     outside = band["seconds"][np.maximum(band["low"] - proportion, proportion - band["high"]) > 0.01]
-    return "it fits" if outside.empty else f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"
-
-
-def _reach(p: float, seconds: Floats, proportion: Floats) -> float:
-    reached = int(np.searchsorted(proportion, p))
-    if reached == len(proportion):
-        return inf
-    return float(np.interp(p, proportion, seconds)) if reached else 0.0
+    return "it fits" if not len(outside) else f"it does not fit from {outside.min():.0f} to {outside.max():.0f} s"

@@ -27,7 +27,6 @@ _PERIODS = {
     "refund_day": ("refunded_at", "%Y-%m-%d"),
 }
 
-
 MOST_CHECKED = 100_000
 """Of more orders an estimate takes less time than to find out whether one of them is there twice."""
 
@@ -67,7 +66,7 @@ def require_once(name: str, orders: Any) -> None:
         return
 
     def hashes(part: pd.DataFrame) -> pd.Series:
-        return hash_pandas_object(part.dropna(subset="order_id"), index=False, categorize=False)
+        return hash_pandas_object(part[key].dropna(subset="order_id"), index=False, categorize=False)
 
     every = np.sort(np.concatenate([part.to_numpy() for part in each_part(orders, key, hashes)]))
     if len(twice := every[1:][every[1:] == every[:-1]]):
@@ -103,10 +102,8 @@ def group_keys(orders: pd.DataFrame, name: str, zone: tzinfo = UTC) -> pd.Series
     if name in orders:
         own = _or_unknown(orders[name]).map(str)
         if (differs := ((own != keys) & (own != _or_unknown(times.dt.strftime(form)))).to_numpy()).any():
-            raise ValueError(
-                f"{name} must be that of {column} in UTC or in time_zone, got {own[differs].iloc[0]!r} for "
-                f"{times[differs].iloc[0]}; rename the column to group by it"
-            )
+            got = f"{own[differs].iloc[0]!r} for {times[differs].iloc[0]}; rename the column to group by it"
+            raise ValueError(f"{name} must be that of {column} in UTC or in time_zone, got {got}")
     return keys
 
 
@@ -152,17 +149,16 @@ def columns_of(name: Any, frame: Any) -> list[Any]:
     return [_PERIODS[name][0], *([name] if name in frame.columns else [])]
 
 
-def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """Summarise the columns of each part where it lies, and put the summaries together in memory."""
+def of_parts(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], Any]) -> Any:
+    """Summarise each part where it lies, and put the summaries together in memory."""
     return pd.concat(each_part(frame, columns, summarise), ignore_index=True)
 
 
 def each_part(frame: Any, columns: list[str], summarise: Callable[[pd.DataFrame], Summary]) -> list[Summary]:
-    """Summarise the columns of each part where it lies."""
-    frame = frame[columns]
+    """Summarise each part where it lies; of a Dask frame's, only these columns are read."""
     if isinstance(frame, pd.DataFrame):
         return [summarise(frame)]
     from dask.base import compute
     from dask.delayed import delayed
 
-    return list(compute(*map(delayed(summarise), frame.to_delayed())))
+    return list(compute(*map(delayed(summarise), frame[columns].to_delayed())))

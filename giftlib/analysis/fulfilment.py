@@ -73,8 +73,7 @@ class FulfilmentCurve:
     """
 
     def __init__(self, intervals: Intervals, outcome: str | None) -> None:
-        self.outcome = outcome
-        self._counted = intervals
+        self.outcome, self._counted = outcome, intervals
         guesses, final = intervals.guesses, np.isfinite(intervals.guesses.high)
         self.n, self.seen_final = intervals.orders, intervals.highs
         self.n_final = int(guesses.orders[final].sum())
@@ -120,7 +119,7 @@ class FulfilmentCurve:
         if self.outcome is None and self._counted.common_time:
             return Quantile(*self._counted.one_time(p, level))
         own = (inf, 0.0) if self.outcome else self.sample_bounds(p)[::-1]
-        return read_quantile(self.band(level), p, self._counted.highs.nth(1), own)
+        return read_quantile(self._band(level), p, self._counted.highs.nth(1), own)
 
     def sample_bounds(self, p: float) -> tuple[float, float]:
         """Give the bounds within which these orders' own p-quantile lies for certain: low < T <= high, in seconds.
@@ -151,8 +150,7 @@ class FulfilmentCurve:
         >>> list(curve.band())
         ['seconds', 'estimate', 'low', 'high']
         """
-        check_proportion("level", level)
-        return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
+        return pd.DataFrame(self._band(check_proportion("level", level)))
 
     def proportion(self, level: float = 0.95) -> Quantile:
         """Give the proportion of all orders that are final, with the `outcome` if one was asked for, and its interval.
@@ -200,14 +198,16 @@ class FulfilmentCurve:
         low, high, _, orders = self._counted.guesses
         if self.outcome is not None or self._counted.common_time or not self.n_final or not high.all():
             return {}
-        band, fits = self.band(0.99), [fit_distribution(family, low, high, orders) for family in FAMILIES]
+        band, fits = self._band(0.99), [fit_distribution(family, low, high, orders) for family in FAMILIES]
         judged = {fit.family: compare_with_band(fit.cdf, band) for fit in fits if is_identified(fit)}
         return {fit.family: replace(fit, verdict=judged[fit.family]) for fit in fits if fit.family in judged}
 
+    def _band(self, level: float) -> dict[str, Floats]:
+        return confidence_band(self._smooth, self._cdf, self._counted, level, certain=self.outcome is None)
+
     @cached_property
     def _smooth(self) -> SmoothCurve:
-        low, high, _, orders = self._counted.guesses
-        return SmoothCurve(low, high, orders)
+        return SmoothCurve(self._counted.guesses)
 
     @cached_property
     def _cdf(self) -> Floats:

@@ -201,11 +201,12 @@ def _count_part(orders: pd.DataFrame, by: str | None, outcome: str | None) -> di
 
 def _put_together(parts: list[_Part]) -> Intervals:
     guesses, powers, lows, highs, errors, greatest, least = zip(*parts, strict=True)
-    joined = [[np.concatenate(ends) for ends in zip(*each, strict=True)] for each in (guesses, lows, highs)]
-    distinct = widen(Guesses(*joined[0]), power=max(powers))[0] if len(parts) > 1 else guesses[0]
-    orders = int(distinct.orders.sum())
-    reach = max(greatest), min(least)
-    return Intervals(distinct, _count(*joined[1]), _count(*joined[2]), sum(errors) / orders, orders, reach)
+    distinct = guesses[0], lows[0], highs[0]
+    if len(parts) > 1:
+        joined = [[np.concatenate(ends) for ends in zip(*each, strict=True)] for each in (guesses, lows, highs)]
+        distinct = widen(Guesses(*joined[0]), power=max(powers))[0], _count(*joined[1]), _count(*joined[2])
+    orders = int(distinct[0].orders.sum())
+    return Intervals(*distinct, sum(errors) / orders, orders, (max(greatest), min(least)))
 
 
 def _count(ms: Floats, orders: Floats) -> Sorted:

@@ -64,7 +64,7 @@ def refund_totals(
     require_columns("orders", orders, columns := [name for name in dict.fromkeys(needed) if name not in given])
     if given:
         accounts.require_account(orders, transactions)
-    sums = of_parts(orders, columns, lambda part: _sums_of_part(part, names, account, zone))
+    sums = of_parts(orders, columns, lambda part: _sums_of_part(part[columns], names, account, zone))
     totals = _sums(sums, sums[[f"by {name}" for name in names]])
     totals.index.names = names or ["group"]
     ordered, refunded = (totals.pop(name) for name in _OF_RATE)

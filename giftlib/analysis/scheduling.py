@@ -136,10 +136,8 @@ def best_delay(distribution: Any, requests_per_order: float, *, closest: float =
     cheap, dear = 0.02, 1e3
     few, many = (evaluate(optimum(distribution, cost, closest=closest), distribution) for cost in (dear, cheap))
     if not few.requests_per_order <= requests_per_order <= many.requests_per_order:
-        raise ValueError(
-            f"requests_per_order must be from {few.requests_per_order:.3g} to {many.requests_per_order:.3g} here, "
-            f"got {requests_per_order!r}"
-        )
+        possible = f"from {few.requests_per_order:.3g} to {many.requests_per_order:.3g} here"
+        raise ValueError(f"requests_per_order must be {possible}, got {requests_per_order!r}")
     while dear / cheap > 1.001 and many.requests_per_order - few.requests_per_order > 0.005:
         middle = float(np.sqrt(cheap * dear))
         found = evaluate(optimum(distribution, middle, closest=closest), distribution)

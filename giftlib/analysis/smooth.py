@@ -9,12 +9,14 @@ likelihood. Its standard errors come from the same (Nychka 1988, JASA 83: 1134-1
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from giftlib.analysis.columns import Floats
+from giftlib.analysis.interval_counts import Guesses
 
 Indices = NDArray[np.intp]
 
@@ -22,12 +24,13 @@ CELLS = 120
 _SHAPES = 30
 """So many shapes, the smoothest that the penalty knows, are added to those of a lognormal distribution."""
 _PENALTIES = 10.0 ** np.arange(8, -2, -1)
-_UNLIKELY = 8.0
+_UNLIKELY = 2.0
 """Less smoothing is not tried once the logarithm of the likelihood has fallen by so much."""
 _RIDGE = 1e-2
 _BELOW, _BEYOND = 8.0, 20.0
 """The grid begins so many times below the least time above 0, and ends so many times beyond the greatest."""
-_PRECISION = 1e-4
+_PRECISION = 0.03
+"""The square of a step, in standard errors, from which on it is short enough to be taken to first order."""
 
 
 class Counts(NamedTuple):
@@ -44,12 +47,12 @@ class SmoothCurve:
     `logit` and `error` are the logarithm of the odds at the inner points and its standard error.
     """
 
-    def __init__(self, low: Floats, high: Floats, orders: Floats) -> None:
-        finite = np.concatenate([low, high[np.isfinite(high)]])
+    def __init__(self, guesses: Guesses) -> None:
+        finite = np.concatenate([guesses.low, guesses.high[np.isfinite(guesses.high)]])
         times = finite[finite > 0] if (finite > 0).any() else np.array([1e-3])
         self._grid = np.linspace(np.log(times.min() / _BELOW), np.log(times.max() * _BEYOND), CELLS + 1)
         self.seconds = np.exp(self._grid)
-        found = _candidates(self._grid, self.count(low, high, orders))
+        found = _candidates(self._grid, self.count(guesses))
         evidences, logits, variances = map(np.array, zip(*found, strict=True))
         weights = np.exp(evidences - evidences.max())
         weights /= weights.sum()
@@ -57,25 +60,25 @@ class SmoothCurve:
         self.error = np.sqrt(weights @ (variances + (logits - self.logit) ** 2))
         self.cdf = np.concatenate([[0.0], 1 / (1 + np.exp(-self.logit)), [1.0]])
 
-    def count(self, low: Floats, high: Floats, orders: Floats) -> Counts:
+    def count(self, guesses: Guesses) -> Counts:
         """Count intervals on the grid; an end between two points counts for both, the more for the nearer one."""
         with np.errstate(divide="ignore"):
-            start, end = (np.interp(np.log(ends), self._grid, np.arange(CELLS + 1)) for ends in (low, high))
+            start, end = (np.interp(np.log(ends), self._grid, np.arange(CELLS + 1)) for ends in guesses[:2])
         start = np.minimum(start, CELLS - 1)
         end = np.maximum(end, np.floor(start) + 1)
-        counted: Floats = np.zeros((CELLS + 1) ** 2)
-        for first, of_first in _neighbours(start):
-            for last, of_last in _neighbours(end):
-                # An interval shorter than a cell is taken for the cell.
-                cell = np.minimum(first, last - 1) * (CELLS + 1) + last
-                counted += np.bincount(cell, of_first * of_last * orders, len(counted))
-        first, last = np.divmod(np.flatnonzero(counted), CELLS + 1)
-        return Counts(first, last, counted[counted > 0])
+        cells, parts = [], []
+        for (first, of_first), (last, of_last) in product(_neighbours(start), _neighbours(end)):
+            # An interval shorter than a cell is taken for the cell.
+            cells.append(np.minimum(first, last - 1) * (CELLS + 1) + last)
+            parts.append(of_first * of_last * guesses.orders)
+        counted = np.bincount(np.concatenate(cells), np.concatenate(parts)).astype(float)
+        first, last = np.divmod(filled := np.flatnonzero(counted), CELLS + 1)
+        return Counts(first, last, counted[filled])
 
     def expected(self, counts: Counts) -> Floats:
         """Give how many of these intervals' orders the estimate expects in each cell between two points."""
         mass = np.diff(self.cdf)
-        return mass * _cover(counts, counts.orders / _masses(counts, mass))
+        return mass * _cover(counts, counts.orders / (self.cdf[counts.last] - self.cdf[counts.first]))
 
 
 def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Floats]]:
@@ -84,15 +87,15 @@ def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Float
     mean = np.average(centre, weights=counts.orders)
     spread = max(np.sqrt(np.average((centre - mean) ** 2, weights=counts.orders)), 0.2)
     z = ((grid[1:] + grid[:-1]) / 2 - mean) / spread
-    shapes = np.column_stack([z, z**2 / 2, _smooth_shapes()])
-    prior = np.append([0.0, -1.0], np.zeros(_SHAPES))
+    shapes = np.column_stack([z, z**2 / 2, _smooth_shapes(), np.ones(CELLS)])
+    prior = np.append([0.0, -1.0], np.zeros(_SHAPES + 1))
     expand = partial(_expand, shapes, counts)
     at = expand(prior)
     found: list[tuple[float, Floats, Floats]] = []
     for penalty in _PENALTIES:
-        penalties = np.append([_RIDGE, _RIDGE], np.full(_SHAPES, penalty))
-        at = _maximise(expand, at, prior, penalties)
-        found.append(_estimate(at, prior, penalties))
+        penalties = np.array([_RIDGE, _RIDGE, *[penalty] * _SHAPES, 1.0])
+        at, step = _maximise(expand, at, prior, penalties)
+        found.append(_estimate(at, _mass(shapes, at.weights + step), step, prior, penalties))
         if found[-1][0] < max(evidence for evidence, *_ in found) - _UNLIKELY:
             break
     return found
@@ -101,86 +104,99 @@ def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Float
 class _Expansion(NamedTuple):
     """Hold the log-likelihood at some weights of the shapes, with its derivatives.
 
-    `up_to` is the sum of mass times shape up to each point of the grid. The `information` (Fisher's, but for the
-    intervals' squares) is positive far from the maximum too, where the `curvature` may not be.
+    `up_to` is the sum of mass times shape up to each point of the grid. The last shape is constant: its sums are those
+    of the mass, and its weight stays 0. `pairs` is the curvature without its part that may be negative.
     """
 
     weights: Floats
-    mass: Floats
     up_to: Floats
     likelihood: float
     slope: Floats
+    pairs: Floats
     curvature: Floats
-    information: Floats
+
+    def information(self) -> Floats:
+        """Give Fisher's information but for the intervals' squares: unlike the curvature it is never negative."""
+        outer: Floats = self.up_to[-1][:, None] * self.slope
+        return self.pairs - outer - outer.T
+
+
+def _mass(shapes: Floats, weights: Floats) -> Floats:
+    logarithm = shapes @ weights
+    odds = np.exp(logarithm - logarithm.max())
+    mass: Floats = odds / odds.sum()
+    return mass
 
 
 def _expand(shapes: Floats, counts: Counts, weights: Floats) -> _Expansion:
-    logarithm = shapes @ weights
-    mass = np.exp(logarithm - logarithm.max())
-    mass /= mass.sum()
-    covered = np.maximum(_masses(counts, mass), 1e-300)
-    up_to = np.concatenate([np.zeros((1, len(weights))), (mass[:, None] * shapes).cumsum(axis=0)])
-    n, ratio, mean = counts.orders.sum(), counts.orders / covered, up_to[-1]
-    surplus = (_cover(counts, ratio) - n) * mass
-    slope = surplus @ shapes
+    moments = _mass(shapes, weights)[:, None] * shapes
+    up_to = np.zeros((CELLS + 1, len(weights)))
+    moments.cumsum(axis=0, out=up_to[1:])
     within = up_to.take(counts.last, axis=0) - up_to.take(counts.first, axis=0)
-    pairs = (within * (ratio / covered)[:, None]).T @ within - n * mean[:, None] * mean
-    bend, outer = (surplus[:, None] * shapes).T @ shapes, mean[:, None] * slope
-    likelihood = float(counts.orders @ np.log(covered))
-    return _Expansion(weights, mass, up_to, likelihood, slope, pairs - bend, pairs - outer - outer.T)
+    covered = np.maximum(within[:, -1], 1e-300)
+    n, mean = counts.orders.sum(), up_to[-1]
+    surplus = _cover(counts, counts.orders / covered) - n
+    slope = surplus @ moments
+    within *= (np.sqrt(counts.orders) / covered)[:, None]
+    pairs = within.T @ within - n * mean[:, None] * mean
+    bend = moments.T @ (surplus[:, None] * shapes)
+    return _Expansion(weights, up_to, float(counts.orders @ np.log(covered)), slope, pairs, pairs - bend)
 
 
-def _maximise(expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
-    """Go to the maximum of the penalised likelihood, by Newton's or Fisher's steps."""
+def _maximise(
+    expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats
+) -> tuple[_Expansion, Floats]:
+    """Go near the maximum of the penalised likelihood, by Newton's steps, and give the step that is left."""
     from scipy.linalg.lapack import dposv
 
     def penalised(at: _Expansion) -> float:
         return at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
 
+    precision, height = np.diag(penalties), penalised(at)
     for _ in range(100):
         slope = at.slope - penalties * (at.weights - prior)
-        # Newton's step needs far fewer rounds, but far from the maximum it may lead away from it.
-        for matrix in (at.curvature, at.information):
-            _, step, failed = dposv(matrix + np.diag(penalties), slope)
-            if not failed:
-                break
-        if (gain := float(slope @ step)) < _PRECISION:
-            break
-        before = penalised(at)
+        _, step, not_positive = dposv(at.curvature + precision, slope)
+        if not_positive:  # Newton's step might lead down: take the likelihood for as much curved the other way
+            values, vectors = np.linalg.eigh(at.curvature + precision)
+            step = vectors @ (slope @ vectors / np.maximum(np.abs(values), _RIDGE))
+        gain = float(slope @ step)
+        if gain < _PRECISION and float(step @ (at.information() + precision) @ step) < _PRECISION:
+            return at, step
         for halvings in range(20):
             with np.errstate(over="ignore", invalid="ignore"):  # a step too far is tried, but not taken
                 tried = expand(at.weights + step / 2**halvings)
-            if penalised(tried) >= before + 1e-4 * gain / 2**halvings:
+            if (rise := penalised(tried) - height) >= 1e-4 * gain / 2**halvings:
                 break
-        at = tried
-    return at
+        else:
+            break
+        at, height = tried, height + rise
+    return at, np.zeros_like(slope)
 
 
-def _estimate(at: _Expansion, prior: Floats, penalties: Floats) -> tuple[float, Floats, Floats]:
-    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance."""
-    from scipy.linalg.lapack import dtrtrs
+def _estimate(
+    at: _Expansion, mass: Floats, step: Floats, prior: Floats, penalties: Floats
+) -> tuple[float, Floats, Floats]:
+    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance.
 
-    half = np.linalg.cholesky(at.information + np.diag(penalties))
-    evidence = at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
+    `mass` is that after the `step`, which evidence and variance need to first order only.
+    """
+    from scipy.linalg.lapack import dtrtri
+
+    half = np.linalg.cholesky(at.information() + np.diag(penalties))
+    distance = penalties * (at.weights - prior)
+    evidence = at.likelihood - float(distance @ (at.weights - prior) - (at.slope - distance) @ step) / 2
     evidence += float(np.log(penalties).sum() / 2 - np.log(half.diagonal()).sum())
-    cdf = np.cumsum(at.mass)[:-1]
-    slopes, _ = dtrtrs(half, (at.up_to[1:-1] - cdf[:, None] * at.up_to[-1]).T, lower=1)
-    cdf = cdf.clip(1e-12, 1 - 1e-12)
+    slopes = at.up_to[1:-1] - at.up_to[1:-1, -1:] * at.up_to[-1]
+    errors = slopes @ dtrtri(half, lower=1)[0].T
+    cdf = mass.cumsum()[:-1].clip(1e-12, 1 - 1e-12)
     odds = cdf * (1 - cdf)
-    return evidence, np.log(cdf / (1 - cdf)), (slopes**2).sum(axis=0) / odds**2
-
-
-def _masses(counts: Counts, mass: Floats) -> Floats:
-    cdf = np.append(0.0, np.cumsum(mass))
-    covered: Floats = cdf[counts.last] - cdf[counts.first]
-    return covered
+    return evidence, np.log(cdf / (1 - cdf)), (errors**2).sum(axis=1) / odds**2
 
 
 def _cover(counts: Counts, weights: Floats) -> Floats:
     """Give for each cell the sum of the weights of the intervals that cover it."""
     starts, ends = (np.bincount(points, weights, CELLS + 1) for points in (counts.first, counts.last))
-    covers: Floats = np.cumsum(starts - ends)[:-1]
-    return covers
+    return np.cumsum(starts - ends, dtype=float)[:-1]
 
 
 def _neighbours(points: Floats) -> list[tuple[Indices, Floats]]:

@@ -4,6 +4,7 @@ The data and their source: Finkelstein and Wolfe (1985), Biometrics 41: 933-945.
 generalizes Wilcoxon's, are those of R's package interval: Fay and Shaw (2010), Journal of Statistical Software 36(2).
 """
 
+import re
 from math import inf
 
 import pandas as pd
@@ -63,4 +64,4 @@ def test_p_value(patients):
     [row] = compare_groups(patients, "treatment").to_dict("records")
     assert row["p_value"] == pytest.approx(0.0302, abs=0.005)  # that of a normal distribution; ours is of permutations
     assert row["difference_high"] < 0 and row["ratio_high"] < 1
-    assert row["sentence"].startswith("with chemotherapy is 20.4 s faster than radiation, 95 % more than ")
+    assert re.match(r"with chemotherapy is 20\.\d s faster than radiation, 95 % more than \d", row["sentence"])

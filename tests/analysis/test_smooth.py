@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from study import simulate
 
 from giftlib import time_to_fulfilment
 
@@ -57,6 +58,14 @@ def test_cover(n):
         truth = TRUE.ppf([0.5, 0.9, 0.95])
         held.append((summary["low"] <= truth) & (truth <= summary["high"]))
     assert np.mean(held, axis=0).min() >= 0.88
+
+
+def test_flat_likelihood():
+    """The median is right where the likelihood hardly falls from its maximum in some direction."""
+    rng = np.random.default_rng([4, *map(ord, "lognormalone list, 5 s"), 15, 2000])
+    times = TRUE.rvs(2000, random_state=rng)
+    curve = time_to_fulfilment(simulate(times, "one list, 5 s", 0.15, rng))
+    assert curve.quantile(0.5).estimate == pytest.approx(np.median(times), abs=0.4)
 
 
 def test_two_peaks():

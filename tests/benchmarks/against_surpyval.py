@@ -31,8 +31,9 @@ def off_grid(n):
     """Lognormal times, 5 % open, each polled every 5 s from a moment of its own."""
     rng = np.random.default_rng(n)
     times = rng.lognormal(np.log(10), 0.668, n)
-    low = np.maximum(times - rng.uniform(0, 5, n), 0)
-    return pd.DataFrame({"not_done_by_s": low, "done_by_s": np.where(rng.random(n) < 0.05, np.inf, low + 5)})
+    low = times - rng.uniform(0, 5, n)
+    high = np.where(rng.random(n) < 0.05, np.inf, low + 5)
+    return pd.DataFrame({"not_done_by_s": low.clip(0), "done_by_s": high})
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Measure how good the estimates of time to fulfilment are: `make study`. Not part of the suite; takes up to an hour.
+"""Measure how good the estimates of time to fulfilment are: `make study`. Not part of the suite; takes ten minutes.
 
 80 times in each cell, orders are polled by a schedule, with responses that take time, until 60 s after their placement
 (`simulate`); 30 times by the emulator, over HTTP. The table of all cells is docs/study.md; this prints what it says.
