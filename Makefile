@@ -22,10 +22,13 @@ help:
 	@echo "make pins       compile requirements.txt from pyproject.toml"
 	@echo "make wheel-check  build the package and try it in an empty environment"
 
+# uv takes a quarter of pip's time, but does not read pip's configuration.
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("giftlib needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN) -m pip install --quiet --disable-pip-version-check $$(grep ^uv== requirements.txt)
+	$(BIN) -m uv pip install --quiet --compile-bytecode --python $(BIN) -r requirements.txt \
+	    || $(BIN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(READY)
 
 report: $(READY)
