@@ -156,9 +156,9 @@ def _maximise(
     for _ in range(100):
         slope = at.slope - penalties * (at.weights - prior)
         _, step, not_positive = dposv(at.curvature + precision, slope)
-        if not_positive:  # Newton's step might lead down: take the likelihood for as much curved the other way
+        if not_positive:  # Newton's step might lead down, or so far that rounding errors count
             values, vectors = np.linalg.eigh(at.curvature + precision)
-            step = vectors @ (slope @ vectors / np.maximum(np.abs(values), _RIDGE))
+            step = vectors @ (slope @ vectors / np.maximum(np.abs(values), 10.0))
         gain = float(slope @ step)
         if gain < _PRECISION and float(step @ (at.information() + precision) @ step) < _PRECISION:
             return at, step
