@@ -80,7 +80,7 @@ class EventLog:
         self._path = path
         try:
             require_file(path, MOST_BYTES)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise self._no_state(error) from None
         self._size = 0  # without what could not be written whole
         self._reached_s = -inf

@@ -299,6 +299,13 @@ def test_other_files(tmp_path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("state", [5, b"state", ["state"]])
+def test_no_path(state):
+    """What is no path is an error that says what is accepted."""
+    with pytest.raises(ValueError, match=r"is no sandbox state: .*os\.PathLike"):
+        Sandbox(state=state)
+
+
 @pytest.mark.parametrize("content", ["", HEAD[:10], HEAD[:60]])
 def test_incomplete_head(tmp_path, content):
     """A file with an incomplete first line is begun anew."""
