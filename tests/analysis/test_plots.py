@@ -434,7 +434,7 @@ def test_plain_subplots(draw, shape):
     assert first is last or first.x1 <= last.x0 + 1 or shape == (1, 1)
 
 
-@pytest.mark.parametrize("groups", [1, 5, 12, 40])
+@pytest.mark.parametrize("groups", [5, 40])
 def test_many_groups(groups):
     """With many groups the figure is tall enough for its legend, and no two curves look the same."""
     ax = plot_time_to_fulfilment(grouped(groups), by="type_id")
