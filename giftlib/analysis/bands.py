@@ -87,6 +87,7 @@ def read_quantile(band: Any, p: float, first_poll: float = 0.0, own: tuple[float
     """
     ends = (np.interp(p, band[name], band["seconds"], left=0.0, right=inf) for name in ("estimate", "high", "low"))
     estimate, low, high = map(float, ends)
+    estimate = own[0] if estimate == inf else estimate
     if estimate < first_poll:
         estimate = max(estimate, first_poll * p / float(np.interp(first_poll, band["seconds"], band["estimate"])))
         low, high = (low, high) if high >= first_poll else (0.0, first_poll)

@@ -46,6 +46,10 @@ def orders_frame(orders: Any, name: str = "orders", *, most_checked: float = inf
 def _require_frame(name: str, frame: Any, accepted: str) -> None:
     if not (isinstance(frame, pd.DataFrame) or (hasattr(frame, "columns") and hasattr(frame, "to_delayed"))):
         raise ValueError(f"{name} must be {accepted}, got {short(frame)}")
+    if not frame.columns.is_unique:
+        raise ValueError(
+            f"{name} must have each column once, got {frame.columns[frame.columns.duplicated()][0]!r} twice"
+        )
 
 
 def require_columns(name: str, frame: Any, columns: list[str]) -> None:

@@ -40,8 +40,8 @@ def time_to_fulfilment(
 
     With `outcome`, a final status in any letters, T is the time to that outcome, which orders with another outcome
     never have: the curve rises to the proportion of all orders with this outcome, and the outcomes' curves add up to
-    the curve of all. An open order may still have any outcome. `by="status"` groups leave open orders out, and so look
-    too fast.
+    the curve of all, up to the last order that was seen final. An open order may still have any outcome.
+    `by="status"` groups leave open orders out, and so look too fast.
 
     More than 5,000 distinct intervals are first rounded to multiples of the least power of two of milliseconds that
     leaves so few: 0.128 s for a million orders polled every 5 s from any time on.

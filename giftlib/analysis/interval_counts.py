@@ -230,10 +230,10 @@ def _seconds(orders: pd.DataFrame, column: str) -> Floats:
     if values.dtype.kind == "m":
         values = values.dt.total_seconds()
     try:
-        if values.dtype.kind in "Mb":
+        if values.dtype.kind in "Mbc":
             raise TypeError
         seconds = values.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         message = f"{column} must hold seconds as numbers or timedeltas, got {values.dtype} values"
         raise ValueError(message) from None
     if (bad := ~(seconds >= 0)).any():

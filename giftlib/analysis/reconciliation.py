@@ -92,7 +92,7 @@ def _read(orders: pd.DataFrame) -> list[Row]:
         "is_final": accounts.finals_of(orders), "refunded_quantity": accounts.counts_of(orders["refunded_quantity"]),
         "quantity": accounts.counts_of(orders["quantity"]), "price": accounts.amounts_of(orders["price_per_card"])[0],
         "refund": accounts.amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
-        "done_by_s": pd.to_numeric(orders["done_by_s"], errors="coerce"),
+        "done_by_s": accounts.seconds_of(orders["done_by_s"]),
         "extra": accounts.counts_of(orders["fulfilled_quantity"]) - accounts.counts_of(orders["quantity"]),
     })  # fmt: skip
     return read[read["order_id"].notna()].to_dict("records")

@@ -79,7 +79,7 @@ def _of_orders(transactions: "Iterable[Transaction] | pd.DataFrame") -> pd.DataF
         change = pd.concat([charges, refunds.assign(amount=[a and -a for a in refunds["amount"]])])
         paid = change.dropna(subset="amount").groupby("object_id")["amount"].sum()
     times = [some.groupby("object_id")["time"].max() for some in (charges, refunds)]
-    return pd.concat([*times, paid.astype(object)], axis=1, keys=["charged_at", "refunded_at", "in_flight"])
+    return pd.concat([*times, paid.astype(object)], axis=1, keys=["charged_at", "refunded_at", "still paid"])
 
 
 def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame | None, zone: tzinfo) -> pd.DataFrame:
@@ -113,8 +113,8 @@ def _sums_of_part(orders: pd.DataFrame, names: list[str], account: pd.DataFrame 
 
 def _in_flight(orders: pd.DataFrame) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
     """Give the money paid for each open order, and where it is known."""
-    orders = orders.reindex(columns=["quantity", "price_per_card", "in_flight"])
-    (paid, is_paid), (prices, priced) = (accounts.amounts_of(orders[name]) for name in ("in_flight", "price_per_card"))
+    orders = orders.reindex(columns=["quantity", "price_per_card", "still paid"])
+    (paid, is_paid), (prices, priced) = (accounts.amounts_of(orders[name]) for name in ("still paid", "price_per_card"))
     priced = priced & accounts.counts_of(orders["quantity"]).notna().to_numpy()
     with localcontext(accounts.EXACT):
         for at in np.flatnonzero(priced & ~is_paid):

@@ -29,8 +29,10 @@ _UNLIKELY = 2.0
 _RIDGE = 1e-2
 _BELOW, _BEYOND = 8.0, 20.0
 """The grid begins so many times below the least time above 0, and ends so many times beyond the greatest."""
-_PRECISION = 0.03
-"""The square of a step, in standard errors, from which on it is short enough to be taken to first order."""
+_ROUNDING = 1e-10
+"""So much is added to the mass of each interval: the sums that it is the difference of are no more exact."""
+_PRECISION = 0.003
+"""The square of the distance to the maximum, in standard errors, that is near enough."""
 
 
 class Counts(NamedTuple):
@@ -94,8 +96,8 @@ def _candidates(grid: Floats, counts: Counts) -> list[tuple[float, Floats, Float
     found: list[tuple[float, Floats, Floats]] = []
     for penalty in _PENALTIES:
         penalties = np.array([_RIDGE, _RIDGE, *[penalty] * _SHAPES, 1.0])
-        at, step = _maximise(expand, at, prior, penalties)
-        found.append(_estimate(at, _mass(shapes, at.weights + step), step, prior, penalties))
+        at = _maximise(expand, at, prior, penalties)
+        found.append(_estimate(at, prior, penalties))
         if found[-1][0] < max(evidence for evidence, *_ in found) - _UNLIKELY:
             break
     return found
@@ -115,25 +117,15 @@ class _Expansion(NamedTuple):
     pairs: Floats
     curvature: Floats
 
-    def information(self) -> Floats:
-        """Give Fisher's information but for the intervals' squares: unlike the curvature it is never negative."""
-        outer: Floats = self.up_to[-1][:, None] * self.slope
-        return self.pairs - outer - outer.T
-
-
-def _mass(shapes: Floats, weights: Floats) -> Floats:
-    logarithm = shapes @ weights
-    odds = np.exp(logarithm - logarithm.max())
-    mass: Floats = odds / odds.sum()
-    return mass
-
 
 def _expand(shapes: Floats, counts: Counts, weights: Floats) -> _Expansion:
-    moments = _mass(shapes, weights)[:, None] * shapes
+    logarithm = shapes @ weights
+    mass = np.exp(logarithm - logarithm.max())
+    moments = (mass / mass.sum())[:, None] * shapes
     up_to = np.zeros((CELLS + 1, len(weights)))
     moments.cumsum(axis=0, out=up_to[1:])
     within = up_to.take(counts.last, axis=0) - up_to.take(counts.first, axis=0)
-    covered = np.maximum(within[:, -1], 1e-300)
+    covered = np.maximum(within[:, -1], 0.0) + _ROUNDING
     n, mean = counts.orders.sum(), up_to[-1]
     surplus = _cover(counts, counts.orders / covered) - n
     slope = surplus @ moments
@@ -143,10 +135,8 @@ def _expand(shapes: Floats, counts: Counts, weights: Floats) -> _Expansion:
     return _Expansion(weights, up_to, float(counts.orders @ np.log(covered)), slope, pairs, pairs - bend)
 
 
-def _maximise(
-    expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats
-) -> tuple[_Expansion, Floats]:
-    """Go near the maximum of the penalised likelihood, by Newton's steps, and give the step that is left."""
+def _maximise(expand: Callable[[Floats], _Expansion], at: _Expansion, prior: Floats, penalties: Floats) -> _Expansion:
+    """Go to the maximum of the penalised likelihood, by Newton's steps."""
     from scipy.linalg.lapack import dposv
 
     def penalised(at: _Expansion) -> float:
@@ -159,9 +149,8 @@ def _maximise(
         if not_positive:  # Newton's step might lead down, or so far that rounding errors count
             values, vectors = np.linalg.eigh(at.curvature + precision)
             step = vectors @ (slope @ vectors / np.maximum(np.abs(values), 10.0))
-        gain = float(slope @ step)
-        if gain < _PRECISION and float(step @ (at.information() + precision) @ step) < _PRECISION:
-            return at, step
+        if (gain := float(slope @ step)) < _PRECISION:
+            break
         for halvings in range(20):
             with np.errstate(over="ignore", invalid="ignore"):  # a step too far is tried, but not taken
                 tried = expand(at.weights + step / 2**halvings)
@@ -170,25 +159,21 @@ def _maximise(
         else:
             break
         at, height = tried, height + rise
-    return at, np.zeros_like(slope)
+    return at
 
 
-def _estimate(
-    at: _Expansion, mass: Floats, step: Floats, prior: Floats, penalties: Floats
-) -> tuple[float, Floats, Floats]:
-    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance.
-
-    `mass` is that after the `step`, which evidence and variance need to first order only.
-    """
+def _estimate(at: _Expansion, prior: Floats, penalties: Floats) -> tuple[float, Floats, Floats]:
+    """Give the evidence for an amount of smoothing, and the curve's logarithm of the odds with its variance."""
     from scipy.linalg.lapack import dtrtri
 
-    half = np.linalg.cholesky(at.information() + np.diag(penalties))
-    distance = penalties * (at.weights - prior)
-    evidence = at.likelihood - float(distance @ (at.weights - prior) - (at.slope - distance) @ step) / 2
+    outer = at.up_to[-1][:, None] * at.slope
+    # Fisher's information but for the intervals' squares: unlike the curvature it is never negative.
+    half = np.linalg.cholesky(at.pairs - outer - outer.T + np.diag(penalties))
+    evidence = at.likelihood - float(penalties @ (at.weights - prior) ** 2) / 2
     evidence += float(np.log(penalties).sum() / 2 - np.log(half.diagonal()).sum())
     slopes = at.up_to[1:-1] - at.up_to[1:-1, -1:] * at.up_to[-1]
     errors = slopes @ dtrtri(half, lower=1)[0].T
-    cdf = mass.cumsum()[:-1].clip(1e-12, 1 - 1e-12)
+    cdf = at.up_to[1:-1, -1].clip(1e-12, 1 - 1e-12)
     odds = cdf * (1 - cdf)
     return evidence, np.log(cdf / (1 - cdf)), (errors**2).sum(axis=1) / odds**2
 

@@ -238,3 +238,27 @@ def test_summary():
     """The summary has the quantiles that are asked for most."""
     curve = time_to_fulfilment(polled(TRUE.rvs(100, random_state=3), 5))
     assert curve.summary().loc["90 %"].tolist() == list(curve.quantile(0.9))
+
+
+def test_one_slow_order():
+    """One order that takes a hundred times as long as the others leaves their median alone."""
+    curve = time_to_fulfilment(frame([1, 2, 3] * 33 + [1000], [2, 3, 4] * 33 + [2000]))
+    assert curve.quantile(0.5).estimate == pytest.approx(2.5, abs=0.2)
+    assert (curve.band().diff().iloc[1:] >= -1e-12).all(axis=None)
+
+
+@pytest.mark.parametrize("spread", [0.003, 0.01, 0.015, 0.03])
+@pytest.mark.parametrize("width", [0, 1])
+def test_nearly_equal_times(spread, width):
+    """The median of orders that take nearly the same time is reached, and near theirs."""
+    times = 12 * np.exp(spread * stats.norm.ppf((np.arange(400) + 0.5) / 400))
+    low = times - np.arange(400) * 0.618 % 1 * width
+    assert time_to_fulfilment(frame(low, low + width)).quantile(0.5).estimate == pytest.approx(12, abs=0.2)
+
+
+@pytest.mark.parametrize("times", [[5] * 300, [5] * 150 + [5.001] * 150])
+@pytest.mark.parametrize("last", [5.001, inf])
+def test_median_is_known(times, last):
+    """Where the orders' own median is known, it is not said that the curve does not reach it."""
+    curve = time_to_fulfilment(frame(times, [*times[:-1], last]))
+    assert curve.quantile(0.5).estimate == pytest.approx(5, abs=0.01)
