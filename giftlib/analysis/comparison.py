@@ -41,7 +41,7 @@ def compare_groups(orders: Any, by: str, *, level: float = 0.95) -> pd.DataFrame
     >>> slow = pd.DataFrame({"not_done_by_s": [10.0, 15, 20] * 9, "done_by_s": [15.0, 20, 25] * 9, "type_id": "slow"})
     >>> fast = pd.DataFrame({"not_done_by_s": [0.0, 5, 10] * 9, "done_by_s": [5.0, 10, 15] * 9, "type_id": "fast"})
     >>> compare_groups(pd.concat([fast, slow]), "type_id")["sentence"][0]
-    'slow is 9.5 s slower than fast, 95 % 2.4 to 18.0 s'
+    'slow is 9.4 s slower than fast, 95 % 2.4 to 17.9 s'
     """
     if by is None:
         raise ValueError("by must be the name of a column, got None")

@@ -125,7 +125,7 @@ def _of_percentiles(measured: Measured) -> Check:
         said = "there is no upper limit for how long the slowest 5 % take"
     else:
         said = "too few final orders to say how long the slowest 5 % take"
-    rule = f"Amber where the 95 % interval has no upper end. It takes {ENOUGH} final orders at the least."
+    rule = f"Amber where the 95 % interval has no upper end, as mostly with fewer than {ENOUGH} final orders."
     return Check("Sample size", outcome, said, rule, "curve")
 
 

@@ -288,6 +288,16 @@ def test_when_refunded():
     assert late[["problem", "expected", "found"]].values.tolist() == [["refund late", 1470, 1470]]
 
 
+def test_late_in_timedeltas():
+    """Timedeltas are seconds too, and what is no time is named."""
+    rows, order = refunded(1470), one_order(placed_at="2025-12-31T23:59:50Z", done_by_s=5.0)
+    options = {"time_zone": "Africa/Algiers", "late_after_s": 5}
+    late = reconcile_refunds(order.assign(done_by_s=pd.to_timedelta([5.0], unit="s")), rows, **options)
+    pd.testing.assert_frame_equal(late, reconcile_refunds(order, rows, **options))
+    with pytest.raises(ValueError, match="done_by_s must hold seconds as numbers or timedeltas, got 'soon'"):
+        reconcile_refunds(order.assign(done_by_s="soon"), rows)
+
+
 def test_same_time():
     """Transactions of one time follow their balances, also where a balance comes back; a gap among them is named."""
     order = pd.concat([one_order(), one_order(order_id="c", status="FULFILLED", refunded_amount=Decimal(0))])

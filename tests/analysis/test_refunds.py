@@ -96,6 +96,21 @@ def test_open_orders():
     assert (totals["charged"], totals["refunded"]) == (0, 0) and np.isnan(totals["refund_rate"])
 
 
+def test_own_column():
+    """A column of one's own with the name of a total is grouped by, and not read as money."""
+    orders = orders_of(order("HANDLING", 1)).assign(price_per_card=Decimal("490.10"), in_flight="mine")
+    assert refund_totals(orders, "in_flight").loc["mine", "in_flight"] == Decimal("490.10")
+
+
+@pytest.mark.parametrize("function", [refund_totals, lambda orders: reconcile_refunds(orders, [])])
+@pytest.mark.parametrize("name", ["status", "type_id"])
+def test_column_twice(function, name):
+    """A column that is there twice is named."""
+    orders = pd.concat([MIXED.assign(order_id="a", price_per_card=490)[:1], MIXED[[name]][:1]], axis=1)
+    with pytest.raises(ValueError, match=f"orders must have each column once, got '{name}' twice"):
+        function(orders)
+
+
 def test_no_orders():
     """Without orders there is nothing to add up."""
     assert refund_totals(orders_of()).loc["all", ["orders", "charged"]].tolist() == [0, Decimal(0)]
