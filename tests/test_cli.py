@@ -47,6 +47,14 @@ def test_track_journal(vendor, tmp_path):
     reopened.close()
 
 
+def test_track_unknown_id(vendor):
+    """An order that the API does not know is not taken for a final one."""
+    [order_id] = vendor.add_orders(1)
+    vendor.clock.set_right()
+    with pytest.warns(UserWarning, match="1 orders cannot be polled"):
+        assert main(["track", order_id, "6" * 24]) == 1
+
+
 def test_track_bad_id(vendor, capsys):
     """A bad order id is reported in one line."""
     assert main(["track", "a/b"]) == 1

@@ -38,8 +38,8 @@ TRUSTED_WITH_MONEY = ("api", "journal", "polling", "clock", "connection")
 # smooth estimate, comparisons and exact accounts, for what public bug reports of others broke, for an emulator that
 # plays any outcome and keeps what it was asked, for files that lose nothing, for a report with a verdict, every order
 # and a comparison, and for a panel that shows a person how a wait goes.
-LINES = {TRUSTED_WITH_MONEY: 5724, ("analysis",): 2653, ("report",): 2281, ("sandbox",): 3157, ("calibration",): 866}
-LINES_IN_ALL = 15185
+LINES = {TRUSTED_WITH_MONEY: 5724, ("analysis",): 2651, ("report",): 2281, ("sandbox",): 3157, ("calibration",): 866}
+LINES_IN_ALL = 15184
 LINES_OF_A_FILE = 250
 LINES_OF_A_CLASS = 150
 ATTRIBUTES = 10

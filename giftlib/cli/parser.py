@@ -198,14 +198,15 @@ def _track(chosen: argparse.Namespace) -> bool:
     giftlib.track_orders(
         [*chosen.order_ids, *(ours or all_open)], timeout=chosen.timeout, client=client, journal=journal
     )
-    print(journal.orders()[["order_id", "source", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
+    orders = journal.orders()
+    print(orders[["order_id", "source", "status", "not_done_by_s", "done_by_s"]].to_string(index=False))
     unclear = lost[lost["order_id"].isna() & (lost["state"] != "not placed")]
     if len(unclear):
         print("\nPlaced with unknown outcome, and the orders that may be theirs:")
         print(unclear.drop(columns="order_id").to_string(index=False))
     if others := len(all_open) - len(ours):
         print(f"\n{others} open orders are of other sources:\n{journal.sources().to_string(index=False)}")
-    return bool(journal.unfinished()) or len(unclear) > 0
+    return bool(journal.unfinished()) or len(unclear) > 0 or not set(chosen.order_ids) <= {*orders["order_id"]}
 
 
 def _calibrate(chosen: argparse.Namespace) -> None:
