@@ -9,7 +9,7 @@ COVERAGE :=
 
 .PHONY: help report test coverage test-browser lint docs bench study lab notebooks pins wheel-check
 help:
-	@echo "make report     run all notebooks against the emulator and write report/index.html"
+	@echo "make report     run notebooks 1 to 8 against the emulator and write report/index.html"
 	@echo "make test       run the tests, and the notebooks against their committed outputs"
 	@echo "make coverage   the same, measured, with a floor"
 	@echo "make test-browser  open notebooks, report, emulator's page and site in Chromium (apt-get install chromium)"

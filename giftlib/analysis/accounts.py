@@ -73,14 +73,6 @@ def counts_of(values: pd.Series) -> pd.Series:
     return counts
 
 
-def seconds_of(values: pd.Series) -> pd.Series:
-    """Give seconds or timedeltas as floats, NaN where one is not known; raise ValueError for what is neither."""
-    seconds = values.dt.total_seconds() if values.dtype.kind == "m" else pd.to_numeric(values, errors="coerce")
-    if len(wrong := values[values.notna() & seconds.isna()]):
-        raise ValueError(f"{values.name} must hold seconds as numbers or timedeltas, got {wrong.iloc[0]!r}")
-    return seconds.astype(float)
-
-
 def finals_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Say which orders are final, in whatever letters their status is; one that is not documented is not final."""
     return statuses_of(frame["status"]).isin(FINAL).to_numpy()

@@ -46,10 +46,8 @@ def orders_frame(orders: Any, name: str = "orders", *, most_checked: float = inf
 def _require_frame(name: str, frame: Any, accepted: str) -> None:
     if not (isinstance(frame, pd.DataFrame) or (hasattr(frame, "columns") and hasattr(frame, "to_delayed"))):
         raise ValueError(f"{name} must be {accepted}, got {short(frame)}")
-    if not frame.columns.is_unique:
-        raise ValueError(
-            f"{name} must have each column once, got {frame.columns[frame.columns.duplicated()][0]!r} twice"
-        )
+    if not (columns := frame.columns).is_unique:
+        raise ValueError(f"{name} must have each column once, got {columns[columns.duplicated()][0]!r} twice")
 
 
 def require_columns(name: str, frame: Any, columns: list[str]) -> None:
@@ -142,6 +140,19 @@ def times_of(frame: pd.DataFrame, column: str) -> pd.Series:
     if len(wrong := frame[column][raw.notna() & times.isna()]):
         raise ValueError(f"{column} must hold times or ISO 8601 texts, got {wrong.iloc[0]!r}")
     return times
+
+
+def seconds_of(values: pd.Series) -> Floats:
+    """Give seconds or timedeltas as floats, NaN where one is not known; raise ValueError for what is neither."""
+    numbers = values.dt.total_seconds() if values.dtype.kind == "m" else values
+    try:
+        if numbers.dtype.kind in "Mbc":
+            raise TypeError
+        return numbers.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError, OverflowError):
+        got = next((each for each in values.dropna() if not isinstance(each, Real)), values.iloc[0])
+        message = f"{values.name} must hold seconds as numbers or timedeltas, got {short(got)} among {values.dtype}"
+        raise ValueError(message) from None
 
 
 def columns_of(name: Any, frame: Any) -> list[Any]:

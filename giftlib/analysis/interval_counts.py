@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from giftlib.analysis.columns import Floats, columns_of, each_part, group_keys, require_columns, statuses_of
+from giftlib.analysis.columns import Floats, columns_of, each_part, group_keys, require_columns, seconds_of, statuses_of
 from giftlib.api import FINAL
 
 MOST_DISTINCT = 5_000
@@ -226,18 +226,8 @@ def _interval(orders: pd.DataFrame, names: list[str]) -> tuple[Floats, Floats]:
 
 
 def _seconds(orders: pd.DataFrame, column: str) -> Floats:
-    values = orders[column]
-    if values.dtype.kind == "m":
-        values = values.dt.total_seconds()
-    try:
-        if values.dtype.kind in "Mbc":
-            raise TypeError
-        seconds = values.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError, OverflowError):
-        message = f"{column} must hold seconds as numbers or timedeltas, got {values.dtype} values"
-        raise ValueError(message) from None
+    seconds = seconds_of(orders[column])
     if (bad := ~(seconds >= 0)).any():
         raise ValueError(f"{column} must be 0 seconds or more, got {seconds[bad][0]}")
     # 15.3 - 5.1 is 10.200000000000001: intervals that only touch must not overlap by so little.
-    rounded: Floats = seconds.round(9)
-    return rounded
+    return seconds.round(9)

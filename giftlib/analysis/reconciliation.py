@@ -11,7 +11,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from giftlib.analysis import accounts
-from giftlib.analysis.columns import orders_frame, require_columns, require_seconds, statuses_of, times_of, zone_of
+from giftlib.analysis.columns import (
+    orders_frame,
+    require_columns,
+    require_seconds,
+    seconds_of,
+    statuses_of,
+    times_of,
+    zone_of,
+)
 from giftlib.api import Transaction
 
 Row = dict[Any, Any]
@@ -92,7 +100,7 @@ def _read(orders: pd.DataFrame) -> list[Row]:
         "is_final": accounts.finals_of(orders), "refunded_quantity": accounts.counts_of(orders["refunded_quantity"]),
         "quantity": accounts.counts_of(orders["quantity"]), "price": accounts.amounts_of(orders["price_per_card"])[0],
         "refund": accounts.amounts_of(orders["refunded_amount"])[0], "placed_at": times_of(orders, "placed_at"),
-        "done_by_s": accounts.seconds_of(orders["done_by_s"]),
+        "done_by_s": seconds_of(orders["done_by_s"]),
         "extra": accounts.counts_of(orders["fulfilled_quantity"]) - accounts.counts_of(orders["quantity"]),
     })  # fmt: skip
     return read[read["order_id"].notna()].to_dict("records")

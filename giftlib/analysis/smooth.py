@@ -197,5 +197,4 @@ def _smooth_shapes() -> Floats:
     differences = np.diff(np.eye(CELLS), n=3, axis=0)
     values, vectors = np.linalg.eigh(differences.T @ differences)
     chosen = slice(3, 3 + _SHAPES)
-    shapes: Floats = vectors[:, chosen] / np.sqrt(values[chosen])
-    return shapes
+    return np.asarray(vectors[:, chosen] / np.sqrt(values[chosen]))
